@@ -6,5 +6,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "std")]
+pub mod budget;
 #[cfg(feature = "alloc")]
 pub mod region;
