@@ -66,7 +66,10 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
 
-use parking_lot::Mutex;
+#[cfg(not(miri))]
+use parking_lot::{Mutex, MutexGuard};
+#[cfg(miri)]
+use std::sync::{Mutex, MutexGuard};
 
 /// Rounds of asking every member before a charge is refused although the last
 /// round gave something back.
@@ -197,7 +200,7 @@ impl Budget {
             refusals: 0,
             reclaimed_bytes: 0,
         };
-        let key = tree.state.lock().insert(entry);
+        let key = tree.lock().insert(entry);
         Self {
             node: Arc::new(Node {
                 tree,
@@ -403,7 +406,7 @@ impl Budget {
 
     /// Runs a few lines under the tree's lock.
     fn state<R>(&self, run: impl FnOnce(&mut State) -> R) -> R {
-        run(&mut self.node.tree.state.lock())
+        run(&mut self.node.tree.lock())
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -423,7 +426,7 @@ impl fmt::Debug for Budget {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        let mut state = self.tree.state.lock();
+        let mut state = self.tree.lock();
         // Bytes that are still held stay counted above: whoever charged them
         // has not given them back, so the process still has them.
         let entry = state.entries[self.key].take();
@@ -431,6 +434,21 @@ impl Drop for Node {
         state.vacant.push(self.key);
         drop(state);
         drop(entry);
+    }
+}
+
+impl Tree {
+    #[cfg(not(miri))]
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Miri refuses the system call by which `parking_lot` 0.12 parks a thread
+    /// (the type of an argument), so it gets the standard lock.
+    #[cfg(miri)]
+    fn lock(&self) -> MutexGuard<'_, State> {
+        use std::sync::PoisonError;
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
