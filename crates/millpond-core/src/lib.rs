@@ -8,5 +8,6 @@ extern crate std;
 
 #[cfg(feature = "std")]
 pub mod budget;
+pub mod poison;
 #[cfg(feature = "alloc")]
 pub mod region;
