@@ -3,7 +3,7 @@
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(feature = "std")]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 #[cfg(feature = "std")]
@@ -11,3 +11,5 @@ pub mod budget;
 pub mod poison;
 #[cfg(feature = "alloc")]
 pub mod region;
+#[cfg(feature = "alloc")]
+pub mod size_class;
