@@ -31,6 +31,9 @@ use std::ptr::NonNull;
 ///   └───────────┴──────┴───────┴───────┴───────────────────────┘
 ///   └────── max(align, size of the note) ─────┘
 /// ```
+///
+/// Under Miri there are no notes: Miri compares layouts itself, and the pointer
+/// that a `Box` gives back may not reach what precedes the box.
 #[derive(Debug, Default)]
 pub struct TestAllocator(());
 
@@ -41,6 +44,9 @@ struct Note {
     align: usize,
     seal: usize,
 }
+
+/// Whether blocks have notes.
+const NOTED: bool = !cfg!(miri);
 
 /// A live block.
 const SEAL: usize = 0x5EA1_ED00;
@@ -217,23 +223,24 @@ fn note(change: impl FnOnce(&mut Counts)) {
 /// The layout of a block with its note, and the offset of the block. `None` if
 /// that is too large to exist.
 fn whole(layout: Layout) -> Option<(Layout, usize)> {
+    if !NOTED {
+        return Some((layout, 0));
+    }
     let align = layout.align().max(align_of::<Note>());
     let offset = size_of::<Note>().next_multiple_of(align);
     let size = offset.checked_add(layout.size())?;
-    Layout::from_size_align(size, align)
-        .ok()
-        .map(|whole| (whole, offset))
+    let whole = Layout::from_size_align(size, align).ok()?;
+    Some((whole, offset))
 }
 
-/// Where the note of a block is.
+/// Where the note of a block is: a whole note before it, which is a multiple of
+/// its alignment like the block.
 ///
-/// # Safety
-///
-/// At least a note precedes the block in the same allocation.
-unsafe fn note_of(block: NonNull<u8>) -> NonNull<Note> {
-    // SAFETY: by the caller's promise. The block is at a multiple of the note's
-    // alignment, and so is what lies a whole note before it.
-    unsafe { block.cast::<Note>().sub(1) }
+/// The address counts and not the pointer, which may have come through a `Box`
+/// that reaches no further than its value. What the system gave was exposed when
+/// it was allocated.
+fn note_of(block: NonNull<u8>) -> *mut Note {
+    std::ptr::with_exposed_provenance_mut(block.addr().get() - size_of::<Note>())
 }
 
 /// Ends the process: an allocator must not unwind.
@@ -259,8 +266,7 @@ fn abort(what: &str, found: Note, expected: Layout) -> ! {
 ///
 /// `block` came from this allocator.
 unsafe fn unseal(block: NonNull<u8>, layout: Layout) {
-    // SAFETY: a note precedes every block of this allocator.
-    let place = unsafe { note_of(block) };
+    let place = note_of(block);
     // SAFETY: the note was written when the block was allocated.
     let found = unsafe { place.read() };
     match found.seal {
@@ -298,15 +304,16 @@ impl TestAllocator {
         };
         // SAFETY: `offset` is at most the size.
         let block = unsafe { base.add(offset) };
-        // SAFETY: at least a note precedes the block.
-        let place = unsafe { note_of(block) };
-        let note = Note {
-            size: layout.size(),
-            align: layout.align(),
-            seal: SEAL,
-        };
-        // SAFETY: in bounds and aligned, as above.
-        unsafe { place.write(note) };
+        if NOTED {
+            let _ = base.expose_provenance();
+            let note = Note {
+                size: layout.size(),
+                align: layout.align(),
+                seal: SEAL,
+            };
+            // SAFETY: a note fits between the base and the block, aligned.
+            unsafe { note_of(block).write(note) };
+        }
         block.as_ptr()
     }
 
@@ -314,19 +321,25 @@ impl TestAllocator {
     ///
     /// As [`GlobalAlloc::dealloc`].
     unsafe fn deallocate(block: *mut u8, layout: Layout) {
-        let Some(block) = NonNull::new(block) else {
+        if !NOTED {
+            // SAFETY: without notes, blocks are the system's own.
+            unsafe { System.dealloc(block, layout) };
+            return;
+        }
+        let Some(address) = NonNull::new(block) else {
             return;
         };
         // SAFETY: by the caller's promise.
-        unsafe { unseal(block, layout) };
+        unsafe { unseal(address, layout) };
         // The same layout was not too large when it was allocated.
         let Some((whole, offset)) = whole(layout) else {
             return;
         };
-        // SAFETY: the block lies at this offset in what the system gave.
-        let base = unsafe { block.sub(offset) };
-        // SAFETY: allocated with the same layout; the seal says that it is live.
-        unsafe { System.dealloc(base.as_ptr(), whole) };
+        // The address counts and not the pointer, as for the note.
+        let base = std::ptr::with_exposed_provenance_mut(address.addr().get() - offset);
+        // SAFETY: what the system gave begins at this offset before the block;
+        // the seal says that it is live, and with which layout.
+        unsafe { System.dealloc(base, whole) };
     }
 }
 
