@@ -4,6 +4,7 @@
 //! without `--cfg millpond_loom`. `--weakened` turns the question round: it removes one
 //! protection at a time from a copy and expects the named model to fail.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
@@ -40,12 +41,15 @@ pub(crate) fn run(args: &LoomArgs) -> Result<Verdict> {
         "--test",
         "loom_*",
     ]);
-    cargo
-        .arg("--target-dir")
-        .arg(workspace::target_dir_for("loom"));
+    cargo.arg("--target-dir").arg(target_dir());
     cargo.args(&args.filter).current_dir(workspace::root());
     configure(&mut cargo);
     Ok(Verdict::from_holds(command::succeeds(&mut cargo)?))
+}
+
+/// Where models are built: their flags differ from everybody else's.
+pub(crate) fn target_dir() -> PathBuf {
+    workspace::target_dir_for("loom")
 }
 
 /// The environment that a model is built and run in.

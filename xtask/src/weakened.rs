@@ -16,13 +16,14 @@
 
 mod scratch;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
-use std::path::Path;
 
 use anyhow::{Result, ensure};
 
 use self::scratch::{Ending, Scratch};
-use crate::{Verdict, workspace};
+use crate::{Verdict, loom, workspace};
 
 /// One protection, how to remove it, and the model that must then fail.
 #[derive(Clone, Copy, Debug)]
@@ -56,12 +57,9 @@ pub(crate) fn run(filter: Option<&str>) -> Result<Verdict> {
         !chosen.is_empty(),
         "no weakening to try: the table in xtask/src/weakened.rs has none of that name"
     );
-    let results = try_all(
-        workspace::root(),
-        &workspace::target_dir_for("weakened"),
-        PACKAGE,
-        &chosen,
-    )?;
+    let tree = workspace::target_dir_for("weakened");
+    let scratch = Scratch::copy_of(workspace::root(), &tree, loom::target_dir(), PACKAGE)?;
+    let results = try_all(&scratch, &chosen)?;
     for (weakening, finding) in &results {
         println!(
             "{:<34} {:<52} {finding}",
@@ -118,27 +116,22 @@ impl fmt::Display for Finding {
     }
 }
 
-fn try_all(
-    root: &Path,
-    target: &Path,
-    package: &str,
-    weakenings: &[Weakening],
-) -> Result<Vec<(Weakening, Finding)>> {
-    let scratch = Scratch::copy_of(root, target, package)?;
-    let mut results = Vec::new();
-    let mut sound: Vec<(Weakening, bool)> = Vec::new();
-    for weakening in weakenings {
-        let passes = scratch.run_model(weakening.model, weakening.test)? == Ending::Passed;
-        sound.push((*weakening, passes));
+fn try_all(scratch: &Scratch, weakenings: &[Weakening]) -> Result<Vec<(Weakening, Finding)>> {
+    let mut sound = BTreeMap::new();
+    for Weakening { model, test, .. } in weakenings {
+        if let Entry::Vacant(place) = sound.entry((*model, *test)) {
+            place.insert(scratch.run_model(model, test)?);
+        }
     }
-    for (weakening, passes) in sound {
-        let finding = if passes {
-            try_one(&scratch, &weakening)?
-        } else {
-            Finding::FailsUnweakened
+    let mut results = Vec::new();
+    for weakening in weakenings {
+        let finding = match &sound[&(weakening.model, weakening.test)] {
+            Ending::Passed => try_one(scratch, weakening)?,
+            Ending::TimedOut => Finding::TimedOut,
+            Ending::DidNotCompile | Ending::Failed(_) => Finding::FailsUnweakened,
         };
         eprintln!("{}: {finding}", weakening.name);
-        results.push((weakening, finding));
+        results.push((*weakening, finding));
     }
     Ok(results)
 }
@@ -255,9 +248,10 @@ mod tests {
             ),
         ];
         let root = toy_workspace("cases");
-        let target = workspace::target_dir_for("weakened-toy").join("build");
+        let target = workspace::target_dir_for("weakened-toy");
+        let scratch = Scratch::copy_of(&root, &target, target.join("build"), "toy").unwrap();
         let weakenings = cases.clone().map(|(weakening, _)| weakening);
-        let found = try_all(&root, &target, "toy", &weakenings).unwrap();
+        let found = try_all(&scratch, &weakenings).unwrap();
         let findings: Vec<_> = found.into_iter().map(|(_, finding)| finding).collect();
         assert_eq!(findings, cases.map(|(_, expected)| expected));
     }

@@ -35,12 +35,18 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Copies everything that cargo needs from `root` to a directory under `target`.
-    pub(super) fn copy_of(root: &Path, target: &Path, package: &str) -> Result<Self> {
+    /// Copies everything that cargo needs from `root` to a directory under `place`, to be
+    /// built in `build`.
+    pub(super) fn copy_of(
+        root: &Path,
+        place: &Path,
+        build: PathBuf,
+        package: &str,
+    ) -> Result<Self> {
         let scratch = Self {
-            tree: target.join("tree"),
-            build: target.join("build"),
-            log: target.join("model.log"),
+            tree: place.join("tree"),
+            build,
+            log: place.join("model.log"),
             package: package.to_owned(),
         };
         if scratch.tree.exists() {
