@@ -1,8 +1,8 @@
 //! The probe: a small program whose exported functions are the fast paths.
 //!
-//! `benches/src/bin/fast_paths.rs` wraps each fast path in a function that is never
-//! inlined and keeps its name, so that it can be found in the machine code and counted.
-//! Run as `fast_paths NAME TIMES` it calls one of them that often.
+//! `benches/probe` wraps each fast path in a function that is never inlined and keeps its
+//! name, so that it can be found in the machine code and counted. Run with
+//! `NAME TIMES` it calls one of them that often.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -15,13 +15,12 @@ use crate::{command, workspace};
 /// The exported functions: acquire and release of one item.
 pub(crate) const FAST_PATHS: &[&str] = &["fast_shared_pair", "fast_local_pair"];
 
-const PACKAGE: &str = "millpond-bench";
-const BINARY: &str = "fast_paths";
+const PACKAGE: &str = "millpond-probe";
 
 /// Builds the probe as users build: the release profile, no flags of this machine.
 pub(crate) fn build() -> Result<PathBuf> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--release", "--package", PACKAGE, "--bin", BINARY]);
+    cargo.args(["build", "--release", "--package", PACKAGE]);
     cargo.arg("--message-format=json-render-diagnostics");
     cargo
         .current_dir(workspace::root())
@@ -34,7 +33,7 @@ pub(crate) fn build() -> Result<PathBuf> {
     let output = cargo.output().context("cannot start cargo")?;
     ensure!(output.status.success(), "the probe does not build");
     let executable = Message::parse_stream(&output.stdout[..]).find_map(|message| match message {
-        Ok(Message::CompilerArtifact(artifact)) if artifact.target.name == BINARY => {
+        Ok(Message::CompilerArtifact(artifact)) if artifact.target.name == PACKAGE => {
             artifact.executable
         }
         _ => None,
