@@ -11,8 +11,8 @@ use cargo_metadata::Message;
 
 use crate::loom;
 
-/// How long one model may run. The slowest sound model takes a fraction of this, and a
-/// weakened one fails early; only a livelock gets here.
+/// How long one model may run. Models are run twice here and once more by themselves, so
+/// one that takes longer is too large; a weakened one fails early or runs for ever.
 const TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// How a model ended.
