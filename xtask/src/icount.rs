@@ -1,8 +1,9 @@
 //! `cargo xtask icount`: instructions per acquire and release, against the record.
 //!
-//! Time on a shared machine moves from run to run; the number of instructions does not. So wall time tells the story and this is the gate. Callgrind
-//! counts inside the probe's functions only. Two runs of different length are subtracted,
-//! which leaves out everything that happens once: the first call, the refill, the exit.
+//! Time on a shared machine moves from run to run; the number of instructions does not.
+//! So wall time tells the story and this is the gate. Callgrind counts inside the probe's
+//! functions only. Two runs of different length are subtracted, which leaves out
+//! everything that happens once: the first call, the refill, the exit.
 
 mod record;
 
