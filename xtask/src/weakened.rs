@@ -43,7 +43,66 @@ struct Weakening {
 }
 
 /// The protections of the engine.
-const TABLE: &[Weakening] = &[];
+const TABLE: &[Weakening] = &[
+    Weakening {
+        name: "no busy mark",
+        file: CACHE,
+        find: "self.word.store(word | BUSY, Ordering::Relaxed);",
+        replace: "",
+        ..STOP
+    },
+    Weakening {
+        name: "no owner fence",
+        file: CACHE,
+        find: "barrier::owner();",
+        replace: "",
+        ..STOP
+    },
+    Weakening {
+        name: "no barrier",
+        find: "barrier::everyone();",
+        replace: "",
+        ..STOP
+    },
+    Weakening {
+        name: "no wait for BUSY to clear",
+        find: "while !cache.is_idle() {",
+        replace: "while false && !cache.is_idle() {",
+        ..STOP
+    },
+    Weakening {
+        name: "a foreign write of the packed word",
+        find: "cache.set_stolen(true);",
+        replace: "cache.set_len(0);",
+        ..STOP
+    },
+    Weakening {
+        name: "a relaxed commit",
+        file: CACHE,
+        find: "self.word.store(word, Ordering::Release);",
+        replace: "self.word.store(word, Ordering::Relaxed);",
+        ..STOP
+    },
+    Weakening {
+        name: "a relaxed look at BUSY",
+        file: CACHE,
+        find: "self.word.load(Ordering::Acquire) & BUSY == 0",
+        replace: "self.word.load(Ordering::Relaxed) & BUSY == 0",
+        ..STOP
+    },
+];
+
+const CACHE: &str = "crates/millpond-core/src/cache.rs";
+
+/// What most entries have in common: the model of a stop against the owner of a cache.
+const STOP: Weakening = Weakening {
+    name: "",
+    file: "crates/millpond-core/src/shared/stop.rs",
+    find: "",
+    replace: "",
+    model: "loom_stop",
+    test: "stop_against_acquire_and_release",
+};
 
 /// The package whose models run.
 const PACKAGE: &str = "millpond-core";
@@ -197,6 +256,21 @@ mod tests {
             fs::write(root.join(file), text).unwrap();
         }
         root
+    }
+
+    #[test]
+    fn the_protections_that_the_engine_rests_on_are_in_the_table() {
+        let required = [
+            "no busy mark",
+            "no owner fence",
+            "no barrier",
+            "a foreign write of the packed word",
+            "a relaxed commit",
+        ];
+        for name in required {
+            let entries = TABLE.iter().filter(|weakening| weakening.name == name);
+            assert_eq!(entries.count(), 1, "{name}");
+        }
     }
 
     #[test]
