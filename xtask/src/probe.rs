@@ -12,8 +12,15 @@ use cargo_metadata::Message;
 
 use crate::{command, workspace};
 
-/// The exported functions: acquire and release of one item.
-pub(crate) const FAST_PATHS: &[&str] = &["fast_shared_pair", "fast_local_pair"];
+/// The exported functions: acquire and release of one item, apart and together.
+pub(crate) const FAST_PATHS: &[&str] = &[
+    "fast_shared_acquire",
+    "fast_shared_release",
+    "fast_shared_pair",
+    "fast_local_acquire",
+    "fast_local_release",
+    "fast_local_pair",
+];
 
 const PACKAGE: &str = "millpond-probe";
 

@@ -13,7 +13,7 @@ use std::env;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use millpond_fixed::{FixedPool, LocalFixedPool};
+use millpond_fixed::{FixedPool, Lease, Local, LocalFixedPool, Refused};
 
 /// Sixty-four bytes: one line, copied in by two instructions with wide registers and by
 /// four without.
@@ -21,18 +21,56 @@ type Item = [u64; 8];
 
 const CAPACITY: usize = 64;
 
-/// Acquire and release of a pool that threads share.
+type SharedLease<'p> = Lease<'p, Item>;
+type LocalLease<'p> = Lease<'p, Item, Local>;
+
+// Each half by itself, where nothing is known of the other one.
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn fast_shared_acquire<'p>(pool: &'p FixedPool<Item>, value: &Item) -> Option<SharedLease<'p>> {
+    pool.try_acquire(*value).map_or_else(refused_cold, Some)
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn fast_shared_release(lease: SharedLease<'_>) {
+    drop(lease);
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn fast_local_acquire<'p>(pool: &'p LocalFixedPool<Item>, value: &Item) -> Option<LocalLease<'p>> {
+    pool.try_acquire(*value).map_or_else(refused_cold, Some)
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn fast_local_release(lease: LocalLease<'_>) {
+    drop(lease);
+}
+
+// Both halves in one function, as most callers have them.
+
 #[inline(never)]
 #[unsafe(no_mangle)]
 fn fast_shared_pair(pool: &FixedPool<Item>, value: &Item) -> bool {
-    pool.try_acquire(*value).is_ok()
+    let lease = pool.try_acquire(*value).map_or_else(refused_cold, Some);
+    lease.is_some()
 }
 
-/// Acquire and release of a pool for one thread.
 #[inline(never)]
 #[unsafe(no_mangle)]
 fn fast_local_pair(pool: &LocalFixedPool<Item>, value: &Item) -> bool {
-    pool.try_acquire(*value).is_ok()
+    let lease = pool.try_acquire(*value).map_or_else(refused_cold, Some);
+    lease.is_some()
+}
+
+/// Drops the error out of line: what a caller does with it is not the fast path.
+#[cold]
+#[inline(never)]
+fn refused_cold<L>(_refused: Refused<Item>) -> Option<L> {
+    None
 }
 
 fn main() -> ExitCode {
@@ -43,10 +81,18 @@ fn main() -> ExitCode {
     };
     let value = black_box([7; 8]);
     let shared = FixedPool::<Item>::new(CAPACITY);
-    let local = LocalFixedPool::<Item>::new(CAPACITY);
+    let local = LocalFixedPool::<Item>::new_local(CAPACITY);
     let all_given = match name.as_str() {
         "fast_shared_pair" => (0..times).all(|_| fast_shared_pair(&shared, &value)),
         "fast_local_pair" => (0..times).all(|_| fast_local_pair(&local, &value)),
+        "fast_shared_acquire" | "fast_shared_release" => (0..times).all(|_| {
+            let lease = fast_shared_acquire(&shared, &value);
+            lease.map(fast_shared_release).is_some()
+        }),
+        "fast_local_acquire" | "fast_local_release" => (0..times).all(|_| {
+            let lease = fast_local_acquire(&local, &value);
+            lease.map(fast_local_release).is_some()
+        }),
         _ => return usage(),
     };
     assert!(all_given, "a pool with one lease at a time ran out");
@@ -54,6 +100,6 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: millpond-probe fast_shared_pair|fast_local_pair TIMES");
+    eprintln!("usage: millpond-probe NAME TIMES, where NAME is a function of this file");
     ExitCode::from(2)
 }

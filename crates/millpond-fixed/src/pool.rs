@@ -432,7 +432,7 @@ impl<T, M: Mode> Slot<T, M> {
 
     #[cold]
     #[inline(never)]
-    fn release_noted(&self) {
+    fn release_noted_slow(&self) {
         // SAFETY: by 1 the pool is alive.
         let pool = unsafe { self.home.pool().as_ref() };
         let entry = Entry::from_ptr(self.item.cast());
@@ -449,7 +449,7 @@ impl<T, M: Mode> Drop for Slot<T, M> {
         // SAFETY: ours by 1, and it holds no value any more.
         unsafe { poison::on_release(self.item.cast(), size_of::<T>()) };
         let Some(pool) = self.home.pool_if_plain() else {
-            return self.release_noted();
+            return self.release_noted_slow();
         };
         // SAFETY: by 1 the pool is alive.
         let pool = unsafe { pool.as_ref() };
