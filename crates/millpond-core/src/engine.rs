@@ -1,0 +1,88 @@
+//! What the two engines have in common, so that one typed shell serves both.
+
+use crate::entry::Entry;
+use crate::error::AcquireError;
+use crate::local::LocalEngine;
+use crate::observe::Observation;
+#[cfg(feature = "std")]
+use crate::shared::SharedEngine;
+use crate::source::Source;
+use crate::trim::{Level, TrimReport};
+
+/// What became of a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "after `Last` the caller frees the pool"]
+pub enum Released {
+    /// The item is home, and the pool may be gone already: do not touch it.
+    Home,
+    /// The item was the last of an orphaned pool. Nobody uses the pool any
+    /// more, and the caller, who alone got this answer, frees it.
+    Last,
+}
+
+/// An engine: where a pool keeps its free items.
+///
+/// # Safety
+///
+/// An implementation gives an entry to one caller at a time: from the acquire
+/// that returned it until it is released, no other acquire returns it, and it
+/// was made by the source and not retired.
+pub unsafe trait Engine {
+    /// Where the items come from.
+    type Source: Source;
+
+    /// Pops an item if that takes nanoseconds; `None` says nothing about
+    /// whether others are free.
+    fn try_pop(&self) -> Option<Entry>;
+
+    /// Looks everywhere for an item, and never waits for one to be released.
+    /// `room` is how many items may exist beyond the capacity.
+    ///
+    /// # Errors
+    ///
+    /// Which limit was hit.
+    fn acquire_slow(&self, room: usize) -> Result<Entry, AcquireError>;
+
+    /// Gives an item back.
+    ///
+    /// # Safety
+    ///
+    /// `entry` was given to the caller by an acquire of this engine, was not
+    /// released since, and what it stands for is not used any more.
+    unsafe fn release(&self, entry: Entry) -> Released;
+
+    /// All figures of the pool.
+    fn observe(&self) -> Observation;
+
+    /// Gives memory back.
+    fn trim(&self, level: Level) -> TrimReport;
+
+    /// Changes how many items an acquire may bring into existence. Items beyond
+    /// a lower capacity go with the next trim after they come home.
+    fn set_capacity(&self, capacity: usize);
+}
+
+/// How a pool is used: by many threads, or by one. A type parameter of every
+/// pool.
+pub trait Mode {
+    /// The engine that serves the mode.
+    type Engine<S: Source>: Engine<Source = S>;
+}
+
+/// Any number of threads acquire and release through `&self`.
+#[cfg(feature = "std")]
+#[derive(Clone, Copy, Debug)]
+pub enum Shared {}
+
+/// One thread acquires and releases through `&self`; no atomics.
+#[derive(Clone, Copy, Debug)]
+pub enum Local {}
+
+#[cfg(feature = "std")]
+impl Mode for Shared {
+    type Engine<S: Source> = SharedEngine<S>;
+}
+
+impl Mode for Local {
+    type Engine<S: Source> = LocalEngine<S>;
+}

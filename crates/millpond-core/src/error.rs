@@ -1,0 +1,211 @@
+//! Why an acquire gave nothing: small errors that name the limit.
+
+#[cfg(feature = "std")]
+use crate::budget::BudgetExceeded;
+use core::fmt;
+
+/// What stood in the way of an acquire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// Every item that the pool may have was leased.
+    Capacity,
+    /// Creating another item would have exceeded a budget.
+    #[cfg(feature = "std")]
+    Budget(BudgetExceeded),
+    /// The system had no memory for another item, `bytes` of it.
+    Memory {
+        /// Bytes that were asked for.
+        bytes: usize,
+    },
+    /// The pool was closed.
+    Closed,
+    /// No item came free before the deadline.
+    Deadline,
+    /// The acquire came from inside the creation of this pool's own items: a
+    /// budget made room by dropping values whose destructor acquires here.
+    Reentrant,
+}
+
+#[cfg(feature = "std")]
+impl Limit {
+    /// Whether an item that comes home would help, given that `created` exist.
+    pub(crate) fn is_worth_waiting(&self, created: usize) -> bool {
+        created > 0 && !matches!(self, Self::Closed | Self::Reentrant)
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Capacity => f.write_str("all items are leased"),
+            #[cfg(feature = "std")]
+            Self::Budget(exceeded) => exceeded.fmt(f),
+            Self::Memory { bytes } => write!(f, "the system refused {bytes} bytes"),
+            Self::Closed => f.write_str("the pool is closed"),
+            Self::Deadline => f.write_str("no item came free before the deadline"),
+            Self::Reentrant => f.write_str("acquired from inside its own growth"),
+        }
+    }
+}
+
+/// An acquire that gave nothing. Running out is ordinary: match on
+/// [`AcquireError::limit`] and go on.
+///
+/// ```
+/// # #[cfg(feature = "std")] {
+/// use millpond_core::error::{AcquireError, Limit};
+///
+/// let error = AcquireError::new("frames", Limit::Capacity, 64, 64, 3);
+/// assert_eq!(*error.limit(), Limit::Capacity);
+/// assert_eq!(
+///     error.to_string(),
+///     "pool `frames`: all items are leased (64 of 64 in use, 3 waiting)"
+/// );
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcquireError {
+    pool: &'static str,
+    limit: Limit,
+    capacity: usize,
+    in_use: usize,
+    waiting: usize,
+}
+
+impl AcquireError {
+    /// The error of `pool`, of which `in_use` of `capacity` items were leased
+    /// and `waiting` callers stood in the queue.
+    #[must_use]
+    pub const fn new(
+        pool: &'static str,
+        limit: Limit,
+        capacity: usize,
+        in_use: usize,
+        waiting: usize,
+    ) -> Self {
+        Self {
+            pool,
+            limit,
+            capacity,
+            in_use,
+            waiting,
+        }
+    }
+
+    /// The name of the pool; `""` if it has none.
+    #[must_use]
+    pub const fn pool(&self) -> &'static str {
+        self.pool
+    }
+
+    /// Which limit was hit.
+    #[must_use]
+    pub const fn limit(&self) -> &Limit {
+        &self.limit
+    }
+
+    /// How many items the pool may have.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// How many items were leased when the acquire failed.
+    #[must_use]
+    pub const fn in_use(&self) -> usize {
+        self.in_use
+    }
+
+    /// How many callers were waiting for an item.
+    #[must_use]
+    pub const fn waiting(&self) -> usize {
+        self.waiting
+    }
+}
+
+impl fmt::Display for AcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pool {
+            "" => f.write_str("pool")?,
+            pool => write!(f, "pool `{pool}`")?,
+        }
+        write!(
+            f,
+            ": {} ({} of {} in use, {} waiting)",
+            self.limit, self.in_use, self.capacity, self.waiting
+        )
+    }
+}
+
+impl core::error::Error for AcquireError {}
+
+#[cfg(feature = "std")]
+impl From<AcquireError> for std::io::Error {
+    fn from(error: AcquireError) -> Self {
+        let kind = match error.limit {
+            Limit::Capacity | Limit::Reentrant => std::io::ErrorKind::WouldBlock,
+            Limit::Deadline => std::io::ErrorKind::TimedOut,
+            Limit::Closed => std::io::ErrorKind::NotConnected,
+            Limit::Budget(_) | Limit::Memory { .. } => std::io::ErrorKind::OutOfMemory,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// An acquire that gave nothing, with the value that could not be stored.
+///
+/// Nothing is lost: take the value back with [`Refused::into_value`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Refused<T> {
+    error: AcquireError,
+    value: T,
+}
+
+impl<T> Refused<T> {
+    /// Hands `value` back for the reason `error`.
+    #[must_use]
+    pub const fn new(error: AcquireError, value: T) -> Self {
+        Self { error, value }
+    }
+
+    /// Why the value was refused.
+    #[must_use]
+    pub const fn error(&self) -> &AcquireError {
+        &self.error
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn into_value(self) -> T {
+        self.value
+    }
+
+    /// The reason and the value.
+    #[must_use]
+    pub fn into_parts(self) -> (AcquireError, T) {
+        (self.error, self.value)
+    }
+}
+
+impl<T> fmt::Debug for Refused<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for Refused<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<T> core::error::Error for Refused<T> {}
+
+impl<T> From<Refused<T>> for AcquireError {
+    fn from(refused: Refused<T>) -> Self {
+        refused.error
+    }
+}

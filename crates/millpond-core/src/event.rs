@@ -1,0 +1,68 @@
+//! What happens on slow paths, for those who want to know when it happens.
+
+use crate::error::Limit;
+use crate::trim::TrimReport;
+use alloc::sync::Arc;
+use core::fmt;
+use core::time::Duration;
+
+/// Something that happened on a slow path of a pool.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event<'e> {
+    /// An acquire gave nothing.
+    Refused {
+        /// Which limit was hit.
+        limit: &'e Limit,
+        /// Items leased at that moment.
+        in_use: usize,
+    },
+    /// The source created items.
+    Grown {
+        /// How many exist now.
+        created: usize,
+    },
+    /// An acquire waited and got an item.
+    Waited {
+        /// For how long.
+        time: Duration,
+    },
+    /// An item was allocated outside the capacity.
+    FellBack {
+        /// How many such items are leased now.
+        in_use: usize,
+    },
+    /// A trim ended.
+    Trimmed {
+        /// What it did.
+        report: &'e TrimReport,
+    },
+    /// The pool was closed.
+    Closed {
+        /// Items that were leased at that moment.
+        leased: usize,
+    },
+}
+
+/// Somebody who is told. Runs on the thread to which it happened, with no lock
+/// of the pool held; it may use the pool.
+#[derive(Clone)]
+pub struct EventHook(Arc<dyn Fn(&'static str, &Event<'_>) + Send + Sync>);
+
+impl EventHook {
+    /// A hook that calls `told` with the name of the pool and the event.
+    pub fn new(told: impl Fn(&'static str, &Event<'_>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(told))
+    }
+
+    /// Tells.
+    pub fn call(&self, pool: &'static str, event: &Event<'_>) {
+        (self.0)(pool, event);
+    }
+}
+
+impl fmt::Debug for EventHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EventHook(..)")
+    }
+}

@@ -1,0 +1,127 @@
+//! Waiting for an item, in a task.
+
+use super::SharedEngine;
+use super::acquire::Attempt;
+use crate::entry::Entry;
+use crate::error::{AcquireError, Limit};
+use crate::source::Source;
+use crate::wait::{Node, Turn, Wake};
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::ptr::NonNull;
+use core::task::{Context, Poll};
+
+/// A future for one item, made by [`SharedEngine::acquire_async`].
+///
+/// It allocates nothing: its place in the queue is inside it. Dropping it is
+/// safe at any time: it leaves the queue, and an item that was already handed
+/// to it goes to the next waiter.
+#[must_use = "futures do nothing unless polled"]
+pub struct Acquire<'e, S: Source> {
+    engine: &'e SharedEngine<S>,
+    room: usize,
+    node: Node,
+    queued: bool,
+}
+
+impl<S: Source> SharedEngine<S> {
+    /// Acquires an item, waiting for one without blocking the thread. Items go
+    /// to waiters in the order in which they came.
+    pub fn acquire_async(&self, room: usize) -> Acquire<'_, S> {
+        Acquire {
+            engine: self,
+            room,
+            node: Node::new(),
+            queued: false,
+        }
+    }
+}
+
+impl<S: Source> Acquire<'_, S> {
+    /// First poll: takes an item or enqueues.
+    fn begin(&mut self, wake: Wake) -> Poll<Result<Entry, AcquireError>> {
+        if let Some(entry) = self.engine.try_pop() {
+            return Poll::Ready(Ok(entry));
+        }
+        let (limit, mut state) = match self.engine.attempt(self.room) {
+            Attempt::Given(entry) => return Poll::Ready(Ok(entry)),
+            Attempt::Refused(limit, state) => (limit, state),
+        };
+        if !limit.is_worth_waiting(state.created) {
+            state.tally.exhausted += 1;
+            return Poll::Ready(Err(self.engine.error(&state, limit)));
+        }
+        state.tally.waits += 1;
+        // SAFETY: the lock is held; this future is pinned, and unlinks the node
+        // in its destructor.
+        unsafe { state.waiters.push(NonNull::from(&self.node), wake) };
+        self.queued = true;
+        Poll::Pending
+    }
+
+    /// Later polls: sees whether the turn has come.
+    fn proceed(&mut self, wake: Wake) -> Poll<Result<Entry, AcquireError>> {
+        let mut state = self.engine.state.lock();
+        // SAFETY: the lock is held.
+        let Some(turn) = (unsafe { self.node.take() }) else {
+            // SAFETY: the lock is held.
+            let stale = unsafe { self.node.rewake(wake) };
+            drop(state);
+            drop(stale);
+            return Poll::Pending;
+        };
+        self.queued = false;
+        Poll::Ready(match turn {
+            Turn::Given(entry) => Ok(entry),
+            Turn::Closed | Turn::Idle | Turn::Waiting(_) => {
+                state.tally.exhausted += 1;
+                Err(self.engine.error(&state, Limit::Closed))
+            }
+        })
+    }
+}
+
+impl<S: Source> Future for Acquire<'_, S> {
+    type Output = Result<Entry, AcquireError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // Cloned before the lock: wakers are foreign code.
+        let wake = Wake::Task(cx.waker().clone());
+        // SAFETY: the node is not moved out of; no other field is pinned.
+        let this = unsafe { self.get_unchecked_mut() };
+        if this.queued {
+            this.proceed(wake)
+        } else {
+            this.begin(wake)
+        }
+    }
+}
+
+impl<S: Source> Drop for Acquire<'_, S> {
+    fn drop(&mut self) {
+        if !self.queued {
+            return;
+        }
+        let mut state = self.engine.state.lock();
+        // SAFETY: the lock is held; if waiting, the node is in this queue.
+        let wake = unsafe { state.waiters.unlink(NonNull::from(&self.node), Turn::Idle) };
+        // SAFETY: the lock is held.
+        let turn = unsafe { self.node.take() };
+        drop(state);
+        drop(wake);
+        if let Some(Turn::Given(entry)) = turn {
+            // SAFETY: handed to this future and used by nobody. The engine is
+            // borrowed, so its owner has not let go of it: never the last.
+            let _ = unsafe { self.engine.release(entry) };
+        }
+    }
+}
+
+impl<S: Source> fmt::Debug for Acquire<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acquire")
+            .field("queued", &self.queued)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+//! The figures of a shared pool: read from structure when somebody asks.
+
+use super::SharedEngine;
+use crate::engine::{Engine, Released};
+use crate::entry::Entry;
+use crate::error::AcquireError;
+use crate::observe::Observation;
+use crate::source::Source;
+use crate::trim::{Level, TrimReport};
+
+impl<S: Source> SharedEngine<S> {
+    /// The name; `""` if it has none.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn observation(&self) -> Observation {
+        // The source first, by the lock order; a source at work is left alone.
+        let held_bytes = self.population.try_lock().map(|source| source.held_bytes());
+        let mut state = self.state.lock();
+        if let Some(bytes) = held_bytes {
+            state.tally.held_bytes = bytes;
+        }
+        let hits: u64 = self.table.iter().map(|(_, cache)| cache.acquires()).sum();
+        let cached: usize = self.table.iter().map(|(_, cache)| cache.items()).sum();
+        let (tally, created, depot) = (state.tally, state.created, state.depot.count());
+        let in_use = (created - depot).saturating_sub(cached);
+        let acquires = hits + tally.acquires;
+        Observation {
+            capacity: state.capacity,
+            created,
+            in_use,
+            cached,
+            depot,
+            high_water: tally.high_water,
+            waiting: state.waiters.len(),
+            acquires,
+            hits,
+            misses: tally.acquires,
+            releases: acquires.saturating_sub(in_use as u64),
+            exhausted: tally.exhausted,
+            waits: tally.waits,
+            wait_ns: tally.wait_ns,
+            handed_over: tally.handed_over,
+            refills: tally.refills,
+            spills: tally.spills,
+            stops: tally.stops,
+            created_total: tally.created,
+            retired_total: tally.retired,
+            held_bytes: tally.held_bytes,
+            machinery_bytes: tally.machinery_bytes,
+            ..Observation::default()
+        }
+    }
+}
+
+// SAFETY: by invariant 1 of the engine an entry is in a magazine or in the hands
+// of one caller, and every path that gives it to a caller takes it out of its
+// magazine.
+unsafe impl<S: Source> Engine for SharedEngine<S> {
+    type Source = S;
+
+    #[inline(always)]
+    fn try_pop(&self) -> Option<Entry> {
+        Self::try_pop(self)
+    }
+
+    fn acquire_slow(&self, room: usize) -> Result<Entry, AcquireError> {
+        Self::acquire_slow(self, room)
+    }
+
+    #[inline(always)]
+    unsafe fn release(&self, entry: Entry) -> Released {
+        // SAFETY: by the caller.
+        unsafe { Self::release(self, entry) }
+    }
+
+    fn observe(&self) -> Observation {
+        self.observation()
+    }
+
+    fn trim(&self, level: Level) -> TrimReport {
+        Self::trim(self, level)
+    }
+
+    fn set_capacity(&self, capacity: usize) {
+        self.state.lock().capacity = capacity;
+        self.fill_for_waiters();
+    }
+}

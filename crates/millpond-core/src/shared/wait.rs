@@ -1,0 +1,82 @@
+//! Waiting for an item, in a thread that blocks.
+
+use super::SharedEngine;
+use super::acquire::Attempt;
+use crate::entry::Entry;
+use crate::error::{AcquireError, Limit};
+use crate::source::Source;
+use crate::sync;
+use crate::wait::{Node, Turn, Wake};
+use core::pin::pin;
+use core::ptr::NonNull;
+use std::time::Instant;
+
+impl<S: Source> SharedEngine<S> {
+    /// Acquires an item, waiting for one until `deadline` (`None`: for ever).
+    /// Items go to waiters in the order in which they came.
+    ///
+    /// # Errors
+    ///
+    /// `Limit::Deadline`, or `Limit::Closed` if the pool was closed meanwhile.
+    #[cold]
+    #[inline(never)]
+    pub fn acquire_waiting(
+        &self,
+        room: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Entry, AcquireError> {
+        // Taken before the lock, for it may allocate.
+        let thread = sync::current();
+        let (limit, mut state) = match self.attempt(room) {
+            Attempt::Given(entry) => return Ok(entry),
+            Attempt::Refused(limit, state) => (limit, state),
+        };
+        if !limit.is_worth_waiting(state.created) {
+            state.tally.exhausted += 1;
+            return Err(self.error(&state, limit));
+        }
+        let node = pin!(Node::new());
+        let node = NonNull::from(&*node);
+        state.tally.waits += 1;
+        // SAFETY: the lock is held; the node is pinned in this frame, which is
+        // left only after its turn was decided or it was unlinked.
+        unsafe { state.waiters.push(node, Wake::Thread(thread)) };
+        drop(state);
+        let began = Instant::now();
+        loop {
+            let in_time = park_until(deadline);
+            let mut state = self.state.lock();
+            // SAFETY: the node is in this frame, and the lock is held.
+            let mut turn = unsafe { node.as_ref().take() };
+            if turn.is_none() && !in_time {
+                // SAFETY: as above; waiting, so in this pool's queue.
+                unsafe { state.waiters.unlink(node, Turn::Idle) };
+                turn = Some(Turn::Idle);
+            }
+            let Some(turn) = turn else { continue };
+            state.tally.wait_ns += u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            let limit = match turn {
+                Turn::Given(entry) => return Ok(entry),
+                Turn::Closed => Limit::Closed,
+                Turn::Idle | Turn::Waiting(_) => Limit::Deadline,
+            };
+            state.tally.exhausted += 1;
+            return Err(self.error(&state, limit));
+        }
+    }
+}
+
+/// Parks until somebody unparks this thread or the deadline has passed; answers
+/// whether it has not. May return early, as parking may.
+fn park_until(deadline: Option<Instant>) -> bool {
+    let Some(deadline) = deadline else {
+        sync::park();
+        return true;
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return false;
+    }
+    sync::park_timeout(left);
+    true
+}

@@ -1,0 +1,88 @@
+//! Sources: where the items of a pool come from and where they go.
+
+use crate::entry::Entry;
+use crate::error::Limit;
+use crate::trim::Level;
+use alloc::vec::Vec;
+use core::mem::MaybeUninit;
+
+/// Creates and retires the items of one pool.
+///
+/// The engine calls a source with no lock of its fast or slow paths held, one
+/// call at a time. An implementation may map memory and charge budgets; it must
+/// not call back into the pool that it serves, and must not run a user's code.
+pub trait Source {
+    /// Items that were taken out of existence. Dropping the value gives their
+    /// memory back, and may run user code: the engine holds no lock then.
+    type Retired;
+
+    /// Whether entries are the addresses of items, so that it pays to prefetch
+    /// their first lines when a thread is handed a magazine of them.
+    const PREFETCH: bool = false;
+
+    /// Creates up to `want` items (at least 1) and puts their entries into
+    /// `batch`. `most` is how many may still be asked for, this call included.
+    ///
+    /// # Errors
+    ///
+    /// The limit that was hit, if not even one item could be created.
+    fn create(&mut self, want: usize, most: usize, batch: &mut Batch) -> Result<(), Limit>;
+
+    /// Takes out of `free` the items that can be given back at `level`, and
+    /// forgets them.
+    fn retire(&mut self, free: &mut Vec<Entry>, level: Level) -> Self::Retired;
+
+    /// Bytes that the items occupy, charged to the budget.
+    fn held_bytes(&self) -> usize;
+
+    /// Whether `entry` is an item of this source: for diagnostics, not fast.
+    fn owns(&self, entry: Entry) -> bool;
+}
+
+/// The most items that an engine asks for at once.
+pub(crate) const LONGEST_BATCH: usize = 255;
+
+/// Entries of freshly created items, at most a magazine of them.
+#[derive(Debug)]
+pub struct Batch {
+    entries: [MaybeUninit<Entry>; LONGEST_BATCH],
+    len: usize,
+}
+
+impl Batch {
+    pub(crate) const fn new() -> Self {
+        Self {
+            entries: [const { MaybeUninit::uninit() }; LONGEST_BATCH],
+            len: 0,
+        }
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Panics
+    ///
+    /// If the source creates more items than the engine can ask for.
+    pub fn push(&mut self, entry: Entry) {
+        self.entries[self.len].write(entry);
+        self.len += 1;
+    }
+
+    /// How many entries are inside.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was created.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Entry> {
+        self.entries[..self.len].iter().map(|entry| {
+            // SAFETY: entries below `len` were written by `push`.
+            unsafe { entry.assume_init() }
+        })
+    }
+}

@@ -1,0 +1,272 @@
+//! The table of caches: a pool's answer to "which cache is this thread's?".
+//!
+//! ```text
+//!   thread id      0        1        2        3
+//!              ┌────────┬────────┬────────┬────────┐
+//!   table      │ closed │ cache  │ closed │ cache  │  replaced by a longer one on
+//!              └────────┴────────┴────────┴────────┘  growth; old ones are kept until
+//!                                                     the pool goes
+//! ```
+//!
+//! Absent entries point at one closed cache, so that neither "no id" nor "no
+//! cache yet" costs a test on the fast path.
+
+use crate::cache::Cache;
+use crate::region;
+use crate::sync::{AtomicPtr, Ordering};
+use core::alloc::Layout;
+use core::mem::offset_of;
+use core::ptr::{self, NonNull};
+
+type Place = AtomicPtr<Cache>;
+
+#[repr(C)]
+#[derive(Debug)]
+struct Header {
+    len: usize,
+    older: *mut Header,
+    closed: *mut Cache,
+    places: [Place; 0],
+}
+
+/// The table of a pool that no thread has used: it costs nothing.
+#[cfg(not(millpond_loom))]
+#[repr(C)]
+struct Empty {
+    header: Header,
+    first: Place,
+}
+
+#[cfg(not(millpond_loom))]
+// SAFETY: nothing in it changes but through atomics.
+unsafe impl Sync for Empty {}
+
+#[cfg(not(millpond_loom))]
+static CLOSED: Cache = Cache::CLOSED;
+
+#[cfg(not(millpond_loom))]
+static EMPTY: Empty = Empty {
+    header: Header {
+        len: 1,
+        older: ptr::null_mut(),
+        closed: (&raw const CLOSED).cast_mut(),
+        places: [],
+    },
+    first: AtomicPtr::new((&raw const CLOSED).cast_mut()),
+};
+
+/// # Invariants
+///
+/// 1. `current` points to a table that lives as long as this value, as do all
+///    tables that were ever current.
+/// 2. Every place of every table points to a cache that lives as long.
+/// 3. Place `i` is the closed cache or the cache of the thread with id `i`;
+///    place 0 is the closed cache.
+/// 4. Tables are replaced and places are filled under the pool's lock only.
+#[derive(Debug)]
+#[repr(align(128))] // Read by all, written almost never: away from the lock.
+pub(crate) struct Table {
+    current: AtomicPtr<Header>,
+}
+
+// SAFETY: what it points to is Sync and Send: caches, atomics, and lengths that
+// do not change.
+unsafe impl Send for Table {}
+// SAFETY: as above.
+unsafe impl Sync for Table {}
+
+impl Table {
+    #[cfg(not(millpond_loom))]
+    pub(crate) const fn new() -> Self {
+        Self {
+            current: AtomicPtr::new((&raw const EMPTY).cast::<Header>().cast_mut()),
+        }
+    }
+
+    #[cfg(millpond_loom)]
+    pub(crate) fn new() -> Self {
+        let closed = Cache::allocate().expect("models do not run out of memory");
+        let header = allocate(1, closed.as_ptr()).expect("models do not run out of memory");
+        Self {
+            current: AtomicPtr::new(header.as_ptr()),
+        }
+    }
+
+    /// The cache of the thread with this id, or the closed one.
+    #[inline(always)]
+    pub(crate) fn find(&self, id: usize) -> &Cache {
+        let header = self.current.load(Ordering::Acquire);
+        // SAFETY: live by 1; the length never changes.
+        let len = unsafe { (*header).len };
+        // A table too short means no cache yet, and place 0 is the closed one.
+        let index = if id < len { id } else { 0 };
+        // SAFETY: `index < len`.
+        unsafe { &*place(header, index).load(Ordering::Relaxed) }
+    }
+
+    /// Whether `cache` is the one that nobody owns.
+    pub(crate) fn is_closed(&self, cache: &Cache) -> bool {
+        let header = self.current.load(Ordering::Acquire);
+        // SAFETY: live by 1; never changes.
+        ptr::eq(cache, unsafe { (*header).closed })
+    }
+
+    /// How many ids fit.
+    pub(crate) fn len(&self) -> usize {
+        // SAFETY: live by 1; never changes.
+        unsafe { (*self.current.load(Ordering::Acquire)).len }
+    }
+
+    /// All caches with the ids they are filed under. Under the lock.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Cache)> {
+        let header = self.current.load(Ordering::Acquire);
+        (1..self.len()).filter_map(move |id| {
+            // SAFETY: `id` is below the length.
+            let cache = unsafe { &*place(header, id).load(Ordering::Relaxed) };
+            (!self.is_closed(cache)).then_some((id, cache))
+        })
+    }
+
+    /// Files `cache` under `id`. Under the lock (4), by the thread that has the
+    /// id, which has no cache here yet.
+    pub(crate) fn file(&self, id: usize, cache: NonNull<Cache>) {
+        let header = self.current.load(Ordering::Acquire);
+        debug_assert!(id != 0 && id < self.len());
+        // SAFETY: `id` is below the length.
+        unsafe { place(header, id) }.store(cache.as_ptr(), Ordering::Release);
+    }
+
+    /// Makes `longer` current. Under the lock (4); `longer` has more places.
+    pub(crate) fn replace(&self, longer: Longer) {
+        let old = self.current.load(Ordering::Acquire);
+        let new = longer.0.as_ptr();
+        core::mem::forget(longer);
+        // SAFETY: `new` is not published yet, so this thread's own.
+        unsafe { (*new).older = old };
+        for index in 0..self.len() {
+            // SAFETY: below the old length.
+            let cache = unsafe { place(old, index) }.load(Ordering::Relaxed);
+            // SAFETY: below the new length, which is larger.
+            unsafe { place(new, index) }.store(cache, Ordering::Relaxed);
+        }
+        self.current.store(new, Ordering::Release);
+    }
+
+    /// A table with room for `id`, and its size in bytes.
+    pub(crate) fn longer(&self, id: usize) -> Option<(Longer, usize)> {
+        let len = (id + 1).next_power_of_two().max(FIRST_LEN);
+        // SAFETY: live by 1; never changes.
+        let closed = unsafe { (*self.current.load(Ordering::Acquire)).closed };
+        let table = Longer(allocate(len, closed)?);
+        Some((table, layout(len).size()))
+    }
+}
+
+/// Places of the first table that is allocated: 88 bytes.
+const FIRST_LEN: usize = 8;
+
+/// A table that nobody reads yet.
+pub(crate) struct Longer(NonNull<Header>);
+
+impl Longer {
+    pub(crate) fn len(&self) -> usize {
+        // SAFETY: live until dropped or published.
+        unsafe { self.0.as_ref().len }
+    }
+}
+
+impl Drop for Longer {
+    fn drop(&mut self) {
+        // SAFETY: never published, so nobody else has it.
+        unsafe { free(self.0) };
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        let header = self.current.load(Ordering::Acquire);
+        for (_, cache) in self.iter() {
+            // SAFETY: filed caches came from `Cache::allocate`, and with the
+            // pool in its drop nobody uses them.
+            unsafe { Cache::free(NonNull::from(cache)) };
+        }
+        #[cfg(millpond_loom)]
+        // SAFETY: each model's closed cache is its own, see `Table::new`.
+        unsafe {
+            Cache::free(NonNull::new_unchecked((*header).closed));
+        }
+        let mut next = header;
+        while let Some(header) = NonNull::new(next) {
+            #[cfg(not(millpond_loom))]
+            if ptr::eq(header.as_ptr(), (&raw const EMPTY).cast::<Header>()) {
+                break;
+            }
+            // SAFETY: live by 1.
+            next = unsafe { header.as_ref().older };
+            // SAFETY: no table of a dropped pool is read again.
+            unsafe { free(header) };
+        }
+    }
+}
+
+fn layout(len: usize) -> Layout {
+    let bytes = offset_of!(Header, places) + len * size_of::<Place>();
+    Layout::from_size_align(bytes, align_of::<Header>()).expect("a table is short")
+}
+
+fn allocate(len: usize, closed: *mut Cache) -> Option<NonNull<Header>> {
+    let header = region::allocate(layout(len))?.cast::<Header>();
+    let start = Header {
+        len,
+        older: ptr::null_mut(),
+        closed,
+        places: [],
+    };
+    // SAFETY: freshly allocated with the layout of a header and its places.
+    unsafe { header.write(start) };
+    for index in 0..len {
+        // SAFETY: below the length.
+        let place = unsafe { place_ptr(header.as_ptr(), index) };
+        // SAFETY: inside the fresh allocation.
+        unsafe { place.write(Place::new(closed)) };
+    }
+    Some(header)
+}
+
+/// # Safety
+///
+/// `header` came from [`allocate`] and nobody uses it any more.
+unsafe fn free(header: NonNull<Header>) {
+    // SAFETY: live by the caller.
+    let len = unsafe { header.as_ref().len };
+    for index in 0..len {
+        // SAFETY: below the length.
+        let place = unsafe { place_ptr(header.as_ptr(), index) };
+        // SAFETY: initialised by `allocate`; drop glue exists in models only.
+        unsafe { place.drop_in_place() };
+    }
+    // SAFETY: allocated with this layout.
+    unsafe { region::free(header.cast(), layout(len)) };
+}
+
+/// # Safety
+///
+/// `header` is a live table and `index` below its length.
+#[inline(always)]
+unsafe fn place_ptr(header: *mut Header, index: usize) -> *mut Place {
+    // SAFETY: the field is inside the table.
+    let places = unsafe { (&raw mut (*header).places).cast::<Place>() };
+    // SAFETY: by the caller.
+    unsafe { places.add(index) }
+}
+
+/// # Safety
+///
+/// As [`place_ptr`]; the answer is used while the table lives.
+#[inline(always)]
+unsafe fn place<'t>(header: *mut Header, index: usize) -> &'t Place {
+    // SAFETY: by the caller.
+    let place = unsafe { place_ptr(header, index) };
+    // SAFETY: by the caller; places are initialised when a table is allocated.
+    unsafe { &*place }
+}
