@@ -1,7 +1,8 @@
 //! The protocol between the parent and its workers: one line of JSON each way.
 //!
 //! The parent writes a [`Request`] to the worker's standard input and closes it;
-//! the worker prints an [`Outcome`] and exits. A worker that fails ends the run
+//! the worker prints an [`Outcome`] and exits. Rounds and slice are arguments too,
+//! for a worker so small that it reads no JSON. A worker that fails ends the run
 //! loudly: a row that silently went missing would read as "not interesting".
 
 use crate::corpus::Corpus;
@@ -66,6 +67,7 @@ impl Measurement {
 pub fn ask(binary: &Path, request: &Request) -> Result<Outcome> {
     let mut child = Command::new(binary)
         .arg(ARGUMENT)
+        .args([request.rounds.to_string(), request.slice_micros.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -2,6 +2,7 @@
 
 use super::view;
 use crate::record::{Row, Series};
+use crate::stats::Estimate;
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -26,8 +27,11 @@ const PEER: RGBColor = RGBColor(4, 4, 4);
 pub(super) fn of_row(row: &Row) -> Result<Option<String>> {
     let measured: Vec<&Series> =
         row.series.iter().filter(|series| series.estimate.is_some()).collect();
-    let furthest = measured.iter().filter_map(|series| series.estimate).map(|e| e.high);
-    let furthest = furthest.fold(0.0, f64::max);
+    let largest = |pick: fn(Estimate) -> f64| {
+        measured.iter().filter_map(|series| series.estimate).map(pick).fold(0.0, f64::max)
+    };
+    // One disturbed contender must not flatten the others: whiskers end at the edge.
+    let furthest = largest(|estimate| estimate.high).min(1.3 * largest(|e| e.median));
     if furthest <= 0.0 {
         return Ok(None);
     }
@@ -56,7 +60,7 @@ fn draw_line(
     scale: f64,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let Some(estimate) = series.estimate else { return Ok(()) };
-    let at = |value: f64| LABELS + pixels(value * scale);
+    let at = |value: f64| (LABELS + pixels(value * scale)).min(WIDTH - FIGURES);
     let middle = top + LINE / 2;
     let colour = if series.ours() { OURS } else { PEER };
     let bar = [(LABELS, top + 5), (at(estimate.median).max(LABELS + 1), top + LINE - 5)];

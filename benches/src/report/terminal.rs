@@ -6,7 +6,7 @@
 use super::{Against, Report, view};
 use crate::chapter::Section;
 use crate::record::{ChapterRecord, Row, Run};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, LineStyle, Table, presets};
 use std::fmt::Write;
 
 pub(super) fn render(report: &Report<'_>) -> String {
@@ -27,7 +27,8 @@ pub(super) fn render(report: &Report<'_>) -> String {
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    let line = LineStyle::none().fill('─').junction('─');
+    table.load_style(presets::NOTHING.header_separator(line));
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.iter().map(ToString::to_string).collect::<Vec<_>>());
     table
