@@ -8,6 +8,7 @@ use crate::observe::Observation;
 use crate::shared::SharedEngine;
 use crate::source::Source;
 use crate::trim::{Level, TrimReport};
+use core::time::Duration;
 
 /// What became of a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,9 @@ pub unsafe trait Engine {
     /// Where the items come from.
     type Source: Source;
 
+    /// The name of the pool; `""` if it has none.
+    fn name(&self) -> &'static str;
+
     /// Pops an item if that takes nanoseconds; `None` says nothing about
     /// whether others are free.
     fn try_pop(&self) -> Option<Entry>;
@@ -42,6 +46,19 @@ pub unsafe trait Engine {
     ///
     /// Which limit was hit.
     fn acquire_slow(&self, room: usize) -> Result<Entry, AcquireError>;
+
+    /// As `acquire_slow`, but waits for an item to be released, for ever if
+    /// `timeout` is `None`. An engine for one thread does not wait: nobody
+    /// else could release one.
+    ///
+    /// # Errors
+    ///
+    /// Which limit was hit, the deadline among them.
+    fn acquire_waiting(
+        &self,
+        room: usize,
+        timeout: Option<Duration>,
+    ) -> Result<Entry, AcquireError>;
 
     /// Gives an item back.
     ///

@@ -45,7 +45,7 @@
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(feature = "std")]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 #[cfg(feature = "std")]
@@ -63,6 +63,9 @@ pub mod error;
 #[cfg(feature = "std")]
 pub mod event;
 #[cfg(feature = "alloc")]
+pub mod exhaustion;
+pub mod home;
+#[cfg(feature = "alloc")]
 pub mod local;
 #[cfg(feature = "std")]
 mod magazine;
@@ -72,6 +75,8 @@ pub mod poison;
 pub mod region;
 #[cfg(feature = "std")]
 pub mod shared;
+#[cfg(feature = "alloc")]
+pub mod size_class;
 #[cfg(feature = "alloc")]
 pub mod slab;
 #[cfg(feature = "alloc")]

@@ -22,6 +22,7 @@ use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::cell::{Cell, RefCell};
 use core::ptr::NonNull;
+use core::time::Duration;
 
 const ONE_ACQUIRE: u64 = 1 << 32;
 const LENGTH: u64 = ONE_ACQUIRE - 1;
@@ -92,11 +93,6 @@ impl<S: Source> LocalEngine<S> {
     pub const fn named(mut self, name: &'static str) -> Self {
         self.name = name;
         self
-    }
-
-    /// The name; `""` if it has none.
-    pub const fn name(&self) -> &'static str {
-        self.name
     }
 
     #[inline(always)]
@@ -189,6 +185,10 @@ unsafe fn free_stack(stack: NonNull<Entry>, room: usize) {
 unsafe impl<S: Source> Engine for LocalEngine<S> {
     type Source = S;
 
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
     #[inline(always)]
     fn try_pop(&self) -> Option<Entry> {
         let word = self.word.get();
@@ -219,6 +219,10 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
         let entry = self.try_pop().expect("the source created at least one item");
         self.high_water.set(self.high_water.get().max(self.created.get()));
         Ok(entry)
+    }
+
+    fn acquire_waiting(&self, room: usize, _: Option<Duration>) -> Result<Entry, AcquireError> {
+        self.acquire_slow(room)
     }
 
     #[inline(always)]

@@ -7,13 +7,9 @@ use crate::error::AcquireError;
 use crate::observe::Observation;
 use crate::source::Source;
 use crate::trim::{Level, TrimReport};
+use core::time::Duration;
 
 impl<S: Source> SharedEngine<S> {
-    /// The name; `""` if it has none.
-    pub const fn name(&self) -> &'static str {
-        self.name
-    }
-
     fn observation(&self) -> Observation {
         // The source first, by the lock order; a source at work is left alone.
         let held_bytes = self.population.try_lock().map(|source| source.held_bytes());
@@ -60,6 +56,10 @@ impl<S: Source> SharedEngine<S> {
 unsafe impl<S: Source> Engine for SharedEngine<S> {
     type Source = S;
 
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
     #[inline(always)]
     fn try_pop(&self) -> Option<Entry> {
         Self::try_pop(self)
@@ -67,6 +67,14 @@ unsafe impl<S: Source> Engine for SharedEngine<S> {
 
     fn acquire_slow(&self, room: usize) -> Result<Entry, AcquireError> {
         Self::acquire_slow(self, room)
+    }
+
+    fn acquire_waiting(
+        &self,
+        room: usize,
+        timeout: Option<Duration>,
+    ) -> Result<Entry, AcquireError> {
+        Self::acquire_waiting(self, room, timeout)
     }
 
     #[inline(always)]

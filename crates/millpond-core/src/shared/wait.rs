@@ -9,10 +9,11 @@ use crate::sync;
 use crate::wait::{Node, Turn, Wake};
 use core::pin::pin;
 use core::ptr::NonNull;
+use core::time::Duration;
 use std::time::Instant;
 
 impl<S: Source> SharedEngine<S> {
-    /// Acquires an item, waiting for one until `deadline` (`None`: for ever).
+    /// Acquires an item, waiting up to `timeout` for one (`None`: for ever).
     /// Items go to waiters in the order in which they came.
     ///
     /// # Errors
@@ -23,8 +24,10 @@ impl<S: Source> SharedEngine<S> {
     pub fn acquire_waiting(
         &self,
         room: usize,
-        deadline: Option<Instant>,
+        timeout: Option<Duration>,
     ) -> Result<Entry, AcquireError> {
+        // A deadline that no clock reaches is none.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         // Taken before the lock, for it may allocate.
         let thread = sync::current();
         let (limit, mut state) = match self.attempt(room) {

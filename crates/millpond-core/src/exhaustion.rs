@@ -1,0 +1,169 @@
+//! What an acquire does when its pool has run out.
+
+#[cfg(feature = "std")]
+use crate::budget::Budget;
+use crate::entry::Entry;
+use crate::error::Limit;
+use crate::region;
+use core::alloc::Layout;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
+
+/// What `acquire` does when every item of a pool is leased. `try_acquire` never
+/// looks at it: it fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Exhaustion {
+    /// Fail at once.
+    #[default]
+    Fail,
+    /// Create up to this many items beyond the capacity. They are items like
+    /// all others, and go with a trim.
+    Grow {
+        /// Items beyond the capacity.
+        extra: usize,
+    },
+    /// Allocate outside the pool, at most this many items at a time, and free
+    /// each when it is released.
+    Fallback {
+        /// Items outside the pool at a time.
+        at_most: usize,
+    },
+    /// Wait until an item is released, first come, first served; fail after
+    /// this long (`None`: never). A local pool, where nobody else could release
+    /// one, fails at once.
+    Block {
+        /// The longest wait.
+        timeout: Option<Duration>,
+    },
+}
+
+impl Exhaustion {
+    /// Items that may exist beyond the capacity.
+    #[must_use]
+    pub const fn room(self) -> usize {
+        match self {
+            Self::Grow { extra } => extra,
+            _ => 0,
+        }
+    }
+}
+
+/// The items of a pool that lie outside its capacity: each an allocation of its
+/// own, counted and charged.
+#[derive(Debug)]
+pub struct Fallback {
+    in_use: AtomicUsize,
+    total: AtomicUsize,
+    #[cfg(feature = "std")]
+    budget: Option<Budget>,
+}
+
+impl Default for Fallback {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Fallback {
+    /// No items yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            in_use: AtomicUsize::new(0),
+            total: AtomicUsize::new(0),
+            #[cfg(feature = "std")]
+            budget: None,
+        }
+    }
+
+    /// The same, with every item charged to `budget`.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn charged_to(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Allocates an item unless `at_most` are out already.
+    ///
+    /// # Errors
+    ///
+    /// Which limit was hit.
+    pub fn allocate(&self, layout: Layout, at_most: usize) -> Result<Entry, Limit> {
+        let counted = self
+            .in_use
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                (count < at_most).then_some(count + 1)
+            });
+        if counted.is_err() {
+            return Err(Limit::Capacity);
+        }
+        self.allocate_counted(layout).inspect_err(|_| {
+            self.in_use.fetch_sub(1, Ordering::Relaxed);
+        })
+    }
+
+    fn allocate_counted(&self, layout: Layout) -> Result<Entry, Limit> {
+        #[cfg(feature = "std")]
+        if let Some(budget) = &self.budget {
+            budget.charge_bytes(layout.size()).map_err(Limit::Budget)?;
+        }
+        let Some(item) = region::allocate(layout) else {
+            self.refund(layout.size());
+            return Err(Limit::Memory {
+                bytes: layout.size(),
+            });
+        };
+        self.total.fetch_add(1, Ordering::Relaxed);
+        Ok(Entry::from_ptr(item.cast()))
+    }
+
+    /// Frees an item.
+    ///
+    /// # Safety
+    ///
+    /// `entry` came from [`Fallback::allocate`] of this value with this layout,
+    /// and is not used afterwards.
+    pub unsafe fn free(&self, entry: Entry, layout: Layout) {
+        // SAFETY: by the caller.
+        unsafe { region::free(entry.as_ptr().cast(), layout) };
+        self.refund(layout.size());
+        self.in_use.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn refund(&self, _bytes: usize) {
+        #[cfg(feature = "std")]
+        if let Some(budget) = &self.budget {
+            budget.refund_bytes(_bytes);
+        }
+    }
+
+    /// Items out now.
+    #[must_use]
+    pub fn in_use(&self) -> usize {
+        self.in_use.load(Ordering::Relaxed)
+    }
+
+    /// Items ever allocated.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.total.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fallback_items_are_bounded_and_counted() {
+        let fallback = Fallback::new();
+        let layout = Layout::new::<[u64; 4]>();
+        let first = fallback.allocate(layout, 1).expect("one is allowed");
+        assert_eq!(fallback.allocate(layout, 1), Err(Limit::Capacity));
+        // SAFETY: allocated above with this layout.
+        unsafe { fallback.free(first, layout) };
+        assert_eq!((fallback.in_use(), fallback.total()), (0, 1));
+    }
+}

@@ -1,0 +1,149 @@
+//! Building a pool with more than a capacity.
+
+use crate::pool::FixedPool;
+use core::marker::PhantomData;
+use millpond_core::engine::Local;
+use millpond_core::exhaustion::{Exhaustion, Fallback};
+use millpond_core::local::LocalEngine;
+use millpond_core::region::RegionOptions;
+use millpond_core::slab::Slabs;
+
+#[cfg(feature = "std")]
+use millpond_core::budget::Budget;
+#[cfg(feature = "std")]
+use millpond_core::engine::Shared;
+#[cfg(feature = "std")]
+use millpond_core::shared::SharedEngine;
+
+/// Builds a [`FixedPool`].
+///
+/// ```
+/// use millpond_core::budget::Budget;
+/// use millpond_fixed::{Exhaustion, FixedPool, Limit};
+///
+/// let budget = Budget::new("frames", 64 * 1024);
+/// let pool = FixedPool::<[u8; 4096]>::builder(1000)
+///     .name("frames")
+///     .budget(&budget)
+///     .exhaustion(Exhaustion::Fail)
+///     .build();
+///
+/// let mut frames = Vec::new();
+/// let refused = loop {
+///     match pool.acquire([0; 4096]) {
+///         Ok(frame) => frames.push(frame),
+///         Err(refused) => break refused,
+///     }
+/// };
+/// assert!(matches!(refused.error().limit(), Limit::Budget(_)));
+/// assert!(budget.held() <= budget.limit());
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct Builder<T> {
+    capacity: usize,
+    name: &'static str,
+    policy: Exhaustion,
+    region: RegionOptions,
+    #[cfg(feature = "std")]
+    budget: Option<Budget>,
+    _values: PhantomData<fn() -> T>,
+}
+
+#[cfg(feature = "std")]
+impl<T> FixedPool<T, Shared> {
+    /// Begins a pool of at most `capacity` values; end with [`Builder::build`].
+    pub fn builder(capacity: usize) -> Builder<T> {
+        Builder::new(capacity)
+    }
+}
+
+impl<T> FixedPool<T, Local> {
+    /// Begins a pool of at most `capacity` values; end with
+    /// [`Builder::build_local`].
+    pub fn local_builder(capacity: usize) -> Builder<T> {
+        Builder::new(capacity)
+    }
+}
+
+impl<T> Builder<T> {
+    fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            name: "",
+            policy: Exhaustion::Fail,
+            region: RegionOptions::new(),
+            #[cfg(feature = "std")]
+            budget: None,
+            _values: PhantomData,
+        }
+    }
+
+    /// The name that errors and reports use.
+    pub const fn name(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// What `acquire` does when every slot is leased. Default: fail.
+    pub const fn exhaustion(mut self, policy: Exhaustion) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Huge pages, prefaulting, a preferred node.
+    pub const fn region(mut self, options: RegionOptions) -> Self {
+        self.region = options;
+        self
+    }
+
+    /// Charges slots, machinery and fallback values to `budget`.
+    #[cfg(feature = "std")]
+    pub fn budget(mut self, budget: &Budget) -> Self {
+        self.budget = Some(budget.clone());
+        self
+    }
+
+    fn slabs(&self) -> Slabs {
+        let slabs = Slabs::new(size_of::<T>(), align_of::<T>()).with_options(self.region);
+        #[cfg(feature = "std")]
+        if let Some(budget) = &self.budget {
+            return slabs.charged_to(budget.clone());
+        }
+        slabs
+    }
+
+    fn fallback(&self) -> Fallback {
+        #[cfg(feature = "std")]
+        if let Some(budget) = &self.budget {
+            return Fallback::new().charged_to(budget.clone());
+        }
+        Fallback::new()
+    }
+
+    /// The pool, for any number of threads.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn build(self) -> FixedPool<T, Shared> {
+        let mut engine =
+            SharedEngine::new(self.capacity, size_of::<T>(), self.slabs()).named(self.name);
+        if let Some(budget) = &self.budget {
+            engine = engine.charged_to(budget.clone());
+        }
+        let mut pool = FixedPool::over(engine);
+        pool.policy = self.policy;
+        pool.fallback = self.fallback();
+        pool
+    }
+
+    /// The pool, for one thread. Its stack of free slots, 8 bytes a slot, is
+    /// not charged.
+    #[must_use]
+    pub fn build_local(self) -> FixedPool<T, Local> {
+        let engine = LocalEngine::new(self.capacity, self.slabs()).named(self.name);
+        let mut pool = FixedPool::over_local(engine);
+        pool.policy = self.policy;
+        pool.fallback = self.fallback();
+        pool
+    }
+}

@@ -1,0 +1,188 @@
+//! Leases: values in slots, and the way back.
+
+use crate::pool::{FixedPool, Slot};
+use core::borrow::{Borrow, BorrowMut};
+use core::cmp::Ordering;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
+use core::pin::Pin;
+use millpond_core::engine::Mode;
+
+/// A value in a slot of a pool, borrowed from it. Dropping the lease drops the
+/// value and gives the slot back, from whatever thread.
+///
+/// Two words. A lease is `Send` if `T` is, `Sync` if `T` is. The lease of a
+/// static pool is `'static`; for an owned lease of a pool that is not, see
+/// [`PoolHandle`](crate::PoolHandle).
+///
+/// # Invariants
+///
+/// 1. `slot` holds a value, which is the lease's own.
+#[must_use = "dropping a lease at once gives its slot back"]
+pub struct Lease<'p, T, M: Mode = crate::pool::DefaultMode> {
+    slot: Slot<T, M>,
+    _value: PhantomData<(T, &'p FixedPool<T, M>)>,
+}
+
+// SAFETY: the value is the lease's own, and goes where the lease goes. The slot
+// may be released on any thread in the shared mode.
+#[cfg(feature = "std")]
+unsafe impl<T: Send> Send for Lease<'_, T, millpond_core::engine::Shared> {}
+// SAFETY: through `&Lease` nothing but `&T` can be reached. The pool behind it
+// is not reachable.
+unsafe impl<T: Sync, M: Mode> Sync for Lease<'_, T, M> {}
+
+impl<'p, T, M: Mode> Lease<'p, T, M> {
+    /// A lease of the value in `slot`.
+    #[inline(always)]
+    pub(crate) fn new(slot: Slot<T, M>) -> Self {
+        Self {
+            slot,
+            _value: PhantomData,
+        }
+    }
+
+    /// Moves the value out and gives the slot back.
+    ///
+    /// ```
+    /// let pool = millpond_fixed::FixedPool::new(1);
+    /// let lease = pool.try_acquire(String::from("kept"))?;
+    /// assert_eq!(lease.into_inner(), "kept");
+    /// # Ok::<(), millpond_fixed::Refused<String>>(())
+    /// ```
+    pub fn into_inner(self) -> T {
+        let lease = ManuallyDrop::new(self);
+        // SAFETY: the lease is not dropped, so this is the slot's one user.
+        let slot = unsafe { core::ptr::read(&raw const lease.slot) };
+        // SAFETY: by 1 there is a value, and the lease that owned it is gone.
+        unsafe { slot.item.read() }
+    }
+
+    /// A lease whose value will not move again.
+    pub fn into_pin(self) -> Pin<Self> {
+        // SAFETY: a slot does not move, whatever becomes of the lease, and is
+        // used again only after the value was dropped; moving the value out
+        // takes the lease, which a pin of an `!Unpin` value does not give.
+        unsafe { Pin::new_unchecked(self) }
+    }
+}
+
+impl<T, M: Mode> Drop for Lease<'_, T, M> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // The slot goes back when `self.slot` is dropped, right after this, and
+        // also if the destructor panics.
+        // SAFETY: by 1 there is a value, and it is the lease's own.
+        unsafe { self.slot.item.drop_in_place() };
+    }
+}
+
+impl<T, M: Mode> Deref for Lease<'_, T, M> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: by 1 there is a value, borrowed as long as the lease is.
+        unsafe { self.slot.item.as_ref() }
+    }
+}
+
+impl<T, M: Mode> DerefMut for Lease<'_, T, M> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: by 1 there is a value, borrowed mutably as the lease is.
+        unsafe { self.slot.item.as_mut() }
+    }
+}
+
+/// Traits that see through a lease to its value.
+macro_rules! see_through {
+    ([$($generics:tt)*] $lease:ty) => {
+        impl<$($generics)*> AsRef<T> for $lease {
+            fn as_ref(&self) -> &T {
+                self
+            }
+        }
+
+        impl<$($generics)*> AsMut<T> for $lease {
+            fn as_mut(&mut self) -> &mut T {
+                self
+            }
+        }
+
+        impl<$($generics)*> Borrow<T> for $lease {
+            fn borrow(&self) -> &T {
+                self
+            }
+        }
+
+        impl<$($generics)*> BorrowMut<T> for $lease {
+            fn borrow_mut(&mut self) -> &mut T {
+                self
+            }
+        }
+
+        impl<$($generics)*> fmt::Debug for $lease
+        where
+            T: fmt::Debug,
+        {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                T::fmt(self, f)
+            }
+        }
+
+        impl<$($generics)*> fmt::Display for $lease
+        where
+            T: fmt::Display,
+        {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                T::fmt(self, f)
+            }
+        }
+
+        impl<$($generics)*> PartialEq for $lease
+        where
+            T: PartialEq,
+        {
+            fn eq(&self, other: &Self) -> bool {
+                T::eq(self, other)
+            }
+        }
+
+        impl<$($generics)*> Eq for $lease where T: Eq {}
+
+        impl<$($generics)*> PartialOrd for $lease
+        where
+            T: PartialOrd,
+        {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                T::partial_cmp(self, other)
+            }
+        }
+
+        impl<$($generics)*> Ord for $lease
+        where
+            T: Ord,
+        {
+            fn cmp(&self, other: &Self) -> Ordering {
+                T::cmp(self, other)
+            }
+        }
+
+        impl<$($generics)*> Hash for $lease
+        where
+            T: Hash,
+        {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                T::hash(self, state);
+            }
+        }
+    };
+}
+
+see_through!(['p, T, M: Mode] Lease<'p, T, M>);
+#[cfg(feature = "std")]
+see_through!([T] crate::handle::OwnedLease<T>);
