@@ -29,6 +29,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
@@ -59,8 +60,12 @@ enum Word {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().word {
-        Word::Bench(args) => return bench_exit(bench::run(args)),
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
+    let outcome = match cli.word {
+        Word::Bench(args) => return bench::run(&args),
         Word::Tidy(args) => tidy::run(&args),
         Word::Loom(args) => loom::run(&args),
         Word::Miri(args) => miri::run(&args),
@@ -87,11 +92,16 @@ impl Verdict {
     }
 }
 
-fn bench_exit(outcome: anyhow::Result<()>) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => cannot(&error),
+/// Help goes out as clap writes it; a mistake is one line.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let wants_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if wants_help || !error.use_stderr() {
+        error.exit();
     }
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or("error: bad command line");
+    eprintln!("{line}");
+    ExitCode::from(2)
 }
 
 fn cannot(error: &anyhow::Error) -> ExitCode {
