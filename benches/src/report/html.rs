@@ -1,0 +1,252 @@
+//! The report as one page: no network, no script, readable on a phone and at night.
+
+use super::{Against, Report, plot, view};
+use crate::bar::Verdict;
+use crate::chapter::Section;
+use crate::record::{ChapterRecord, Row, Run};
+use anyhow::Result;
+use std::fmt::Write;
+
+const STYLE: &str = include_str!("style.css");
+
+pub(super) fn render(report: &Report<'_>) -> Result<String> {
+    let run = report.run;
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>millpond, measured</title>\n<style>\n{STYLE}</style>\n<body>\n\
+         <header><h1>millpond, measured</h1>\n<p>{} run of {}, commit {}</p></header>\n<main>\n",
+        escape(run.mode.word()),
+        escape(&run.provenance.date),
+        escape(&run.provenance.commit_marked()),
+    );
+    push_contents(&mut page, report);
+    for chapter in &run.chapters {
+        push_chapter(&mut page, chapter)?;
+    }
+    if let Some(against) = &report.against {
+        push_changes(&mut page, against);
+    }
+    push_provenance(&mut page, run);
+    page.push_str("</main>\n</body>\n</html>\n");
+    Ok(page)
+}
+
+fn push_contents(page: &mut String, report: &Report<'_>) {
+    page.push_str("<nav>");
+    for chapter in &report.run.chapters {
+        let name = escape(&chapter.name);
+        let _ = write!(page, "<a href=\"#{name}\">{name}</a>");
+    }
+    if report.against.is_some() {
+        page.push_str("<a href=\"#against\">what changed</a>");
+    }
+    page.push_str("<a href=\"#provenance\">where the figures come from</a></nav>\n");
+}
+
+fn push_chapter(page: &mut String, chapter: &ChapterRecord) -> Result<()> {
+    let name = escape(&chapter.name);
+    let _ = writeln!(page, "<section id=\"{name}\"><h2>{name}</h2>");
+    let _ = writeln!(page, "<p class=\"question\">{}</p>", escape(&chapter.question));
+    push_bars(page, chapter);
+    push_overview(page, chapter);
+    for section in Section::ALL {
+        push_section(page, chapter, section)?;
+    }
+    page.push_str("<h3>What may not be claimed</h3>\n<ul class=\"caveats\">");
+    for caveat in &chapter.caveats {
+        let _ = write!(page, "<li>{}</li>", escape(caveat));
+    }
+    page.push_str("</ul>\n</section>\n");
+    Ok(())
+}
+
+fn push_bars(page: &mut String, chapter: &ChapterRecord) {
+    if chapter.bars.is_empty() {
+        return;
+    }
+    let count = |verdict| chapter.bars.iter().filter(|bar| bar.verdict == verdict).count();
+    let tally: Vec<String> =
+        [Verdict::Met, Verdict::Missed, Verdict::Undecided, Verdict::NotMeasured]
+            .into_iter()
+            .filter(|&verdict| count(verdict) > 0)
+            .map(|verdict| format!("{} {}", count(verdict), verdict.word()))
+            .collect();
+    let _ = writeln!(page, "<h3>Bars: {}</h3>", tally.join(", "));
+    push_head(page, "bars", &["bar", "against", "limit", "measured", "fat LTO", "verdict"]);
+    for bar in &chapter.bars {
+        let word = bar.verdict.word();
+        let class = word.replace(' ', "-");
+        let verdict = format!("<span class=\"verdict {class}\">{word}</span>");
+        let cells = [
+            escape(&bar.what),
+            escape(&bar.against),
+            view::limit(bar),
+            view::estimate(bar.measured),
+            view::estimate(bar.fat),
+            verdict,
+        ];
+        push_cells(page, "", &cells);
+    }
+    page.push_str("</table></div>\n");
+}
+
+/// Time and space side by side: one line a contender, one column a row.
+fn push_overview(page: &mut String, chapter: &ChapterRecord) {
+    let wanted = [Section::Time, Section::RealInput, Section::Space];
+    let rows: Vec<&Row> = chapter
+        .rows
+        .iter()
+        .filter(|row| wanted.contains(&row.section) && !row.series.is_empty())
+        .collect();
+    let mut header = vec![String::new()];
+    header.extend(rows.iter().map(|row| {
+        let title = escape(&row.title);
+        format!("{title} <small>{}</small>", row.unit.symbol())
+    }));
+    page.push_str("<h3>Time and space side by side</h3>\n");
+    page.push_str("<p class=\"quiet\">Medians; intervals and verdicts are below.</p>\n");
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    push_head(page, "overview", &header);
+    for contender in view::contenders(&rows) {
+        let mut cells = vec![escape(contender)];
+        cells.extend(rows.iter().map(|row| {
+            let estimate = row.series(contender).and_then(|series| series.estimate);
+            estimate.map_or(view::NOTHING.into(), |estimate| view::figure(estimate.median))
+        }));
+        push_cells(page, class_of(contender), &cells);
+    }
+    page.push_str("</table></div>\n");
+}
+
+fn push_section(page: &mut String, chapter: &ChapterRecord, section: Section) -> Result<()> {
+    let rows = chapter.rows.iter().filter(|row| row.section == section && !row.series.is_empty());
+    let rows: Vec<&Row> = rows.collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let _ = writeln!(page, "<h3>{}</h3>", section.heading());
+    if section == Section::Latency {
+        push_latency(page, &rows);
+        return Ok(());
+    }
+    page.push_str("<div class=\"rows\">\n");
+    for row in rows {
+        push_row(page, row)?;
+    }
+    page.push_str("</div>\n");
+    Ok(())
+}
+
+fn push_row(page: &mut String, row: &Row) -> Result<()> {
+    let (title, what) = (escape(&row.title), escape(&row.what));
+    let standing = escape(&view::standing(row));
+    let unit = row.unit.symbol();
+    let _ = writeln!(page, "<article><h4>{title} <small>{unit}</small></h4><p>{what}</p>");
+    if let Some(svg) = plot::of_row(row)? {
+        let _ = writeln!(page, "<figure role=\"img\" aria-label=\"{title}\">{svg}</figure>");
+    }
+    let _ = writeln!(page, "<p class=\"standing\">{standing}</p>");
+    page.push_str("<details><summary>figures with intervals</summary>\n");
+    push_head(page, "", &["contender", &format!("{unit} [95 %]"), "÷ ours", "fat LTO"]);
+    for series in &row.series {
+        let cells = [
+            escape(&series.contender),
+            view::estimate(series.estimate),
+            view::estimate(view::against_ours(row, series)),
+            view::estimate(series.fat_estimate),
+        ];
+        push_cells(page, class_of(&series.contender), &cells);
+    }
+    page.push_str("</table></div></details></article>\n");
+    Ok(())
+}
+
+fn push_latency(page: &mut String, rows: &[&Row]) {
+    page.push_str("<p class=\"quiet\">Nanoseconds, each operation timed alone. What is not above \
+                   the same percentile of an empty measurement reads ≤ timer.</p>\n");
+    let mut header = vec![""];
+    header.extend(rows.iter().map(|row| row.title.as_str()));
+    push_head(page, "overview", &header);
+    for contender in view::contenders(rows) {
+        let mut cells = vec![escape(contender)];
+        cells.extend(rows.iter().map(|row| {
+            row.series(contender).map_or(view::NOTHING.into(), |series| view::latency(row, series))
+        }));
+        push_cells(page, class_of(contender), &cells);
+    }
+    page.push_str("</table></div>\n");
+}
+
+fn push_changes(page: &mut String, against: &Against<'_>) {
+    let _ = writeln!(
+        page,
+        "<section id=\"against\"><h2>Against {}</h2><p>{}. Peers are compared too: where a peer \
+         moved, the machine did.</p>",
+        escape(against.name),
+        escape(&against.origin)
+    );
+    push_head(page, "", &["row", "contender", "then", "now", "now ÷ then", "verdict"]);
+    for change in &against.changes {
+        let cells = [
+            escape(&change.row),
+            escape(&change.contender),
+            view::with_unit(change.then.median, change.unit),
+            view::with_unit(change.now.median, change.unit),
+            view::estimate(Some(change.ratio)),
+            change.verdict().to_owned(),
+        ];
+        push_cells(page, class_of(&change.contender), &cells);
+    }
+    page.push_str("</table></div></section>\n");
+}
+
+fn push_provenance(page: &mut String, run: &Run) {
+    page.push_str("<section id=\"provenance\"><h2>Where the figures come from</h2>\n<dl>");
+    let corpus = &run.corpus;
+    let mut facts = run.provenance.facts();
+    facts.push((
+        "corpus",
+        format!(
+            "{}: {} nodes, {} edges, digest {}",
+            corpus.origin, corpus.nodes, corpus.edges, corpus.digest
+        ),
+    ));
+    for (label, value) in facts {
+        let _ = write!(page, "<dt>{label}</dt><dd>{}</dd>", escape(&value));
+    }
+    for left_out in &run.left_out {
+        let (peer, reason) = (escape(&left_out.peer), escape(&left_out.reason));
+        let _ = write!(page, "<dt>left out</dt><dd>{peer}: {reason}</dd>");
+    }
+    page.push_str("</dl></section>\n");
+}
+
+fn push_head(page: &mut String, class: &str, titles: &[&str]) {
+    let _ = write!(page, "<div class=\"scroll\"><table class=\"{class}\"><tr>");
+    for title in titles {
+        let _ = write!(page, "<th scope=\"col\">{title}</th>");
+    }
+    page.push_str("</tr>\n");
+}
+
+/// One line of a table; the first cell is its heading. Cells are HTML already.
+fn push_cells(page: &mut String, class: &str, cells: &[String]) {
+    let _ = write!(page, "<tr class=\"{class}\">");
+    for (index, cell) in cells.iter().enumerate() {
+        let _ = match index {
+            0 => write!(page, "<th scope=\"row\">{cell}</th>"),
+            _ => write!(page, "<td>{cell}</td>"),
+        };
+    }
+    page.push_str("</tr>\n");
+}
+
+fn class_of(contender: &str) -> &'static str {
+    if contender.starts_with(crate::record::OURS) { "ours" } else { "" }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

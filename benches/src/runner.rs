@@ -1,0 +1,157 @@
+//! The interleaved runner: contenders in turn, round after round.
+//!
+//! ```text
+//! round 1:  A B C D      a round times a slice of each contender;
+//! round 2:  B C D A      the start rotates, so that nobody always
+//! round 3:  C D A B      follows the one that thrashes the cache
+//! ```
+//!
+//! A frequency change, a neighbour, an interrupt storm: whatever slows the
+//! machine for a while slows the contenders of that round alike, and the ratio
+//! of two of them within a round hardly moves. Ratios are therefore taken round
+//! by round, and rounds come from several fresh processes, because where code
+//! and data happen to land is decided once per process.
+
+use std::time::Duration;
+
+/// The yardstick's name in rows that divide by a loop without memory.
+pub const ARITHMETIC: &str = "arithmetic loop";
+
+/// One contender in a contest: times `iterations` of its loop.
+///
+/// The closure is called once a slice, so its dynamic call costs nothing; the
+/// loop inside is a monomorphic, never-inlined function.
+type Loop<'a> = Box<dyn FnMut(u64) -> Duration + 'a>;
+
+/// Contenders that will be measured against each other.
+#[derive(Default)]
+pub struct Contest<'a> {
+    entrants: Vec<Entrant<'a>>,
+}
+
+struct Entrant<'a> {
+    name: String,
+    run: Loop<'a>,
+    iterations: u64,
+    nanos: Vec<f64>,
+}
+
+/// What one contender took, in nanoseconds per iteration, round by round.
+#[derive(Clone, Debug)]
+pub struct Timed {
+    /// The contender's name.
+    pub name: String,
+    /// Nanoseconds per iteration; index = round.
+    pub nanos: Vec<f64>,
+}
+
+/// How long to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// Rounds in this process.
+    pub rounds: u32,
+    /// Time that one contender gets in one round.
+    pub slice: Duration,
+}
+
+impl<'a> Contest<'a> {
+    /// A contest without contenders.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a contender whose loop times the number of iterations it is given.
+    pub fn add(&mut self, name: impl Into<String>, run: impl FnMut(u64) -> Duration + 'a) {
+        self.entrants.push(Entrant {
+            name: name.into(),
+            run: Box::new(run),
+            iterations: 1,
+            nanos: Vec::new(),
+        });
+    }
+
+    /// Warms every contender up, then measures all of them in turn.
+    #[must_use]
+    pub fn run(mut self, schedule: Schedule) -> Vec<Timed> {
+        for entrant in &mut self.entrants {
+            entrant.calibrate(schedule.slice);
+        }
+        let count = self.entrants.len();
+        for round in 0..schedule.rounds as usize {
+            for turn in 0..count {
+                self.entrants[(round + turn) % count].measure();
+            }
+        }
+        let timed = |entrant: Entrant<'_>| Timed { name: entrant.name, nanos: entrant.nanos };
+        self.entrants.into_iter().map(timed).collect()
+    }
+}
+
+impl Entrant<'_> {
+    /// Finds how many iterations fill a slice, and warms the contender up by it.
+    fn calibrate(&mut self, slice: Duration) {
+        loop {
+            let elapsed = (self.run)(self.iterations);
+            if elapsed * 4 >= slice || self.iterations >= 1 << 40 {
+                let scale = slice.as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
+                self.iterations = scaled(self.iterations, scale.min(16.0));
+                return;
+            }
+            self.iterations *= 4;
+        }
+    }
+
+    fn measure(&mut self) {
+        let elapsed = (self.run)(self.iterations);
+        self.nanos.push(elapsed.as_secs_f64() * 1e9 / self.iterations as f64);
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a float-to-integer cast saturates")]
+fn scaled(iterations: u64, scale: f64) -> u64 {
+    ((iterations as f64 * scale) as u64).max(1)
+}
+
+impl std::fmt::Debug for Contest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.entrants.iter().map(|entrant| entrant.name.as_str());
+        f.debug_list().entries(names).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    #[test]
+    fn contenders_take_turns_and_the_start_rotates() {
+        let order = RefCell::new(Vec::new());
+        let mut contest = Contest::new();
+        for name in ["a", "b", "c"] {
+            let order = &order;
+            contest.add(name, move |iterations| {
+                order.borrow_mut().push(name);
+                Duration::from_nanos(iterations * 10)
+            });
+        }
+        let timed = contest.run(Schedule { rounds: 3, slice: Duration::from_nanos(40) });
+        let measured = order.borrow().clone();
+        let turns = &measured[measured.len() - 9..];
+        assert_eq!(turns, ["a", "b", "c", "b", "c", "a", "c", "a", "b"]);
+        assert!(timed.iter().all(|t| t.nanos == [10.0; 3]));
+    }
+
+    #[test]
+    fn calibration_fills_the_slice() {
+        let mut last = 0;
+        let mut contest = Contest::new();
+        contest.add("ten nanoseconds each", |iterations| {
+            last = iterations;
+            Duration::from_nanos(iterations * 10)
+        });
+        let _ = contest.run(Schedule { rounds: 1, slice: Duration::from_micros(100) });
+        assert_eq!(last, 10_000);
+    }
+}
