@@ -101,7 +101,9 @@ impl Table {
         // A table too short means no cache yet, and place 0 is the closed one.
         let index = if id < len { id } else { 0 };
         // SAFETY: `index < len`.
-        unsafe { &*place(header, index).load(Ordering::Relaxed) }
+        let cache = unsafe { place(header, index) }.load(Ordering::Relaxed);
+        // SAFETY: live by 2.
+        unsafe { &*cache }
     }
 
     /// Whether `cache` is the one that nobody owns.
@@ -122,7 +124,9 @@ impl Table {
         let header = self.current.load(Ordering::Acquire);
         (1..self.len()).filter_map(move |id| {
             // SAFETY: `id` is below the length.
-            let cache = unsafe { &*place(header, id).load(Ordering::Relaxed) };
+            let cache = unsafe { place(header, id) }.load(Ordering::Relaxed);
+            // SAFETY: live by 2.
+            let cache = unsafe { &*cache };
             (!self.is_closed(cache)).then_some((id, cache))
         })
     }
