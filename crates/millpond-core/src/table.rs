@@ -189,10 +189,17 @@ impl Drop for Longer {
 impl Drop for Table {
     fn drop(&mut self) {
         let header = self.current.load(Ordering::Acquire);
-        for (_, cache) in self.iter() {
-            // SAFETY: filed caches came from `Cache::allocate`, and with the
-            // pool in its drop nobody uses them.
-            unsafe { Cache::free(NonNull::from(cache)) };
+        for id in 1..self.len() {
+            // SAFETY: `id` is below the length.
+            let cache = unsafe { place(header, id) }.load(Ordering::Relaxed);
+            // SAFETY: the table is live by 1.
+            if ptr::eq(cache, unsafe { (*header).closed }) {
+                continue;
+            }
+            // SAFETY: filed caches came from `Cache::allocate` (not null), and
+            // with the pool in its drop nobody uses them. The pointer as it was
+            // filed: one made from a reference may not free.
+            unsafe { Cache::free(NonNull::new_unchecked(cache)) };
         }
         #[cfg(millpond_loom)]
         // SAFETY: each model's closed cache is its own, see `Table::new`.
