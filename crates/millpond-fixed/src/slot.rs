@@ -1,0 +1,307 @@
+//! Slots on loan: the part of every lease that brings the slot home.
+
+use crate::pool::FixedPool;
+use core::alloc::Layout;
+use core::panic::Location;
+use core::ptr::NonNull;
+#[cfg(feature = "std")]
+use core::time::Duration;
+use millpond_core::engine::{Engine, Mode};
+use millpond_core::entry::Entry;
+use millpond_core::error::{AcquireError, Limit};
+use millpond_core::exhaustion::Exhaustion;
+use millpond_core::home::{FALLBACK, Home};
+use millpond_core::poison;
+
+#[cfg(feature = "std")]
+use millpond_core::event::Event;
+#[cfg(feature = "std")]
+use millpond_core::home::TRACKED;
+
+/// Whoever keeps the pool of a lease alive: the pool itself, borrowed, or what
+/// its handles share.
+///
+/// # Safety
+///
+/// `pool` answers the pool that the keeper keeps, always the same.
+pub(crate) unsafe trait Keeper: Sized {
+    /// Type of the values.
+    type Value;
+    /// Mode of the pool.
+    type Mode: Mode;
+
+    /// The pool, as a pointer: while an item comes home another thread may free
+    /// it.
+    ///
+    /// # Safety
+    ///
+    /// The keeper is alive.
+    unsafe fn pool(keeper: NonNull<Self>) -> *const FixedPool<Self::Value, Self::Mode>;
+
+    /// Frees the keeper, whose last item has come home.
+    ///
+    /// # Safety
+    ///
+    /// The engine answered `Last`.
+    unsafe fn free(keeper: NonNull<Self>);
+
+    /// Keeps the pool for an item that the engine does not count.
+    ///
+    /// # Safety
+    ///
+    /// The keeper is alive.
+    unsafe fn retain(keeper: NonNull<Self>);
+
+    /// Ends one [`Keeper::retain`].
+    ///
+    /// # Safety
+    ///
+    /// It was retained, and this ends it.
+    unsafe fn let_go(keeper: NonNull<Self>);
+}
+
+/// A slot in the hands of its user; dropping it brings it home. It drops no
+/// value.
+///
+/// # Invariants
+///
+/// 1. `item` is a slot of the pool of the keeper at `home`, or noted as a
+///    fallback item of it, and its one user is whoever holds this.
+/// 2. The keeper is alive until the slot is home.
+pub(crate) struct Slot<K: Keeper> {
+    pub(crate) item: NonNull<K::Value>,
+    home: Home<K>,
+}
+
+impl<K: Keeper> Slot<K> {
+    /// The slot of `entry`.
+    ///
+    /// # Safety
+    ///
+    /// `entry` was just acquired from the pool that `keeper` keeps alive for at
+    /// least as long as the slot is out.
+    #[inline(always)]
+    pub(crate) unsafe fn new(entry: Entry, keeper: NonNull<K>) -> Self {
+        Self {
+            item: entry.as_ptr().cast(),
+            home: Home::new(keeper),
+        }
+    }
+
+    /// The same slot with notes for its release.
+    pub(crate) fn noted(mut self, notes: usize) -> Self {
+        self.home = self.home.with_notes(self.home.notes() | notes);
+        self
+    }
+
+    /// Puts a value in.
+    ///
+    /// # Safety
+    ///
+    /// The slot holds no value.
+    #[inline(always)]
+    pub(crate) unsafe fn fill(&self, value: K::Value) {
+        // SAFETY: ours by 1.
+        unsafe { poison::on_lease(self.item.cast(), size_of::<K::Value>()) };
+        // SAFETY: by 1 the slot has the layout of the value and is ours.
+        unsafe { self.item.write(value) };
+    }
+
+    fn entry(&self) -> Entry {
+        Entry::from_ptr(self.item.cast())
+    }
+
+    /// Brings home what is unusual.
+    #[cold]
+    #[inline(never)]
+    fn release_noted_slow(&self) {
+        let keeper = self.home.pool();
+        // SAFETY: alive by 2.
+        let pool = unsafe { &*K::pool(keeper) };
+        #[cfg(feature = "std")]
+        if self.home.notes() & TRACKED != 0 {
+            pool.engine.strike(self.entry());
+        }
+        if self.home.notes() & FALLBACK != 0 {
+            // SAFETY: noted as a fallback item of this pool, and ours (1).
+            unsafe { pool.fallback.free(self.entry(), Layout::new::<K::Value>()) };
+            // SAFETY: retained when the item was made.
+            return unsafe { K::let_go(keeper) };
+        }
+        #[cfg(feature = "std")]
+        if pool.engine.should_pattern(self.entry()) {
+            // SAFETY: ours by 1, and it holds no value any more.
+            unsafe { poison::fill(self.item.cast(), size_of::<K::Value>()) };
+        }
+        // SAFETY: ours by 1.
+        unsafe { self.bring_home(keeper) };
+    }
+
+    /// # Safety
+    ///
+    /// The slot is not used afterwards.
+    #[inline(always)]
+    unsafe fn bring_home(&self, keeper: NonNull<K>) {
+        // SAFETY: alive by 2.
+        let pool = unsafe { K::pool(keeper) };
+        // SAFETY: a place inside a live pool.
+        let engine = unsafe { &raw const (*pool).engine };
+        // SAFETY: alive until the item is home (2); ours to give (1).
+        let released = unsafe { Engine::release(engine, self.entry()) };
+        if released == millpond_core::engine::Released::Last {
+            // SAFETY: told so by the engine.
+            unsafe { K::free(keeper) };
+        }
+    }
+}
+
+impl<K: Keeper> Drop for Slot<K> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: ours by 1, and it holds no value any more.
+        unsafe { poison::on_release(self.item.cast(), size_of::<K::Value>()) };
+        match self.home.pool_if_plain() {
+            // SAFETY: not used afterwards.
+            Some(keeper) => unsafe { self.bring_home(keeper) },
+            None => self.release_noted_slow(),
+        }
+    }
+}
+
+/// How long to try.
+#[derive(Clone, Copy)]
+pub(crate) enum Patience {
+    /// Not at all.
+    None,
+    /// As the pool's policy says.
+    Policy,
+    /// This long, waiting in the thread.
+    #[cfg(feature = "std")]
+    Until(Duration),
+}
+
+impl<T, M: Mode> FixedPool<T, M> {
+    /// The fast path of every acquire.
+    ///
+    /// # Safety
+    ///
+    /// `keeper` keeps this pool for as long as the slot is out.
+    #[inline(always)]
+    pub(crate) unsafe fn slot<K>(
+        &self,
+        keeper: NonNull<K>,
+        patience: Patience,
+    ) -> Result<Slot<K>, AcquireError>
+    where
+        K: Keeper<Value = T, Mode = M>,
+    {
+        match self.engine.try_pop() {
+            // SAFETY: just acquired, and by the caller.
+            Some(entry) => Ok(unsafe { Slot::new(entry, keeper) }),
+            // SAFETY: by the caller.
+            None => unsafe { self.slot_slow(keeper, patience, Location::caller()) },
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`FixedPool::slot`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn slot_slow<K>(
+        &self,
+        keeper: NonNull<K>,
+        patience: Patience,
+        location: &'static Location<'static>,
+    ) -> Result<Slot<K>, AcquireError>
+    where
+        K: Keeper<Value = T, Mode = M>,
+    {
+        let room = match patience {
+            Patience::None => 0,
+            _ => self.policy.room(),
+        };
+        let entry = match (patience, self.policy) {
+            #[cfg(feature = "std")]
+            (Patience::Until(timeout), _) => self.engine.acquire_waiting(room, Some(timeout)),
+            (Patience::Policy, Exhaustion::Block { timeout }) => {
+                self.engine.acquire_waiting(room, timeout)
+            }
+            _ => self.engine.acquire_slow(room),
+        };
+        let slot = match (entry, patience, self.policy) {
+            // SAFETY: just acquired, and by the caller.
+            (Ok(entry), ..) => unsafe { Slot::new(entry, keeper) },
+            (Err(error), Patience::Policy, Exhaustion::Fallback { at_most }) => {
+                // SAFETY: by the caller.
+                unsafe { self.fall_back(keeper, at_most, error) }?
+            }
+            (Err(error), ..) => return Err(error),
+        };
+        Ok(self.inspect(slot, location))
+    }
+
+    /// An item outside the capacity, or the error that made it necessary.
+    ///
+    /// # Safety
+    ///
+    /// As [`FixedPool::slot`].
+    unsafe fn fall_back<K>(
+        &self,
+        keeper: NonNull<K>,
+        at_most: usize,
+        error: AcquireError,
+    ) -> Result<Slot<K>, AcquireError>
+    where
+        K: Keeper<Value = T, Mode = M>,
+    {
+        if *error.limit() == Limit::Closed {
+            return Err(error);
+        }
+        let Ok(entry) = self.fallback.allocate(Layout::new::<T>(), at_most) else {
+            return Err(error);
+        };
+        // SAFETY: alive, by the caller.
+        unsafe { K::retain(keeper) };
+        #[cfg(feature = "std")]
+        self.engine.tell(&Event::FellBack {
+            in_use: self.fallback.in_use(),
+        });
+        // SAFETY: allocated for this slot alone; kept by the line above.
+        let slot = unsafe { Slot::new(entry, keeper) };
+        Ok(slot.noted(FALLBACK))
+    }
+
+    /// Finishes a slot that did not come by the fast path: records it, and looks
+    /// for damage, if diagnostics are on.
+    #[cfg(not(feature = "std"))]
+    fn inspect<K: Keeper<Value = T>>(
+        &self,
+        slot: Slot<K>,
+        _: &'static Location<'static>,
+    ) -> Slot<K> {
+        slot
+    }
+
+    /// Finishes a slot that did not come by the fast path: records it, and looks
+    /// for damage, if diagnostics are on.
+    #[cfg(feature = "std")]
+    pub(crate) fn inspect<K: Keeper<Value = T>>(
+        &self,
+        slot: Slot<K>,
+        location: &'static Location<'static>,
+    ) -> Slot<K> {
+        let item = slot.entry();
+        let Some(patterned) = self.engine.record(item, location) else {
+            return slot;
+        };
+        if patterned {
+            // SAFETY: ours, and filled with the pattern when it came home.
+            let damage = unsafe { poison::first_damage(slot.item.cast(), size_of::<T>()) };
+            if let Some(offset) = damage {
+                self.engine.tell(&Event::Damaged { item, offset });
+            }
+        }
+        slot.noted(TRACKED)
+    }
+}
