@@ -183,9 +183,9 @@ fn set(id: u32) {
 /// Forgets every thread but the caller, whose id is `id`: what is true in a
 /// forked child. Answers the number of deaths.
 pub(crate) fn keep_only(id: usize) -> u64 {
-    let mut ids = ids().lock();
-    ids.keep_only(id);
-    ids.deaths
+    let mut book = ids().lock();
+    book.keep_only(id);
+    book.deaths
 }
 
 #[cfg(all(test, not(millpond_loom)))]
