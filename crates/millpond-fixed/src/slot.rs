@@ -43,7 +43,7 @@ pub(crate) unsafe trait Keeper: Sized {
     /// # Safety
     ///
     /// The engine answered `Last`.
-    unsafe fn free(keeper: NonNull<Self>);
+    unsafe fn free_slow(keeper: NonNull<Self>);
 
     /// Keeps the pool for an item that the engine does not count.
     ///
@@ -152,7 +152,7 @@ impl<K: Keeper> Slot<K> {
         let released = unsafe { Engine::release(engine, self.entry()) };
         if released == millpond_core::engine::Released::Last {
             // SAFETY: told so by the engine.
-            unsafe { K::free(keeper) };
+            unsafe { K::free_slow(keeper) };
         }
     }
 }
