@@ -103,3 +103,27 @@ fn items_go_to_tasks_in_the_order_of_the_queue() {
         pool.check();
     });
 }
+
+/// The pool stays strict for as long as somebody waits, however many items come
+/// home: else the item that the last one waits for ends in a cache.
+#[test]
+fn a_long_queue_is_served_to_its_end() {
+    explore(3, || {
+        let pool = Arc::new(Pool::<1>::new());
+        let item = pool.acquire().expect("nothing is leased yet");
+        let mut queue = [(); 3].map(|()| Box::pin(pool.engine.acquire_async(0)));
+        for future in &mut queue {
+            assert!(poll(future.as_mut()).is_pending());
+        }
+        let releaser = spawn(&pool, move |pool| {
+            pool.release(item);
+            pool.pair();
+        });
+        for mut future in queue {
+            let item = pool.record(|| block_on(future.as_mut()));
+            pool.release(item.expect("waiting ends with an item"));
+        }
+        join([releaser]);
+        pool.check();
+    });
+}
