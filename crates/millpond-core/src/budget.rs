@@ -240,6 +240,18 @@ impl Budget {
             .or_else(|refusal| self.charge_after_reclaim(bytes, refusal))
     }
 
+    /// As [`Budget::charge_bytes`], but asks nobody to give bytes back: for
+    /// callers that hold a lock. To make room, let go of the lock and charge
+    /// with a receipt that is dropped at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Budget::try_charge`].
+    pub fn charge_now(&self, bytes: usize) -> Result<(), BudgetExceeded> {
+        self.state(|state| state.charge(self.node.key, bytes))
+            .map_err(|refusal| refusal.error)
+    }
+
     /// Refunds `bytes` that [`Budget::charge_bytes`] charged, here and to every
     /// budget above.
     ///
