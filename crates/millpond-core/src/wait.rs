@@ -293,25 +293,25 @@ impl Wakes {
 
 impl Drop for Wakes {
     fn drop(&mut self) {
+        /// Wakes who is left, also when a waker before them panicked; a second
+        /// panic then aborts, as any panic in a destructor does.
         struct Rest<'w>(core::slice::IterMut<'w, Option<Wake>>);
+
+        impl Rest<'_> {
+            fn wake(&mut self) {
+                self.0
+                    .by_ref()
+                    .filter_map(Option::take)
+                    .for_each(Wake::wake);
+            }
+        }
 
         impl Drop for Rest<'_> {
             fn drop(&mut self) {
-                while let Some(wake) = self.0.next() {
-                    if let Some(wake) = wake.take() {
-                        // A panic in here while another unwinds aborts, as any
-                        // panic in a destructor does.
-                        wake.wake();
-                    }
-                }
+                self.wake();
             }
         }
 
-        let mut rest = Rest(self.wakes[..self.len].iter_mut());
-        while let Some(wake) = rest.0.next() {
-            if let Some(wake) = wake.take() {
-                wake.wake();
-            }
-        }
+        Rest(self.wakes[..self.len].iter_mut()).wake();
     }
 }

@@ -1,4 +1,4 @@
-//! Review: smaller findings, each a failing test.
+//! Promises of the engine that were once broken, each seen through a pool.
 use millpond_core::budget::Budget;
 use millpond_core::shared::SharedEngine;
 use millpond_core::slab::Slabs;
@@ -14,19 +14,18 @@ const _: () = {
     send::<millpond_core::local::LocalEngine<Slabs>>();
 };
 
-/// `try_pop` is a safe function; a `None` that is not followed by a slow path
-/// leaves BUSY set, and every later stop waits for ever, holding the lock.
+/// Once, a pop that found nothing left its cache marked as busy, and a stop waited
+/// for ever.
 #[test]
-fn a_failed_try_pop_leaves_busy_set() {
+fn a_pop_that_finds_nothing_stops_nobody() {
     let engine = Arc::new(SharedEngine::new(4, 8, Slabs::new(8, 8)));
     {
         let engine = engine.clone();
         std::thread::spawn(move || {
             let entry = engine.acquire(0).unwrap();
-            let _ = unsafe { SharedEngine::release(&*engine, entry) };
-            while let Some(entry) = engine.try_pop() {
-                std::mem::forget(entry);
-            }
+            // SAFETY: acquired above, released once.
+            let _ = unsafe { SharedEngine::release(&raw const *engine, entry) };
+            while engine.try_pop().is_some() {}
         })
         .join()
         .unwrap();
@@ -46,7 +45,7 @@ fn a_failed_try_pop_leaves_busy_set() {
         .expect("close() hangs");
 }
 
-/// A doubled slab is refused although a smaller one fits.
+/// Once, a doubled slab was refused although a smaller one fitted.
 #[test]
 fn a_budget_is_used_up_before_it_refuses() {
     let budget = Budget::new("b", 1 << 20);
@@ -67,7 +66,7 @@ fn a_budget_is_used_up_before_it_refuses() {
     assert!(share >= 90, "refused at {share} %");
 }
 
-/// More values than the capacity, after it was lowered.
+/// Once, everything that existed was handed out after the capacity was lowered.
 #[test]
 fn a_lowered_capacity_counts_for_later_acquires() {
     let pool = FixedPool::<u64>::new(10);
@@ -81,7 +80,7 @@ fn a_lowered_capacity_counts_for_later_acquires() {
     assert!(leases.len() <= 2, "{} of 2", leases.len());
 }
 
-/// `high_water` is an upper bound of what was leased.
+/// The high-water mark is an upper bound of what was leased.
 #[test]
 fn high_water_counts_what_was_handed_over() {
     let pool = FixedPool::<u64>::new(1);
@@ -91,7 +90,7 @@ fn high_water_counts_what_was_handed_over() {
             s.spawn(|| {
                 let l = pool.acquire_timeout(2, Duration::from_secs(5)).unwrap();
                 std::thread::sleep(Duration::from_millis(300));
-                drop(l)
+                drop(l);
             });
         }
         while pool.stats().waiting < 3 {
@@ -106,7 +105,7 @@ fn high_water_counts_what_was_handed_over() {
     drop(one);
 }
 
-/// A waker that panics takes the others' wake-ups with it.
+/// Once, a waker that panicked took the wake-ups of others with it.
 #[test]
 fn a_waker_that_panics_does_not_lose_items() {
     use std::future::Future;
@@ -147,13 +146,14 @@ fn a_waker_that_panics_does_not_lose_items() {
     );
 }
 
-/// A panic in a constructor: ASan build (`--cfg millpond_asan`) aborts.
+/// Once, this aborted in a build for the address sanitizer: the slot was released
+/// before it was marked as leased.
 #[test]
-fn a_constructor_panics() {
+fn a_panicking_constructor_gives_its_slot_back() {
     let pool = FixedPool::<u64>::new(1);
     drop(pool.try_acquire(1).unwrap());
     let r = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        drop(pool.try_acquire_with(|| panic!("constructor")))
+        drop(pool.try_acquire_with(|| panic!("constructor")));
     }));
     assert!(r.is_err());
     assert!(pool.try_acquire(1).is_ok());

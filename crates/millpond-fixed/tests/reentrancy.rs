@@ -1,4 +1,4 @@
-//! Review: user code that runs inside a charge re-enters the pool.
+//! User code that a refused charge runs may use the pool that made the charge.
 use millpond_core::budget::{Budget, Charge, Reclaim};
 use millpond_fixed::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,10 +60,10 @@ fn brim(budget: &Budget, user: &User) {
     *user.ballast.lock().unwrap() = Some(budget.try_charge(rest).unwrap());
 }
 
-/// `file_cache`: charge → reclaim → release on the same thread files a cache,
-/// which the outer call then overwrites: its items are lost, its memory leaks.
+/// Once, filing a cache ran the reclaimers of the budget; one that used the pool
+/// on the same thread filed a cache of its own, and its items were lost.
 #[test]
-fn a_cache_filed_inside_a_charge_is_overwritten() {
+fn a_cache_is_filed_without_running_user_code() {
     let budget = Budget::new("b", 1 << 20);
     let pool = Arc::new(FixedPool::<u64>::builder(40).budget(&budget).build());
     // This thread, which keeps its id, makes the items, one of which stays out.
@@ -88,13 +88,13 @@ fn a_cache_filed_inside_a_charge_is_overwritten() {
     })
     .join()
     .unwrap();
-    assert_eq!(user.calls.load(Ordering::Relaxed), 1);
+    assert_eq!(user.calls.load(Ordering::Relaxed), 0);
 }
 
-/// `enlarge`: charge → reclaim → the same thread enlarges its cache to 128 and
-/// fills it; the outer call then copies into magazines of 16 slots.
+/// Once, a reclaimer that used the pool while its cache was being enlarged could
+/// enlarge it further, and its entries were copied past the end.
 #[test]
-fn a_cache_enlarged_inside_a_charge_overflows_the_outer_magazines() {
+fn a_cache_is_enlarged_once_whoever_runs_meanwhile() {
     let budget = Budget::new("b", 1 << 20);
     let pool = Arc::new(FixedPool::<u64>::builder(2000).budget(&budget).build());
     let (user, _membership) = user(&budget, &pool, |pool| {
@@ -130,13 +130,13 @@ fn a_cache_enlarged_inside_a_charge_overflows_the_outer_magazines() {
     })
     .join()
     .unwrap();
-    assert_eq!(user.calls.load(Ordering::Relaxed), 1);
+    assert_eq!(user.calls.load(Ordering::Relaxed), 0);
 }
 
-/// `grow` holds the population lock across a charge; `set_capacity` inside takes
-/// it again.
+/// Once, growth held a lock while reclaimers ran, and one that raised the capacity
+/// waited for itself.
 #[test]
-fn set_capacity_inside_a_charge_deadlocks() {
+fn a_reclaimer_may_raise_the_capacity() {
     within(10, || {
         let budget = Budget::new("b", 1 << 20);
         let pool = Arc::new(
@@ -147,7 +147,7 @@ fn set_capacity_inside_a_charge_deadlocks() {
         let (user, _membership) = user(&budget, &pool, |pool| pool.set_capacity(1 << 20));
         // Items exist; none is free; the budget is full, so a waiter enqueues.
         let mut leases = vec![];
-        while leases.len() < 1 {
+        while leases.is_empty() {
             leases.push(pool.try_acquire(0).unwrap());
         }
         let full = budget.try_charge(budget.limit() - budget.held()).unwrap();
@@ -169,10 +169,9 @@ fn set_capacity_inside_a_charge_deadlocks() {
     });
 }
 
-/// A thread without an id grows by way of `set_capacity`; `changing` says
-/// `Some(NONE)`, and an acquire inside the reclaim does not recognise itself.
+/// The same for a reclaimer that acquires, in a thread that never did before.
 #[test]
-fn acquire_inside_the_growth_of_a_thread_without_id_deadlocks() {
+fn a_reclaimer_may_acquire_in_a_fresh_thread() {
     within(10, || {
         let budget = Budget::new("b", 1 << 20);
         let pool = Arc::new(FixedPool::<u64>::builder(1).budget(&budget).build());

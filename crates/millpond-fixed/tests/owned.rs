@@ -1,4 +1,5 @@
-//! Review: the pool is freed while another `release(&self)` returns (Miri, many seeds).
+//! A pool that is freed while the release that freed it, or another one, returns.
+//! What could go wrong is seen by Miri, with many seeds.
 use millpond_fixed::*;
 #[test]
 fn freed_while_release_returns() {
@@ -37,9 +38,8 @@ fn handle_dropped_while_releases_return() {
     }
 }
 
-/// The pool is freed by the waker that `release(&self)` runs: the reference
-/// argument is protected until the function returns, and its plain fields
-/// (`name`, `budget`, `rounds`) are not inside an `UnsafeCell`.
+/// The pool is freed by the waker that a release runs. Once, the release held a
+/// reference to it as an argument, which promises that it outlives the call.
 #[test]
 fn freed_by_the_waker_inside_release() {
     use std::future::Future;

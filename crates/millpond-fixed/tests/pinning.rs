@@ -1,4 +1,5 @@
-//! Review: `Lease::into_pin` breaks the drop guarantee of `Pin` (safe code only).
+//! A pinned value keeps its place until it is dropped, even if its lease is
+//! forgotten and the pool goes.
 use millpond_fixed::*;
 use std::future::Future;
 use std::task::{Context, Waker};
