@@ -176,6 +176,8 @@ enum Finding {
     TimedOut,
     /// The model does not pass with the protection in place, or does not exist.
     FailsUnweakened,
+    /// The model does not compile with the protection in place.
+    StaleModel,
 }
 
 impl Finding {
@@ -194,6 +196,7 @@ impl fmt::Display for Finding {
             }
             Self::DoesNotCompile => write!(f, "STALE: does not compile without it"),
             Self::TimedOut => write!(f, "UNDECIDED: the model did not end in time"),
+            Self::StaleModel => write!(f, "STALE: the model does not compile"),
             Self::FailsUnweakened => write!(f, "UNDECIDED: the model does not pass with it either"),
         }
     }
@@ -211,7 +214,8 @@ fn try_all(scratch: &Scratch, weakenings: &[Weakening]) -> Result<Vec<(Weakening
         let finding = match &sound[&(weakening.model, weakening.test)] {
             Ending::Passed => try_one(scratch, weakening)?,
             Ending::TimedOut => Finding::TimedOut,
-            Ending::DidNotCompile | Ending::Failed(_) => Finding::FailsUnweakened,
+            Ending::DidNotCompile => Finding::StaleModel,
+            Ending::Failed(_) => Finding::FailsUnweakened,
         };
         eprintln!("{}: {finding}", weakening.name);
         results.push((*weakening, finding));
@@ -336,6 +340,13 @@ mod tests {
                     ..TOY
                 },
                 Finding::FailsUnweakened,
+            ),
+            (
+                Weakening {
+                    model: "loom_missing",
+                    ..TOY
+                },
+                Finding::StaleModel,
             ),
             (
                 Weakening {

@@ -69,7 +69,7 @@ impl<const N: usize> Pool<N> {
     pub(crate) fn release(&self, entry: Entry) -> Released {
         self.touch(entry);
         // SAFETY: acquired from this engine, released once.
-        unsafe { self.engine.release(entry) }
+        unsafe { SharedEngine::release(&raw const self.engine, entry) }
     }
 
     /// Uses an item.
