@@ -83,7 +83,10 @@ impl<'a> Contest<'a> {
                 self.entrants[(round + turn) % count].measure();
             }
         }
-        let timed = |entrant: Entrant<'_>| Timed { name: entrant.name, nanos: entrant.nanos };
+        let timed = |entrant: Entrant<'_>| Timed {
+            name: entrant.name,
+            nanos: entrant.nanos,
+        };
         self.entrants.into_iter().map(timed).collect()
     }
 }
@@ -104,11 +107,15 @@ impl Entrant<'_> {
 
     fn measure(&mut self) {
         let elapsed = (self.run)(self.iterations);
-        self.nanos.push(elapsed.as_secs_f64() * 1e9 / self.iterations as f64);
+        self.nanos
+            .push(elapsed.as_secs_f64() * 1e9 / self.iterations as f64);
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a float-to-integer cast saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a float-to-integer cast saturates"
+)]
 fn scaled(iterations: u64, scale: f64) -> u64 {
     ((iterations as f64 * scale) as u64).max(1)
 }
@@ -136,7 +143,10 @@ mod tests {
                 Duration::from_nanos(iterations * 10)
             });
         }
-        let timed = contest.run(Schedule { rounds: 3, slice: Duration::from_nanos(40) });
+        let timed = contest.run(Schedule {
+            rounds: 3,
+            slice: Duration::from_nanos(40),
+        });
         let measured = order.borrow().clone();
         let turns = &measured[measured.len() - 9..];
         assert_eq!(turns, ["a", "b", "c", "b", "c", "a", "c", "a", "b"]);
@@ -151,7 +161,10 @@ mod tests {
             last = iterations;
             Duration::from_nanos(iterations * 10)
         });
-        let _ = contest.run(Schedule { rounds: 1, slice: Duration::from_micros(100) });
+        let _ = contest.run(Schedule {
+            rounds: 1,
+            slice: Duration::from_micros(100),
+        });
         assert_eq!(last, 10_000);
     }
 }

@@ -117,7 +117,9 @@ impl<K: Keeper> Slot<K> {
     fn release_noted_slow(&self) {
         let keeper = self.home.pool();
         // SAFETY: alive by 2.
-        let pool = unsafe { &*K::pool(keeper) };
+        let pool = unsafe { K::pool(keeper) };
+        // SAFETY: alive by 2: the slot is not home yet.
+        let pool = unsafe { &*pool };
         #[cfg(feature = "std")]
         if self.home.notes() & TRACKED != 0 {
             pool.engine.strike(self.entry());
