@@ -95,8 +95,8 @@ const TABLE: &[Weakening] = &[
         file: "crates/millpond-core/src/shared/future.rs",
         find: "if let Some(Turn::Given(entry)) = turn {",
         replace: "if let (Some(Turn::Given(entry)), false) = (turn, true) {",
-        model: "loom_wait",
-        test: "a_cancelled_waiter_passes_its_item_on",
+        model: "loom_future",
+        test: "a_dropped_future_passes_its_item_on",
     },
     Weakening {
         name: "a release does not look for waiters",
@@ -104,7 +104,7 @@ const TABLE: &[Weakening] = &[
         find: "let wake = state.place(entry);",
         replace: "state.depot.push(entry); let wake: Option<crate::wait::Wake> = None;",
         model: "loom_wait",
-        test: "a_waiter_gets_what_a_racing_release_brings_home",
+        test: "a_release_wakes_the_waiter",
     },
     Weakening {
         name: "an owner who goes tells nobody",
@@ -112,7 +112,7 @@ const TABLE: &[Weakening] = &[
         find: "state.orphaned = true;",
         replace: "",
         model: "loom_close",
-        test: "exactly_one_is_told_that_it_was_the_last",
+        test: "the_last_release_frees_the_pool",
     },
 ];
 
