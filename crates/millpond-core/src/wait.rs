@@ -255,3 +255,63 @@ unsafe fn set_before(node: NonNull<Node>, before: *const Node) {
     // SAFETY: under the lock.
     unsafe { node.links(|links| links.before = before) };
 }
+
+/// Waiters whose turn was decided under the lock, to be woken after unlocking.
+/// Wakers are foreign code: if one panics, the others are woken all the same.
+pub(crate) struct Wakes {
+    wakes: [Option<Wake>; Self::ROOM],
+    len: usize,
+}
+
+impl Wakes {
+    /// Turns that are decided at one go.
+    const ROOM: usize = 32;
+
+    pub(crate) const fn new() -> Self {
+        Self {
+            wakes: [const { None }; Self::ROOM],
+            len: 0,
+        }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) const fn is_full(&self) -> bool {
+        self.len == Self::ROOM
+    }
+
+    /// # Panics
+    ///
+    /// If it is full.
+    pub(crate) fn push(&mut self, wake: Wake) {
+        self.wakes[self.len] = Some(wake);
+        self.len += 1;
+    }
+}
+
+impl Drop for Wakes {
+    fn drop(&mut self) {
+        struct Rest<'w>(core::slice::IterMut<'w, Option<Wake>>);
+
+        impl Drop for Rest<'_> {
+            fn drop(&mut self) {
+                while let Some(wake) = self.0.next() {
+                    if let Some(wake) = wake.take() {
+                        // A panic in here while another unwinds aborts, as any
+                        // panic in a destructor does.
+                        wake.wake();
+                    }
+                }
+            }
+        }
+
+        let mut rest = Rest(self.wakes[..self.len].iter_mut());
+        while let Some(wake) = rest.0.next() {
+            if let Some(wake) = wake.take() {
+                wake.wake();
+            }
+        }
+    }
+}

@@ -18,7 +18,6 @@ use core::ptr::NonNull;
 use loom::thread;
 use millpond_core::engine::Released;
 use millpond_core::entry::Entry;
-use millpond_core::shared::SharedEngine;
 use model::{Pool, explore};
 use std::alloc::{GlobalAlloc, System};
 
@@ -90,7 +89,7 @@ impl<const N: usize> Orphan<N> {
         let pool = unsafe { self.pool.as_ref() };
         pool.touch(item);
         // SAFETY: acquired from this engine, released once.
-        let released = unsafe { SharedEngine::release(&raw const pool.engine, item) };
+        let released = unsafe { pool.engine.release(item) };
         self.free_if(released)
     }
 
@@ -98,7 +97,7 @@ impl<const N: usize> Orphan<N> {
     fn abandon(self) -> bool {
         // SAFETY: not orphaned yet, so the pool is there.
         let engine = unsafe { &raw const (*self.pool.as_ptr()).engine };
-        // SAFETY: as above, and these models acquire nothing any more.
+        // SAFETY: as above; nobody acquires any more.
         let released = unsafe { SharedEngine::orphan(engine) };
         self.free_if(released)
     }
@@ -193,7 +192,7 @@ fn close_against_pairs() {
         assert_eq!(pool.acquire(), None, "a closed pool gives nothing");
         model::join([owner]);
         assert_eq!(pool.acquire(), None, "a closed pool gives nothing");
-        // SAFETY: alive, and nobody else has it.
+        // SAFETY: nobody acquires any more.
         let released = unsafe { SharedEngine::orphan(&raw const pool.engine) };
         assert_eq!(released, Released::Last, "all items came home");
     });

@@ -170,7 +170,6 @@ unsafe impl<T> Keeper for Pond<T> {
     }
 
     #[cold]
-    #[cold]
     unsafe fn free_slow(keeper: NonNull<Self>) {
         // SAFETY: it came from a box; by the caller nobody else has it.
         drop(unsafe { Box::from_raw(keeper.as_ptr()) });
