@@ -18,6 +18,7 @@ use core::ptr::NonNull;
 use loom::thread;
 use millpond_core::engine::Released;
 use millpond_core::entry::Entry;
+use millpond_core::shared::SharedEngine;
 use model::{Pool, explore};
 use std::alloc::{GlobalAlloc, System};
 
@@ -89,7 +90,7 @@ impl<const N: usize> Orphan<N> {
         let pool = unsafe { self.pool.as_ref() };
         pool.touch(item);
         // SAFETY: acquired from this engine, released once.
-        let released = unsafe { pool.engine.release(item) };
+        let released = unsafe { SharedEngine::release(&raw const pool.engine, item) };
         self.free_if(released)
     }
 
