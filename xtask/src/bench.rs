@@ -83,9 +83,9 @@ const PEERS: [&str; 3] = ["mimalloc", "jemalloc", "snmalloc"];
 
 /// Names that the benchmark knows its variants by, and the cfg of each.
 const VARIANTS: [(&str, &str, Option<&str>); 3] = [
-    ("as shipped", "shipped", None),
-    ("no reclaim", "no-reclaim", Some("millpond_no_reclaim")),
-    ("no counters", "no-counters", Some("millpond_no_counters")),
+    ("millpond as shipped", "shipped", None),
+    ("without reclaim", "no-reclaim", Some("millpond_no_reclaim")),
+    ("without counters", "no-counters", Some("millpond_no_counters")),
 ];
 
 /// Where things are built.

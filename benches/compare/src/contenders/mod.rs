@@ -28,6 +28,7 @@ pub fn visit_all(visitor: &mut impl Visitor) {
     #[cfg(feature = "snmalloc")]
     visitor.visit::<Boxed<snmalloc_rs::SnMalloc>>();
     visitor.visit::<crates::Opool>();
+    visitor.visit::<crates::OpoolOfBox>();
     visitor.visit::<crates::ObjectPool>();
     visitor.visit::<crates::LockfreeObjectPool>();
     visitor.visit::<queues::Crossbeam>();

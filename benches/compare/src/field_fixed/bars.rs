@@ -87,7 +87,7 @@ fn mechanisms(chapter: &ChapterRecord) -> Vec<Bar> {
     .map(|(what, without, limit)| {
         let other = row.series(without).unwrap_or(&NOTHING);
         let measured = difference_of_medians(&shipped.values, &other.values);
-        let against = format!("the same code, {without}");
+        let against = format!("the same code {without}");
         Bar::judge(what, against, (limit, Figure::Nanos), measured, None)
     })
     .into()

@@ -67,7 +67,7 @@ fn interleaved() -> Vec<(&'static str, usize)> {
     if pin::core_count() > 1 {
         rows.extend([(rows::TWO_THREADS, 2 * all + 2), (rows::CROSS, all), (rows::CHANNEL, all)]);
     }
-    rows.extend([(rows::EXHAUSTED, 5), (rows::LOCAL_PAIR, 2), (rows::LOCAL_HELD, 2), (GRAPH, all)]);
+    rows.extend([(rows::EXHAUSTED, 6), (rows::LOCAL_PAIR, 2), (rows::LOCAL_HELD, 2), (GRAPH, all)]);
     rows
 }
 
