@@ -212,23 +212,29 @@ impl Cache {
     ///
     /// # Safety
     ///
-    /// The caller is the owner, or this is the closed cache; the item belongs
-    /// to the caller and, after `true`, no longer does.
+    /// `cache` is alive until the item is home. The caller is the owner, or this
+    /// is the closed cache; the item belongs to the caller and, after `true`, no
+    /// longer does.
     #[inline(always)]
-    pub(crate) unsafe fn push(&self, entry: Entry) -> bool {
-        let (word, gate) = self.enter();
+    pub(crate) unsafe fn push(cache: *const Self, entry: Entry) -> bool {
+        // Not `&self`: a reference that is an argument promises that what it
+        // points to outlives the call, and the pool may be freed right after
+        // the commit, by another thread.
+        // SAFETY: alive by the caller.
+        let this = unsafe { &*cache };
+        let (word, gate) = this.enter();
         #[expect(clippy::cast_possible_truncation, reason = "the length is the low byte")]
         let len = word as u8;
         if len >= gate {
             return false;
         }
-        self.contents.with(|contents| {
+        this.contents.with(|contents| {
             // SAFETY: by 3 the owner may read: BUSY is set and the gate open.
             let loaded = unsafe { (*contents).loaded.unwrap_unchecked() };
             // SAFETY: by 4 the magazine has at least `gate` slots.
             unsafe { loaded.set(usize::from(len), entry) };
         });
-        self.commit(word.wrapping_add(1));
+        this.word.store(word.wrapping_add(1), Ordering::Release);
         true
     }
 
@@ -264,20 +270,22 @@ impl Cache {
     /// # Safety
     ///
     /// As [`Cache::push`].
-    pub(crate) unsafe fn push_previous(&self, entry: Entry) -> bool {
-        let (word, gate) = self.enter();
+    pub(crate) unsafe fn push_previous(cache: *const Self, entry: Entry) -> bool {
+        // SAFETY: alive by the caller; see `push` for why this is a pointer.
+        let this = unsafe { &*cache };
+        let (word, gate) = this.enter();
         let word = word & !BUSY;
         if gate != 0 && word & LENGTH == u64::from(gate) {
-            if self.previous_len.load(Ordering::Relaxed) == 0 {
+            if this.previous_len.load(Ordering::Relaxed) == 0 {
                 // SAFETY: by 3 the owner may touch: BUSY is set and the gate open.
-                let loaded = unsafe { self.exchange(gate) };
+                let loaded = unsafe { this.exchange(gate) };
                 // SAFETY: by 4 the magazine has at least one slot.
                 unsafe { loaded.set(0, entry) };
-                self.commit((word & !LENGTH) | 1);
+                this.word.store((word & !LENGTH) | 1, Ordering::Release);
                 return true;
             }
         }
-        self.commit(word);
+        this.commit(word);
         false
     }
 
@@ -321,11 +329,6 @@ impl Cache {
     }
 
     // ---- Under the lock ---------------------------------------------------
-
-    /// Whether the gate is open.
-    pub(crate) fn is_open(&self) -> bool {
-        self.gate.load(Ordering::Relaxed) != 0
-    }
 
     /// Opens the gate for `rounds` entries. Owner only, under the lock.
     pub(crate) fn open(&self, rounds: u8) {

@@ -51,6 +51,17 @@ impl Depot {
         self.slots
     }
 
+    /// Whether `entry` is inside. Looks at every entry: for diagnostics.
+    pub(crate) fn contains(&self, entry: Entry) -> bool {
+        let inside = |magazine: Magazine| {
+            // SAFETY: the depot is the one user of its magazines (1).
+            let len = unsafe { magazine.len() };
+            // SAFETY: as above, below the length.
+            (0..len).any(|index| unsafe { magazine.get(index) } == entry)
+        };
+        self.loose.is_some_and(inside) || self.full.iter().any(inside)
+    }
+
     /// Adds an empty magazine of the depot's own size.
     pub(crate) fn fund(&mut self, magazine: Magazine) {
         debug_assert_eq!(magazine.capacity(), self.rounds);

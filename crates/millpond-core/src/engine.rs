@@ -2,12 +2,16 @@
 
 use crate::entry::Entry;
 use crate::error::AcquireError;
+#[cfg(feature = "std")]
+use crate::event::Event;
 use crate::local::LocalEngine;
 use crate::observe::Observation;
 #[cfg(feature = "std")]
 use crate::shared::SharedEngine;
 use crate::source::Source;
 use crate::trim::{Level, TrimReport};
+#[cfg(feature = "std")]
+use core::panic::Location;
 use core::time::Duration;
 
 /// What became of a release.
@@ -64,15 +68,39 @@ pub unsafe trait Engine {
     ///
     /// # Safety
     ///
-    /// `entry` was given to the caller by an acquire of this engine, was not
-    /// released since, and what it stands for is not used any more.
-    unsafe fn release(&self, entry: Entry) -> Released;
+    /// `engine` is alive until the item is home. `entry` was given to the caller
+    /// by an acquire of this engine, was not released since, and what it stands
+    /// for is not used any more.
+    unsafe fn release(engine: *const Self, entry: Entry) -> Released;
 
     /// All figures of the pool.
     fn observe(&self) -> Observation;
 
     /// Gives memory back.
     fn trim(&self, level: Level) -> TrimReport;
+
+    /// Records that an item, which the slow path gave, is out. `None` if nobody
+    /// wants to know, else whether its slot still holds the pattern with which
+    /// it was filled when it was released.
+    #[cfg(feature = "std")]
+    fn record(&self, _item: Entry, _location: &'static Location<'static>) -> Option<bool> {
+        None
+    }
+
+    /// Strikes the record of an item that is about to be released.
+    #[cfg(feature = "std")]
+    fn strike(&self, _item: Entry) {}
+
+    /// Whether to fill the slot of an item, which holds no value and is about to
+    /// be released, with the pattern.
+    #[cfg(feature = "std")]
+    fn should_pattern(&self, _item: Entry) -> bool {
+        false
+    }
+
+    /// Tells the hook of the pool, if it has one.
+    #[cfg(feature = "std")]
+    fn tell(&self, _event: &Event<'_>) {}
 
     /// Changes how many items an acquire may bring into existence. Items beyond
     /// a lower capacity go with the next trim after they come home.

@@ -1,5 +1,6 @@
 //! What happens on slow paths, for those who want to know when it happens.
 
+use crate::entry::Entry;
 use crate::error::Limit;
 use crate::trim::TrimReport;
 use alloc::sync::Arc;
@@ -36,6 +37,23 @@ pub enum Event<'e> {
     Trimmed {
         /// What it did.
         report: &'e TrimReport,
+    },
+    /// A slot was written to while it was free.
+    Damaged {
+        /// The slot.
+        item: Entry,
+        /// Offset of the first byte that changed.
+        offset: usize,
+    },
+    /// An item was released that is not out. It was not taken.
+    DoubleRelease {
+        /// The item.
+        item: Entry,
+    },
+    /// An item was released that is not this pool's. It was not taken.
+    ForeignRelease {
+        /// The item.
+        item: Entry,
     },
     /// The pool was closed.
     Closed {

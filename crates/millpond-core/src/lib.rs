@@ -17,7 +17,7 @@
 //! leases, and runs the user's constructors and destructors outside of both.
 //!
 //! ```
-//! use millpond_core::engine::{Engine, Released};
+//! use millpond_core::engine::Released;
 //! use millpond_core::shared::SharedEngine;
 //! use millpond_core::slab::Slabs;
 //!
@@ -27,7 +27,7 @@
 //!     None => engine.acquire_slow(0)?,         // other caches, depot, source
 //! };
 //! // SAFETY: acquired above, released once, not used afterwards.
-//! let released = unsafe { engine.release(entry) };
+//! let released = unsafe { SharedEngine::release(&engine, entry) };
 //! assert_eq!(released, Released::Home);
 //! # Ok::<(), millpond_core::error::AcquireError>(())
 //! ```
@@ -56,6 +56,8 @@ pub mod budget;
 mod cache;
 #[cfg(feature = "std")]
 mod depot;
+#[cfg(feature = "std")]
+pub mod diagnostics;
 #[cfg(feature = "alloc")]
 pub mod engine;
 pub mod entry;

@@ -226,8 +226,9 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
     }
 
     #[inline(always)]
-    unsafe fn release(&self, entry: Entry) -> Released {
-        self.put(entry);
+    unsafe fn release(engine: *const Self, entry: Entry) -> Released {
+        // SAFETY: alive by the caller.
+        unsafe { &*engine }.put(entry);
         Released::Home
     }
 

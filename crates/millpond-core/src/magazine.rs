@@ -193,8 +193,15 @@ impl Stack {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.top.is_null()
+    /// The magazines, from the top.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Magazine> {
+        let mut next = self.top;
+        core::iter::from_fn(move || {
+            let magazine = NonNull::new(next)?;
+            // SAFETY: a magazine on the stack is live and the stack's own.
+            next = unsafe { (*magazine.as_ptr()).next };
+            Some(Magazine(magazine))
+        })
     }
 
     /// # Safety
@@ -211,10 +218,6 @@ impl Stack {
         // SAFETY: a magazine on the stack is live and the stack's own.
         self.top = unsafe { (*top.as_ptr()).next };
         Some(Magazine(top))
-    }
-
-    pub(crate) fn take(&mut self) -> Self {
-        core::mem::replace(self, Self::new())
     }
 }
 

@@ -16,6 +16,8 @@
 
 mod acquire;
 mod close;
+mod diagnose;
+mod fork;
 mod future;
 mod observe;
 mod owner;
@@ -27,9 +29,12 @@ mod wait;
 pub use future::Acquire;
 
 use crate::budget::Budget;
+use crate::cache::Cache;
 use crate::depot::Depot;
+use crate::diagnostics::Diagnostics;
 use crate::engine::Released;
 use crate::entry::Entry;
+use crate::event::EventHook;
 use crate::magazine::LONGEST;
 use crate::source::Source;
 use crate::sync::{Mutex, const_unless_model};
@@ -105,6 +110,8 @@ pub struct SharedEngine<S> {
     population: Mutex<S>,
     name: &'static str,
     budget: Option<Budget>,
+    hook: Option<EventHook>,
+    diagnostics: Diagnostics,
     rounds: u8,
 }
 
@@ -171,6 +178,8 @@ impl<S: Source> SharedEngine<S> {
                 population: Mutex::new(source),
                 name: "",
                 budget: None,
+                hook: None,
+                diagnostics: Diagnostics::new(),
                 rounds,
             }
         }
@@ -191,6 +200,13 @@ impl<S: Source> SharedEngine<S> {
         self
     }
 
+    /// The same engine, telling `hook` what happens on its slow paths.
+    #[must_use]
+    pub fn told_to(mut self, hook: EventHook) -> Self {
+        self.hook = Some(hook);
+        self
+    }
+
     /// Pops an item from the caller's cache: the fast path of every acquire.
     ///
     /// `None` means "not this way": go on with [`SharedEngine::acquire`] or a
@@ -207,20 +223,21 @@ impl<S: Source> SharedEngine<S> {
     ///
     /// # Safety
     ///
-    /// `entry` was given to the caller by an acquire of this engine, was not
-    /// released since, and whatever it stands for is not used any more. The
-    /// engine outlives the call; if other threads might drop it as soon as the
-    /// item is home, only [`SharedEngine::orphan`] keeps it alive until then.
+    /// `engine` is alive until the item is home (which [`SharedEngine::orphan`]
+    /// sees to). `entry` was given to the caller by an acquire of this engine,
+    /// was not released since, and what it stands for is not used any more.
     #[inline(always)]
-    pub unsafe fn release(&self, entry: Entry) -> Released {
-        let cache = self.table.find(thread_id::current());
+    pub unsafe fn release(engine: *const Self, entry: Entry) -> Released {
+        // SAFETY: alive by the caller, as long as the item is not home.
+        let table = unsafe { &(*engine).table };
+        let cache: *const Cache = table.find(thread_id::current());
         // SAFETY: this thread's own cache or the closed one; the item is the
         // caller's to give.
-        if unsafe { cache.push(entry) } {
+        if unsafe { Cache::push(cache, entry) } {
             return Released::Home;
         }
         // SAFETY: as above: the cache did not take it.
-        unsafe { self.release_slow(entry) }
+        unsafe { Self::release_slow(engine, entry) }
     }
 }
 

@@ -125,8 +125,8 @@ impl Ids {
         self.deaths += 1;
     }
 
-    /// Forgets every thread but the caller's: what is true in a forked child.
-    pub(crate) fn only(&mut self, id: usize) {
+    /// Forgets every thread but the one with `id`.
+    fn keep_only(&mut self, id: usize) {
         self.taken.fill(0);
         self.deaths += 1;
         if id != NONE {
@@ -168,10 +168,12 @@ fn set(id: u32) {
     let _ = ID.try_with(|current| current.set(id));
 }
 
-/// Stops ids from changing hands for as long as the answer lives; used around
-/// `fork`.
-pub(crate) fn lock_ids() -> crate::sync::MutexGuard<'static, Ids> {
-    IDS.lock()
+/// Forgets every thread but the caller, whose id is `id`: what is true in a
+/// forked child. Answers the number of deaths.
+pub(crate) fn keep_only(id: usize) -> u64 {
+    let mut ids = IDS.lock();
+    ids.keep_only(id);
+    ids.deaths
 }
 
 #[cfg(all(test, not(millpond_loom)))]

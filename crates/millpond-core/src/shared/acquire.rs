@@ -5,6 +5,7 @@ use super::{SharedEngine, State};
 use crate::cache::Cache;
 use crate::entry::Entry;
 use crate::error::{AcquireError, Limit};
+use crate::event::Event;
 use crate::magazine::Magazine;
 use crate::source::{Batch, Source};
 use crate::sync::{Mutex, MutexGuard};
@@ -44,22 +45,22 @@ impl<S: Source> SharedEngine<S> {
     pub fn acquire_slow(&self, room: usize) -> Result<Entry, AcquireError> {
         match self.attempt(room) {
             Attempt::Given(entry) => Ok(entry),
-            Attempt::Refused(limit, mut state) => {
-                state.tally.exhausted += 1;
-                Err(self.error(&state, limit))
-            }
+            Attempt::Refused(limit, state) => Err(self.refuse(state, limit)),
         }
     }
 
-    pub(super) fn error(&self, state: &State, limit: Limit) -> AcquireError {
-        AcquireError::new(
-            self.name,
-            limit,
-            state.capacity,
-            // Strict or closed, so what is not in the depot is leased.
-            state.created - state.depot.count(),
-            state.waiters.len(),
-        )
+    /// Counts a refusal, unlocks, tells of it and makes the error.
+    pub(super) fn refuse(&self, mut state: MutexGuard<'_, State>, limit: Limit) -> AcquireError {
+        state.tally.exhausted += 1;
+        // Strict or closed, so what is not in the depot is leased.
+        let (capacity, in_use) = (state.capacity, state.leased());
+        let waiting = state.waiters.len();
+        drop(state);
+        self.tell(&Event::Refused {
+            limit: &limit,
+            in_use,
+        });
+        AcquireError::new(self.name, limit, capacity, in_use, waiting)
     }
 
     /// Looks everywhere for an item, in the order of cost: the other magazine,
@@ -105,7 +106,6 @@ impl<S: Source> SharedEngine<S> {
             } else if refusal.is_none() && state.created < state.capacity.saturating_add(room) {
                 drop(state);
                 refusal = self.grow(room).err();
-                self.serve();
                 state = self.state.lock();
             } else if state.strict && !state.skipped {
                 state.calm = 0;
@@ -129,16 +129,25 @@ impl<S: Source> SharedEngine<S> {
         Some(entry)
     }
 
-    /// Has the source create up to a magazine of items. `Ok` without effect if
-    /// somebody else was faster.
+    /// Has the source create up to a magazine of items, and hands them to those
+    /// who wait first. `Ok` without effect if somebody else was faster.
     #[cold]
     fn grow(&self, room: usize) -> Result<(), Limit> {
+        if let Some(created) = self.create(room)? {
+            self.serve();
+            self.tell(&Event::Grown { created });
+        }
+        Ok(())
+    }
+
+    /// Has the source create items; answers how many exist, if it did.
+    fn create(&self, room: usize) -> Result<Option<usize>, Limit> {
         let mut source = self.population.lock();
         let (most, slots) = {
             let mut state = self.state.lock();
             let limit = state.capacity.saturating_add(room);
             if state.depot.count() > 0 || state.closed || state.created >= limit {
-                return Ok(());
+                return Ok(None);
             }
             state.changing = Some(thread_id::current());
             let most = limit - state.created;
@@ -166,7 +175,7 @@ impl<S: Source> SharedEngine<S> {
         for entry in batch.iter().rev() {
             state.depot.push(entry);
         }
-        Ok(())
+        Ok(Some(state.created))
     }
 
     /// Creates items for those who wait, as far as a raised capacity allows.
@@ -180,7 +189,6 @@ impl<S: Source> SharedEngine<S> {
             if self.grow(0).is_err() {
                 return;
             }
-            self.serve();
         }
     }
 

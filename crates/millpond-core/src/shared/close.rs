@@ -3,6 +3,7 @@
 use super::stop::Patience;
 use super::{SharedEngine, State};
 use crate::engine::Released;
+use crate::event::Event;
 use crate::source::Source;
 use crate::sync::MutexGuard;
 use crate::wait::Turn;
@@ -11,7 +12,10 @@ impl<S: Source> SharedEngine<S> {
     /// Closes the pool: every later acquire fails, whoever waits is told so,
     /// and items come home under the lock. Closing twice changes nothing.
     pub fn close(&self) {
-        drop(self.close_locked());
+        let state = self.close_locked();
+        let leased = state.leased();
+        drop(state);
+        self.tell(&Event::Closed { leased });
     }
 
     fn close_locked(&self) -> MutexGuard<'_, State> {
@@ -33,7 +37,11 @@ impl<S: Source> SharedEngine<S> {
     ///
     /// Items that were forgotten keep the pool alive for ever.
     pub fn orphan(&self) -> Released {
-        let mut state = self.close_locked();
+        let leased = self.close_locked().leased();
+        // Told while the pool certainly lives: once it is marked below, the
+        // last lease may take it away.
+        self.tell(&Event::Closed { leased });
+        let mut state = self.state.lock();
         state.orphaned = true;
         state.released()
     }

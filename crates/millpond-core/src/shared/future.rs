@@ -49,8 +49,7 @@ impl<S: Source> Acquire<'_, S> {
             Attempt::Refused(limit, state) => (limit, state),
         };
         if !limit.is_worth_waiting(state.created) {
-            state.tally.exhausted += 1;
-            return Poll::Ready(Err(self.engine.error(&state, limit)));
+            return Poll::Ready(Err(self.engine.refuse(state, limit)));
         }
         state.tally.waits += 1;
         // SAFETY: the lock is held; this future is pinned, and unlinks the node
@@ -62,7 +61,7 @@ impl<S: Source> Acquire<'_, S> {
 
     /// Later polls: sees whether the turn has come.
     fn proceed(&mut self, wake: Wake) -> Poll<Result<Entry, AcquireError>> {
-        let mut state = self.engine.state.lock();
+        let state = self.engine.state.lock();
         // SAFETY: the lock is held.
         let Some(turn) = (unsafe { self.node.take() }) else {
             // SAFETY: the lock is held.
@@ -75,8 +74,7 @@ impl<S: Source> Acquire<'_, S> {
         Poll::Ready(match turn {
             Turn::Given(entry) => Ok(entry),
             Turn::Closed | Turn::Idle | Turn::Waiting(_) => {
-                state.tally.exhausted += 1;
-                Err(self.engine.error(&state, Limit::Closed))
+                Err(self.engine.refuse(state, Limit::Closed))
             }
         })
     }
@@ -113,7 +111,7 @@ impl<S: Source> Drop for Acquire<'_, S> {
         if let Some(Turn::Given(entry)) = turn {
             // SAFETY: handed to this future and used by nobody. The engine is
             // borrowed, so its owner has not let go of it: never the last.
-            let _ = unsafe { self.engine.release(entry) };
+            let _ = unsafe { SharedEngine::release(self.engine, entry) };
         }
     }
 }

@@ -4,9 +4,11 @@ use super::SharedEngine;
 use crate::engine::{Engine, Released};
 use crate::entry::Entry;
 use crate::error::AcquireError;
+use crate::event::Event;
 use crate::observe::Observation;
 use crate::source::Source;
 use crate::trim::{Level, TrimReport};
+use core::panic::Location;
 use core::time::Duration;
 
 impl<S: Source> SharedEngine<S> {
@@ -78,9 +80,25 @@ unsafe impl<S: Source> Engine for SharedEngine<S> {
     }
 
     #[inline(always)]
-    unsafe fn release(&self, entry: Entry) -> Released {
+    unsafe fn release(engine: *const Self, entry: Entry) -> Released {
         // SAFETY: by the caller.
-        unsafe { Self::release(self, entry) }
+        unsafe { Self::release(engine, entry) }
+    }
+
+    fn record(&self, item: Entry, location: &'static Location<'static>) -> Option<bool> {
+        Self::record(self, item, location)
+    }
+
+    fn strike(&self, item: Entry) {
+        Self::strike(self, item);
+    }
+
+    fn should_pattern(&self, item: Entry) -> bool {
+        Self::should_pattern(self, item)
+    }
+
+    fn tell(&self, event: &Event<'_>) {
+        Self::tell(self, event);
     }
 
     fn observe(&self) -> Observation {

@@ -1,10 +1,10 @@
 //! Releasing on the slow path.
 
 use super::{CALM_RELEASES, SharedEngine, State};
+use crate::cache::Cache;
 use crate::engine::Released;
 use crate::entry::Entry;
 use crate::source::Source;
-use crate::sync::MutexGuard;
 use crate::wait::{Turn, Wake};
 
 impl<S: Source> SharedEngine<S> {
@@ -13,18 +13,23 @@ impl<S: Source> SharedEngine<S> {
     /// As [`SharedEngine::release`].
     #[cold]
     #[inline(never)]
-    pub(super) unsafe fn release_slow(&self, entry: Entry) -> Released {
-        let cache = self.own_cache();
+    pub(super) unsafe fn release_slow(engine: *const Self, entry: Entry) -> Released {
+        // SAFETY: alive by the caller, as long as the item is not home.
+        let this = unsafe { &*engine };
+        let cache = this.own_cache();
         if let Some(cache) = cache {
             // SAFETY: this thread's own cache; the item is the caller's to give.
-            if unsafe { cache.push_previous(entry) } {
+            if unsafe { Cache::push_previous(cache, entry) } {
                 return Released::Home;
             }
         }
-        let mut state = self.lock_for(cache);
-        if let Some(cache) = cache.filter(|cache| self.settle(&mut state, cache)) {
+        if !this.may_come_home(entry) {
+            return Released::Home;
+        }
+        let mut state = this.lock_for(cache);
+        if let Some(cache) = cache.filter(|cache| this.settle(&mut state, cache)) {
             // SAFETY: not strict, so nobody waits; the item is the caller's.
-            unsafe { self.stow(&mut state, cache, entry) };
+            unsafe { this.stow(&mut state, cache, entry) };
             return Released::Home;
         }
         if state.strict {
@@ -33,21 +38,17 @@ impl<S: Source> SharedEngine<S> {
                 state.strict = false;
             }
         }
-        self.bring_home(state, entry)
-    }
-
-    /// Gives the item to whoever waits longest, else puts it into the depot.
-    ///
-    /// After a hand-over nothing of the pool is touched any more: the one who
-    /// was served may be the last to hold it.
-    fn bring_home(&self, mut state: MutexGuard<'_, State>, entry: Entry) -> Released {
-        match state.place(entry) {
+        // After this nothing of the pool is touched any more: whoever gets the
+        // item may be the last to hold it.
+        let wake = state.place(entry);
+        let released = state.released();
+        drop(state);
+        match wake {
+            None => released,
             Some(wake) => {
-                drop(state);
                 wake.wake();
                 Released::Home
             }
-            None => state.released(),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::acquire::Changing;
 use super::stop::Patience;
 use super::SharedEngine;
 use crate::entry::Entry;
+use crate::event::Event;
 use crate::magazine::{Magazine, Stack};
 use crate::source::Source;
 use crate::thread_id;
@@ -50,6 +51,7 @@ impl<S: Source> SharedEngine<S> {
         report.freed_bytes += self.free_magazines(machinery) + self.free_magazines(magazines);
         // Memory goes, and foreign destructors may run, with no lock held.
         drop(retired);
+        self.tell(&Event::Trimmed { report: &report });
         report
     }
 

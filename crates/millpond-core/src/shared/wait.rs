@@ -4,6 +4,7 @@ use super::SharedEngine;
 use super::acquire::Attempt;
 use crate::entry::Entry;
 use crate::error::{AcquireError, Limit};
+use crate::event::Event;
 use crate::source::Source;
 use crate::sync;
 use crate::wait::{Node, Turn, Wake};
@@ -35,8 +36,7 @@ impl<S: Source> SharedEngine<S> {
             Attempt::Refused(limit, state) => (limit, state),
         };
         if !limit.is_worth_waiting(state.created) {
-            state.tally.exhausted += 1;
-            return Err(self.error(&state, limit));
+            return Err(self.refuse(state, limit));
         }
         let node = pin!(Node::new());
         let node = NonNull::from(&*node);
@@ -57,14 +57,18 @@ impl<S: Source> SharedEngine<S> {
                 turn = Some(Turn::Idle);
             }
             let Some(turn) = turn else { continue };
-            state.tally.wait_ns += u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            let time = began.elapsed();
+            state.tally.wait_ns += u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
             let limit = match turn {
-                Turn::Given(entry) => return Ok(entry),
+                Turn::Given(entry) => {
+                    drop(state);
+                    self.tell(&Event::Waited { time });
+                    return Ok(entry);
+                }
                 Turn::Closed => Limit::Closed,
                 Turn::Idle | Turn::Waiting(_) => Limit::Deadline,
             };
-            state.tally.exhausted += 1;
-            return Err(self.error(&state, limit));
+            return Err(self.refuse(state, limit));
         }
     }
 }

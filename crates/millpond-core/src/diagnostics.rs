@@ -1,0 +1,202 @@
+//! Diagnostics that are switched while the program runs.
+//!
+//! | level     | what is recorded                                   | what it costs               |
+//! |-----------|----------------------------------------------------|-----------------------------|
+//! | `Off`     | nothing                                            | nothing                     |
+//! | `Sampled` | acquires that take the slow path anyway            | a map insertion for those   |
+//! | `Full`    | every acquire; free slots are patterned and checked| every operation is slow     |
+//!
+//! A record says where an item was acquired, by which thread and when. `Full`
+//! keeps the pool strict, so that every operation comes by here; it also finds
+//! releases of items that are not out, and writes through stale pointers into
+//! free slots.
+//!
+//! The level of a pool that was not told is that of the environment variable
+//! `MILLPOND_DIAGNOSTICS` (`off`, `sampled`, `full`), read once per process.
+
+use crate::entry::Entry;
+use crate::sync::{AtomicU8, Mutex, Ordering};
+use alloc::vec::Vec;
+use core::panic::Location;
+use core::str::FromStr;
+use core::time::Duration;
+use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
+use std::thread::{self, ThreadId};
+use std::time::Instant;
+
+/// The variable that sets the level of pools that were not told.
+pub const ENVIRONMENT_VARIABLE: &str = "MILLPOND_DIAGNOSTICS";
+
+/// How much is recorded. See the [module](self).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Diagnosis {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Acquires that take the slow path anyway.
+    Sampled,
+    /// Everything.
+    Full,
+}
+
+impl FromStr for Diagnosis {
+    type Err = UnknownDiagnosis;
+
+    fn from_str(text: &str) -> Result<Self, UnknownDiagnosis> {
+        match text {
+            "off" => Ok(Self::Off),
+            "sampled" => Ok(Self::Sampled),
+            "full" => Ok(Self::Full),
+            _ => Err(UnknownDiagnosis),
+        }
+    }
+}
+
+/// The text names no level of diagnostics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownDiagnosis;
+
+impl core::fmt::Display for UnknownDiagnosis {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("levels of diagnostics are `off`, `sampled` and `full`")
+    }
+}
+
+impl core::error::Error for UnknownDiagnosis {}
+
+/// Who has an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// Address or index of the item.
+    pub item: Entry,
+    /// Where it was acquired.
+    pub location: &'static Location<'static>,
+    /// The thread that acquired it.
+    pub thread: ThreadId,
+    /// For how long it has been out.
+    pub held: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    location: &'static Location<'static>,
+    thread: ThreadId,
+    since: Instant,
+}
+
+/// What the diagnostics of one pool know.
+#[derive(Debug)]
+pub(crate) struct Diagnostics {
+    /// The level, one more than the enumeration: 0 says that nobody chose.
+    level: AtomicU8,
+    book: Mutex<Option<Book>>,
+}
+
+/// The records; allocated when the first is made.
+#[derive(Debug, Default)]
+struct Book {
+    out: HashMap<Entry, Record>,
+    patterned: HashSet<Entry>,
+}
+
+impl Diagnostics {
+    crate::sync::const_unless_model! {
+        pub(crate) fn new() -> Self {
+            Self {
+                level: AtomicU8::new(0),
+                book: Mutex::new(None),
+            }
+        }
+    }
+
+    /// The level, and whether this call was the first to ask and found another
+    /// than `Off` in the environment.
+    pub(crate) fn level(&self) -> (Diagnosis, bool) {
+        match self.level.load(Ordering::Relaxed) {
+            0 => {
+                let level = from_environment();
+                self.level.store(level as u8 + 1, Ordering::Relaxed);
+                (level, level != Diagnosis::Off)
+            }
+            1 => (Diagnosis::Off, false),
+            2 => (Diagnosis::Sampled, false),
+            _ => (Diagnosis::Full, false),
+        }
+    }
+
+    /// Sets the level. What is recorded stays until the items come home; the
+    /// patterns are forgotten, since from now on slots may be used unseen.
+    pub(crate) fn set_level(&self, level: Diagnosis) {
+        let mut book = self.book.lock();
+        self.level.store(level as u8 + 1, Ordering::Relaxed);
+        if let Some(book) = &mut *book {
+            book.patterned.clear();
+        }
+    }
+
+    /// Records an acquire; answers whether the item's slot was patterned when it
+    /// was released.
+    pub(crate) fn acquired(&self, item: Entry, location: &'static Location<'static>) -> bool {
+        let record = Record {
+            location,
+            thread: thread::current().id(),
+            since: Instant::now(),
+        };
+        let mut book = self.book.lock();
+        let book = book.get_or_insert_default();
+        book.out.insert(item, record);
+        book.patterned.remove(&item)
+    }
+
+    /// Strikes the record of an item that comes home.
+    pub(crate) fn released(&self, item: Entry) {
+        if let Some(book) = &mut *self.book.lock() {
+            book.out.remove(&item);
+        }
+    }
+
+    /// Notes that the slot of `item` is being filled with the pattern, before
+    /// it is released. Answers whether to go ahead.
+    pub(crate) fn patterns(&self, item: Entry) -> bool {
+        let mut book = self.book.lock();
+        // Under the lock of the book, so that a change of the level that
+        // forgets the patterns does not miss this one.
+        let full = self.level().0 == Diagnosis::Full;
+        if full {
+            book.get_or_insert_default().patterned.insert(item);
+        }
+        full
+    }
+
+    /// Everybody who has an item, longest first.
+    pub(crate) fn holders(&self) -> Vec<Holder> {
+        let book = self.book.lock();
+        let now = Instant::now();
+        let out = book.iter().flat_map(|book| &book.out);
+        let mut holders: Vec<Holder> = out
+            .map(|(&item, record)| Holder {
+                item,
+                location: record.location,
+                thread: record.thread,
+                held: now.saturating_duration_since(record.since),
+            })
+            .collect();
+        holders.sort_by_key(|holder| core::cmp::Reverse(holder.held));
+        holders
+    }
+}
+
+/// The level that the environment asks for; a value that names none is as good
+/// as no value.
+fn from_environment() -> Diagnosis {
+    static LEVEL: OnceLock<Diagnosis> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        std::env::var(ENVIRONMENT_VARIABLE)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_default()
+    })
+}
