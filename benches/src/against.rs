@@ -47,7 +47,10 @@ impl Change {
 pub fn changes(then: &Run, now: &Run) -> Vec<Change> {
     let mut found = Vec::new();
     for chapter in &now.chapters {
-        let earlier = then.chapters.iter().find(|earlier| earlier.name == chapter.name);
+        let earlier = then
+            .chapters
+            .iter()
+            .find(|earlier| earlier.name == chapter.name);
         for row in &chapter.rows {
             if let Some(before) = earlier.and_then(|earlier| earlier.row(&row.id)) {
                 found.extend(changes_of_row(before, row));

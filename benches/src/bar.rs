@@ -65,7 +65,15 @@ impl Bar {
     ) -> Self {
         let verdict = Verdict::of(measured, limit);
         let (what, against) = (what.into(), against.into());
-        Self { what, against, limit, figure, measured, fat, verdict }
+        Self {
+            what,
+            against,
+            limit,
+            figure,
+            measured,
+            fat,
+            verdict,
+        }
     }
 }
 
@@ -99,7 +107,13 @@ mod tests {
 
     #[test]
     fn verdicts_follow_from_the_interval() {
-        let between = |low, high| Some(Estimate { median: f64::midpoint(low, high), low, high });
+        let between = |low, high| {
+            Some(Estimate {
+                median: f64::midpoint(low, high),
+                low,
+                high,
+            })
+        };
         for (measured, verdict) in [
             (between(0.5, 0.8), Verdict::Met),
             (between(0.5, 1.0), Verdict::Met),

@@ -96,8 +96,13 @@ pub enum Section {
 
 impl Section {
     /// All sections, in order.
-    pub const ALL: [Self; 5] =
-        [Self::Time, Self::RealInput, Self::Latency, Self::Space, Self::Mechanism];
+    pub const ALL: [Self; 5] = [
+        Self::Time,
+        Self::RealInput,
+        Self::Latency,
+        Self::Space,
+        Self::Mechanism,
+    ];
 
     /// The section's heading.
     #[must_use]

@@ -47,10 +47,16 @@ impl Corpus {
     pub fn load(workspace: &Path, input: Option<&Path>) -> Result<Self> {
         let Some(directory) = input else {
             let metadata = cargo_metadata(workspace).context("cargo metadata failed")?;
-            return Ok(Self::of_packages("the workspace and its locked dependencies", &metadata));
+            return Ok(Self::of_packages(
+                "the workspace and its locked dependencies",
+                &metadata,
+            ));
         };
         if let Err(error) = std::fs::read_dir(directory) {
-            return Err(Refusal::because(format!("--input {}: {error}", directory.display())));
+            return Err(Refusal::because(format!(
+                "--input {}: {error}",
+                directory.display()
+            )));
         }
         let corpus = if directory.join("Cargo.toml").is_file() {
             let metadata = cargo_metadata(directory).map_err(|error| {
@@ -63,7 +69,9 @@ impl Corpus {
         };
         if corpus.edges.is_empty() {
             let name = directory.display();
-            return Err(Refusal::because(format!("--input {name}: no dependencies or files in it")));
+            return Err(Refusal::because(format!(
+                "--input {name}: no dependencies or files in it"
+            )));
         }
         Ok(corpus)
     }
@@ -107,12 +115,19 @@ impl Corpus {
             .collect();
         edges.sort_unstable();
         let nodes = packages.into_iter().map(|(name, _)| name).collect();
-        Self { origin: origin.to_owned(), nodes, edges }
+        Self {
+            origin: origin.to_owned(),
+            nodes,
+            edges,
+        }
     }
 
     fn of_directory(root: &Path) -> Self {
-        let mut corpus =
-            Self { origin: "the entries of --input".into(), nodes: vec![".".into()], edges: vec![] };
+        let mut corpus = Self {
+            origin: "the entries of --input".into(),
+            nodes: vec![".".into()],
+            edges: vec![],
+        };
         corpus.add_entries(root, 0);
         corpus.edges.sort_unstable();
         corpus
@@ -120,12 +135,17 @@ impl Corpus {
 
     /// Adds what is below `directory`; unreadable folders and links are leaves.
     fn add_entries(&mut self, directory: &Path, parent: u32) {
-        let Ok(entries) = std::fs::read_dir(directory) else { return };
+        let Ok(entries) = std::fs::read_dir(directory) else {
+            return;
+        };
         let mut entries: Vec<_> = entries.flatten().collect();
         entries.sort_by_key(std::fs::DirEntry::file_name);
         for entry in entries {
-            let Ok(index) = u32::try_from(self.nodes.len()) else { return };
-            self.nodes.push(entry.file_name().to_string_lossy().into_owned());
+            let Ok(index) = u32::try_from(self.nodes.len()) else {
+                return;
+            };
+            self.nodes
+                .push(entry.file_name().to_string_lossy().into_owned());
             self.edges.push((parent, index));
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 self.add_entries(&entry.path(), index);
@@ -139,14 +159,22 @@ fn cargo_metadata(directory: &Path) -> Result<Metadata, cargo_metadata::Error> {
     let ask = |options: &[&str]| {
         MetadataCommand::new()
             .current_dir(directory)
-            .other_options(options.iter().map(|&option| option.to_owned()).collect::<Vec<_>>())
+            .other_options(
+                options
+                    .iter()
+                    .map(|&option| option.to_owned())
+                    .collect::<Vec<_>>(),
+            )
             .exec()
     };
     ask(&["--locked", "--offline"]).or_else(|_| ask(&["--locked"]))
 }
 
 fn first_line(text: &str) -> String {
-    let said = text.lines().find(|line| line.contains("error: ")).or(text.lines().next());
+    let said = text
+        .lines()
+        .find(|line| line.contains("error: "))
+        .or(text.lines().next());
     said.unwrap_or_default().trim().to_owned()
 }
 
@@ -161,9 +189,17 @@ mod tests {
     #[test]
     fn the_workspace_is_a_corpus_with_a_stable_digest() {
         let corpus = Corpus::load(workspace(), None).unwrap();
-        assert!(corpus.nodes.iter().any(|node| node.starts_with("millpond-bench ")));
+        assert!(
+            corpus
+                .nodes
+                .iter()
+                .any(|node| node.starts_with("millpond-bench "))
+        );
         assert!(corpus.edges.len() > corpus.nodes.len());
-        assert_eq!(corpus.note(), Corpus::load(workspace(), None).unwrap().note());
+        assert_eq!(
+            corpus.note(),
+            Corpus::load(workspace(), None).unwrap().note()
+        );
     }
 
     #[test]

@@ -25,20 +25,32 @@ impl Progress {
     pub fn through(tasks: &[Task]) -> Self {
         let total = expected(tasks);
         let terminal = std::io::stderr().is_terminal();
-        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if terminal {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(Some(millis(total)), target);
         let template = "{spinner} [{bar:24}] {percent:>3} %  {wide_msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar, terminal, began: Instant::now(), done: Duration::ZERO, total, tenth: 0 }
+        Self {
+            bar,
+            terminal,
+            began: Instant::now(),
+            done: Duration::ZERO,
+            total,
+            tenth: 0,
+        }
     }
 
     /// Announces the task that begins now.
     pub fn begin(&mut self, chapter: &str, label: &str) {
         let left = spoken(self.left());
-        self.bar.set_message(format!("{chapter}: {label}, {left} left"));
+        self.bar
+            .set_message(format!("{chapter}: {label}, {left} left"));
         let tenth = self.done.as_millis() * 10 / self.total.as_millis().max(1);
         if !self.terminal && (tenth > self.tenth || self.done.is_zero()) {
             eprintln!("{:>3} %  {chapter}: {label}, {left} left", tenth * 10);

@@ -54,7 +54,9 @@ impl Provenance {
         let status = git(workspace, &["status", "--porcelain"]);
         let cores = crate::pin::core_count();
         Self {
-            date: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            date: jiff::Timestamp::now()
+                .strftime("%Y-%m-%d %H:%M UTC")
+                .to_string(),
             commit: commit.unwrap_or_else(|| "unknown".into()),
             dirty: status.is_some_and(|status| !status.is_empty()),
             machine: machine(),
@@ -64,7 +66,9 @@ impl Provenance {
             kernel: read_trimmed("/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".into()),
             build,
             load: [load_average(), None],
-            pinned: std::thread::spawn(|| crate::pin::to_core(0)).join().unwrap_or(false),
+            pinned: std::thread::spawn(|| crate::pin::to_core(0))
+                .join()
+                .unwrap_or(false),
         }
     }
 
@@ -76,7 +80,11 @@ impl Provenance {
     /// The commit, marked where the work tree differed.
     #[must_use]
     pub fn commit_marked(&self) -> String {
-        let mark = if self.dirty { " with uncommitted changes" } else { "" };
+        let mark = if self.dirty {
+            " with uncommitted changes"
+        } else {
+            ""
+        };
         format!("{}{mark}", self.commit)
     }
 
@@ -87,21 +95,51 @@ impl Provenance {
         vec![
             ("commit", self.commit_marked()),
             ("date", self.date.clone()),
-            ("machine", format!("{}, {} cores, {:.0} GiB", self.machine, self.cores, self.memory_gib)),
+            (
+                "machine",
+                format!(
+                    "{}, {} cores, {:.0} GiB",
+                    self.machine, self.cores, self.memory_gib
+                ),
+            ),
             ("processor", self.cpu.clone()),
             ("kernel", self.kernel.clone()),
-            ("compiler", format!("{} for {}", self.build.compiler, self.build.target)),
+            (
+                "compiler",
+                format!("{} for {}", self.build.compiler, self.build.target),
+            ),
             ("profiles", self.build.profiles.join("; ")),
-            ("flags", if self.build.flags.is_empty() { "none".into() } else { self.build.flags.clone() }),
-            ("threads", if self.pinned { "pinned".into() } else { "not pinned".into() }),
-            ("load before, after", format!("{}, {}", load(self.load[0]), load(self.load[1]))),
+            (
+                "flags",
+                if self.build.flags.is_empty() {
+                    "none".into()
+                } else {
+                    self.build.flags.clone()
+                },
+            ),
+            (
+                "threads",
+                if self.pinned {
+                    "pinned".into()
+                } else {
+                    "not pinned".into()
+                },
+            ),
+            (
+                "load before, after",
+                format!("{}, {}", load(self.load[0]), load(self.load[1])),
+            ),
             ("peers", self.build.peers.join(", ")),
         ]
     }
 }
 
 fn git(directory: &Path, arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git").current_dir(directory).args(arguments).output().ok()?;
+    let output = Command::new("git")
+        .current_dir(directory)
+        .args(arguments)
+        .output()
+        .ok()?;
     let said = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| said.trim().to_owned())
 }
@@ -113,7 +151,11 @@ fn machine() -> String {
         Some(false) => "physical machine",
         None => "machine of unknown kind",
     };
-    format!("{kind}, {} {}", std::env::consts::ARCH, std::env::consts::OS)
+    format!(
+        "{kind}, {} {}",
+        std::env::consts::ARCH,
+        std::env::consts::OS
+    )
 }
 
 fn cpu_field(name: &str) -> Option<String> {
@@ -124,12 +166,22 @@ fn cpu_field(name: &str) -> Option<String> {
 
 fn memory_gib() -> Option<f64> {
     let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let kib: f64 = meminfo.lines().next()?.split_whitespace().nth(1)?.parse().ok()?;
+    let kib: f64 = meminfo
+        .lines()
+        .next()?
+        .split_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()?;
     Some(kib / f64::from(1 << 20))
 }
 
 fn load_average() -> Option<f64> {
-    read_trimmed("/proc/loadavg")?.split_whitespace().next()?.parse().ok()
+    read_trimmed("/proc/loadavg")?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }
 
 fn read_trimmed(path: &str) -> Option<String> {

@@ -108,13 +108,21 @@ impl Row {
     /// The series of `contender`, if it took part.
     #[must_use]
     pub fn series(&self, contender: &str) -> Option<&Series> {
-        self.series.iter().find(|series| series.contender == contender)
+        self.series
+            .iter()
+            .find(|series| series.contender == contender)
     }
 
     fn series_mut(&mut self, contender: &str) -> &mut Series {
-        let known = self.series.iter().position(|series| series.contender == contender);
+        let known = self
+            .series
+            .iter()
+            .position(|series| series.contender == contender);
         let index = known.unwrap_or_else(|| {
-            self.series.push(Series { contender: contender.to_owned(), ..Series::default() });
+            self.series.push(Series {
+                contender: contender.to_owned(),
+                ..Series::default()
+            });
             self.series.len() - 1
         });
         &mut self.series[index]
@@ -136,7 +144,11 @@ impl ChapterRecord {
         Self {
             name: chapter.name.to_owned(),
             question: chapter.question.to_owned(),
-            caveats: chapter.caveats.iter().map(|&caveat| caveat.to_owned()).collect(),
+            caveats: chapter
+                .caveats
+                .iter()
+                .map(|&caveat| caveat.to_owned())
+                .collect(),
             rows: rows.collect(),
             bars: Vec::new(),
             seconds: 0.0,
@@ -152,7 +164,11 @@ impl ChapterRecord {
         let row = self.rows.iter_mut().find(|row| row.id == measured.row);
         let row = row.with_context(|| format!("no row {} in {}", measured.row, self.name))?;
         let series = row.series_mut(&measured.contender);
-        let values = if *build == Build::Fat { &mut series.fat } else { &mut series.values };
+        let values = if *build == Build::Fat {
+            &mut series.fat
+        } else {
+            &mut series.values
+        };
         values.extend(measured.values);
         Ok(())
     }
@@ -176,8 +192,20 @@ impl ChapterRecord {
 impl Run {
     /// A run without chapters.
     #[must_use]
-    pub fn new(mode: Mode, provenance: Provenance, corpus: CorpusNote, left_out: Vec<LeftOut>) -> Self {
-        Self { format: FORMAT, mode, provenance, corpus, left_out, chapters: Vec::new() }
+    pub fn new(
+        mode: Mode,
+        provenance: Provenance,
+        corpus: CorpusNote,
+        left_out: Vec<LeftOut>,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            mode,
+            provenance,
+            corpus,
+            left_out,
+            chapters: Vec::new(),
+        }
     }
 
     /// Reads the record `name` below `directory`.
@@ -192,7 +220,10 @@ impl Run {
         let run: Self = serde_json::from_str(&text)
             .map_err(|error| refuse(format!("not a record of this version ({error})")))?;
         if run.format != FORMAT {
-            return Err(refuse(format!("format {}, this version reads {FORMAT}", run.format)));
+            return Err(refuse(format!(
+                "format {}, this version reads {FORMAT}",
+                run.format
+            )));
         }
         Ok(run)
     }
@@ -248,19 +279,28 @@ mod tests {
     #[test]
     fn record_names_cannot_leave_their_directory() {
         for bad in ["", "../up", "a/b", ".hidden", "with space"] {
-            assert!(path_of(Path::new("record"), bad).unwrap_err().is::<Refusal>(), "{bad:?}");
+            assert!(
+                path_of(Path::new("record"), bad)
+                    .unwrap_err()
+                    .is::<Refusal>(),
+                "{bad:?}"
+            );
         }
         assert!(path_of(Path::new("record"), "2026-11-21_a.1").is_ok());
     }
 
     #[test]
     fn missing_and_unreadable_records_are_refused_in_one_line() {
-        let directory = std::env::temp_dir().join(format!("millpond-record-{}", std::process::id()));
+        let directory =
+            std::env::temp_dir().join(format!("millpond-record-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join("broken.json"), "{ half").unwrap();
         for name in ["absent", "broken"] {
             let error = Run::load(&directory, name).unwrap_err();
-            assert!(error.is::<Refusal>() && error.to_string().lines().count() == 1, "{error}");
+            assert!(
+                error.is::<Refusal>() && error.to_string().lines().count() == 1,
+                "{error}"
+            );
         }
         std::fs::remove_dir_all(&directory).unwrap();
     }

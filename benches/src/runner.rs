@@ -83,7 +83,10 @@ impl<'a> Contest<'a> {
                 self.entrants[(round + turn) % count].measure();
             }
         }
-        let timed = |entrant: Entrant<'_>| Timed { name: entrant.name, nanos: entrant.nanos };
+        let timed = |entrant: Entrant<'_>| Timed {
+            name: entrant.name,
+            nanos: entrant.nanos,
+        };
         self.entrants.into_iter().map(timed).collect()
     }
 }
@@ -108,11 +111,15 @@ impl Entrant<'_> {
 
     fn measure(&mut self) {
         let elapsed = (self.run)(self.iterations);
-        self.nanos.push(elapsed.as_secs_f64() * 1e9 / self.iterations as f64);
+        self.nanos
+            .push(elapsed.as_secs_f64() * 1e9 / self.iterations as f64);
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a float-to-integer cast saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a float-to-integer cast saturates"
+)]
 fn scaled(iterations: u64, scale: f64) -> u64 {
     ((iterations as f64 * scale) as u64).max(1)
 }
@@ -140,7 +147,10 @@ mod tests {
                 Duration::from_nanos(iterations * 10)
             });
         }
-        let timed = contest.run(Schedule { rounds: 3, slice: Duration::from_nanos(40) });
+        let timed = contest.run(Schedule {
+            rounds: 3,
+            slice: Duration::from_nanos(40),
+        });
         let measured = order.borrow().clone();
         let turns = &measured[measured.len() - 9..];
         assert_eq!(turns, ["a", "b", "c", "b", "c", "a", "c", "a", "b"]);
@@ -155,10 +165,17 @@ mod tests {
         contest.add("descheduled at first", |iterations| {
             calls += 1;
             last = iterations;
-            let lost = if calls == 1 { Duration::from_millis(4) } else { Duration::ZERO };
+            let lost = if calls == 1 {
+                Duration::from_millis(4)
+            } else {
+                Duration::ZERO
+            };
             Duration::from_nanos(iterations * 10) + lost
         });
-        let _ = contest.run(Schedule { rounds: 1, slice: Duration::from_micros(100) });
+        let _ = contest.run(Schedule {
+            rounds: 1,
+            slice: Duration::from_micros(100),
+        });
         assert_eq!(last, 10_000);
     }
 
@@ -170,7 +187,10 @@ mod tests {
             last = iterations;
             Duration::from_nanos(iterations * 10)
         });
-        let _ = contest.run(Schedule { rounds: 1, slice: Duration::from_micros(100) });
+        let _ = contest.run(Schedule {
+            rounds: 1,
+            slice: Duration::from_micros(100),
+        });
         assert_eq!(last, 10_000);
     }
 }

@@ -107,7 +107,11 @@ fn of_medians(a: &[f64], b: &[f64], combine: impl Fn(f64, f64) -> f64) -> Option
     if a.is_empty() || b.is_empty() {
         return None;
     }
-    let mut drawn = per_round(&resampled_medians(a), &shifted(resampled_medians(b)), &combine);
+    let mut drawn = per_round(
+        &resampled_medians(a),
+        &shifted(resampled_medians(b)),
+        &combine,
+    );
     drawn.sort_unstable_by(f64::total_cmp);
     Some(Estimate {
         median: combine(median(a), median(b)),

@@ -55,7 +55,11 @@ pub struct Measurement {
 impl Measurement {
     /// A series of `contender` for `row`.
     pub fn new(row: impl Into<String>, contender: impl Into<String>, values: Vec<f64>) -> Self {
-        Self { row: row.into(), contender: contender.into(), values }
+        Self {
+            row: row.into(),
+            contender: contender.into(),
+            values,
+        }
     }
 }
 
@@ -74,12 +78,17 @@ pub fn ask(binary: &Path, request: &Request) -> Result<Outcome> {
         .spawn()
         .with_context(|| format!("cannot start {}", binary.display()))?;
     if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(&serde_json::to_vec(request)?).context("the worker took no request")?;
+        stdin
+            .write_all(&serde_json::to_vec(request)?)
+            .context("the worker took no request")?;
     }
     let output = child.wait_with_output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("no message");
+        let line = said
+            .lines()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or("no message");
         bail!("task {}/{} failed: {line}", request.task, request.contender);
     }
     let said = String::from_utf8_lossy(&output.stdout);
@@ -95,7 +104,9 @@ pub fn serve(work: impl FnOnce(&Request) -> Result<Vec<Measurement>>) -> Result<
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text)?;
     let request: Request = serde_json::from_str(&text).context("unreadable request")?;
-    let outcome = Outcome { measurements: work(&request)? };
+    let outcome = Outcome {
+        measurements: work(&request)?,
+    };
     println!("{}", serde_json::to_string(&outcome)?);
     Ok(())
 }

@@ -85,7 +85,11 @@ const PEERS: [&str; 3] = ["mimalloc", "jemalloc", "snmalloc"];
 const VARIANTS: [(&str, &str, Option<&str>); 3] = [
     ("millpond as shipped", "shipped", None),
     ("without reclaim", "no-reclaim", Some("millpond_no_reclaim")),
-    ("without counters", "no-counters", Some("millpond_no_counters")),
+    (
+        "without counters",
+        "no-counters",
+        Some("millpond_no_counters"),
+    ),
 ];
 
 /// Where things are built.
@@ -102,7 +106,10 @@ impl Workshop {
             .exec()
             .context("cargo metadata failed")?;
         let workspace = metadata.workspace_root.into_std_path_buf();
-        Ok(Self { workspace, target: metadata.target_directory.into_std_path_buf() })
+        Ok(Self {
+            workspace,
+            target: metadata.target_directory.into_std_path_buf(),
+        })
     }
 
     fn bench(&self, args: &BenchArgs) -> Result<ExitCode> {
@@ -112,20 +119,32 @@ impl Workshop {
         if args.list {
             return exit_code(Command::new(&compare).args(&flags));
         }
-        let checked = Command::new(&compare).args(&flags).arg("--check").status()?;
+        let checked = Command::new(&compare)
+            .args(&flags)
+            .arg("--check")
+            .status()?;
         if !checked.success() {
             return Ok(ExitCode::from(checked.code().map_or(1, code_of)));
         }
         let mut command = Command::new(&compare);
-        command.args(&flags).arg("--report").arg(self.target.join("report"));
-        command.arg("--fat").arg(self.build_compare("fat", &trials)?);
+        command
+            .args(&flags)
+            .arg("--report")
+            .arg(self.target.join("report"));
+        command
+            .arg("--fat")
+            .arg(self.build_compare("fat", &trials)?);
         for (name, directory, cfg) in VARIANTS {
             let path = self.build_variant(directory, cfg)?;
-            command.arg("--variant").arg(format!("{name}={}", path.display()));
+            command
+                .arg("--variant")
+                .arg(format!("{name}={}", path.display()));
         }
         for trial in &trials {
             if let Some(reason) = &trial.failure {
-                command.arg("--left-out").arg(format!("{}={reason}", trial.peer));
+                command
+                    .arg("--left-out")
+                    .arg(format!("{}={reason}", trial.peer));
             }
         }
         exit_code(&mut command)
@@ -137,14 +156,24 @@ impl Workshop {
         let mut cargo = self.cargo_compare("millpond-compare", &features);
         cargo.args(["--profile", profile]);
         succeed(&mut cargo)?;
-        Ok(self.compare_target().join(profile).join(executable("millpond-compare")))
+        Ok(self
+            .compare_target()
+            .join(profile)
+            .join(executable("millpond-compare")))
     }
 
     fn cargo_compare(&self, binary: &str, features: &[&str]) -> Command {
         let mut cargo = cargo();
         cargo
             .current_dir(self.workspace.join("benches/compare"))
-            .args(["build", "--locked", "--bin", binary, "--features", &features.join(",")])
+            .args([
+                "build",
+                "--locked",
+                "--bin",
+                binary,
+                "--features",
+                &features.join(","),
+            ])
             .arg("--target-dir")
             .arg(self.compare_target());
         cargo
@@ -160,7 +189,13 @@ impl Workshop {
         let mut cargo = cargo();
         cargo
             .current_dir(&self.workspace)
-            .args(["build", "--locked", "--release", "--package", "millpond-variant"])
+            .args([
+                "build",
+                "--locked",
+                "--release",
+                "--package",
+                "millpond-variant",
+            ])
             .arg("--target-dir")
             .arg(&target);
         if let Some(cfg) = cfg {
@@ -192,14 +227,25 @@ impl Workshop {
     fn trials(&self) -> Result<Vec<Trial>> {
         let path = self.target.join("bench/peers.json");
         let circumstances = self.circumstances()?;
-        let cached = std::fs::read(&path).ok().and_then(|json| serde_json::from_slice(&json).ok());
-        if let Some(Cache { circumstances: then, trials }) = cached
+        let cached = std::fs::read(&path)
+            .ok()
+            .and_then(|json| serde_json::from_slice(&json).ok());
+        if let Some(Cache {
+            circumstances: then,
+            trials,
+        }) = cached
             && then == circumstances
         {
             return Ok(trials);
         }
-        let trials = PEERS.map(|peer| self.try_peer(peer)).into_iter().collect::<Result<_>>()?;
-        let cache = Cache { circumstances, trials };
+        let trials = PEERS
+            .map(|peer| self.try_peer(peer))
+            .into_iter()
+            .collect::<Result<_>>()?;
+        let cache = Cache {
+            circumstances,
+            trials,
+        };
         std::fs::create_dir_all(self.target.join("bench"))?;
         std::fs::write(&path, serde_json::to_vec(&cache)?)?;
         Ok(cache.trials)
@@ -223,12 +269,22 @@ impl Workshop {
     /// Compiles, links and starts a program that allocates from `peer`.
     fn try_peer(&self, peer: &str) -> Result<Trial> {
         eprintln!("trying whether {peer} builds here");
-        let built = self.cargo_compare("trial", &[peer]).arg("--release").output()?;
+        let built = self
+            .cargo_compare("trial", &[peer])
+            .arg("--release")
+            .output()?;
         let said = if built.status.success() {
-            let run = Command::new(self.compare_target().join("release").join(executable("trial")));
+            let run = Command::new(
+                self.compare_target()
+                    .join("release")
+                    .join(executable("trial")),
+            );
             let ran = { run }.output()?;
             if ran.status.success() {
-                return Ok(Trial { peer: peer.into(), failure: None });
+                return Ok(Trial {
+                    peer: peer.into(),
+                    failure: None,
+                });
             }
             ran.stderr
         } else {
@@ -236,15 +292,23 @@ impl Workshop {
         };
         let reason = telling_line(&String::from_utf8_lossy(&said));
         eprintln!("leaving {peer} out: {reason}");
-        Ok(Trial { peer: peer.into(), failure: Some(reason) })
+        Ok(Trial {
+            peer: peer.into(),
+            failure: Some(reason),
+        })
     }
 }
 
 /// The line of a failed build that says most: the C compiler's, or the first error.
 fn telling_line(text: &str) -> String {
     let find = |part: &str| text.lines().find(|line| line.contains(part));
-    let line = find("error occurred").or_else(|| find("error:")).or_else(|| text.lines().next());
-    line.unwrap_or("no message").trim().trim_start_matches("error: ").to_owned()
+    let line = find("error occurred")
+        .or_else(|| find("error:"))
+        .or_else(|| text.lines().next());
+    line.unwrap_or("no message")
+        .trim()
+        .trim_start_matches("error: ")
+        .to_owned()
 }
 
 fn cargo() -> Command {
@@ -256,7 +320,10 @@ fn executable(name: &str) -> String {
 }
 
 fn succeed(cargo: &mut Command) -> Result<()> {
-    let status = cargo.stdin(Stdio::null()).status().context("cannot start cargo")?;
+    let status = cargo
+        .stdin(Stdio::null())
+        .status()
+        .context("cannot start cargo")?;
     if !status.success() {
         bail!("the build failed: {}", shown(cargo));
     }
@@ -264,13 +331,20 @@ fn succeed(cargo: &mut Command) -> Result<()> {
 }
 
 fn shown(command: &Command) -> String {
-    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let program = Path::new(command.get_program())
+        .file_name()
+        .unwrap_or_default();
     let words = std::iter::once(program).chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn exit_code(command: &mut Command) -> Result<ExitCode> {
-    let status = command.status().with_context(|| format!("cannot start {}", shown(command)))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {}", shown(command)))?;
     Ok(ExitCode::from(status.code().map_or(1, code_of)))
 }
 

@@ -17,7 +17,10 @@ fn main() -> ExitCode {
         Ok(Command::Bench(args)) => bench::run(&args),
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
-            eprintln!("{}", text.lines().next().unwrap_or("error: bad command line"));
+            eprintln!(
+                "{}",
+                text.lines().next().unwrap_or("error: bad command line")
+            );
             ExitCode::from(2)
         }
         Err(error) => error.exit(),

@@ -28,10 +28,7 @@ const IN_FLIGHT: usize = 4;
 
 /// Acquire, write one word, release.
 #[inline(never)]
-pub fn pair<L: DerefMut<Target = Item>>(
-    iterations: u64,
-    acquire: impl Fn(Item) -> L,
-) -> Duration {
+pub fn pair<L: DerefMut<Target = Item>>(iterations: u64, acquire: impl Fn(Item) -> L) -> Duration {
     let began = Instant::now();
     for word in 0..iterations {
         let lease = acquire(Item::new(word));
@@ -97,7 +94,10 @@ impl Orders {
 pub fn exhausted<L>(iterations: u64, try_acquire: impl Fn(Item) -> Option<L>) -> Duration {
     let began = Instant::now();
     for word in 0..iterations {
-        assert!(try_acquire(Item::new(word)).is_none(), "the pool is exhausted");
+        assert!(
+            try_acquire(Item::new(word)).is_none(),
+            "the pool is exhausted"
+        );
     }
     began.elapsed()
 }
@@ -130,8 +130,13 @@ pub fn on_threads(
     };
     let times: Vec<Duration> = std::thread::scope(|scope| {
         let run = &run;
-        let threads: Vec<_> = (0..threads).map(|core| scope.spawn(move || run(core))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a measured thread")).collect()
+        let threads: Vec<_> = (0..threads)
+            .map(|core| scope.spawn(move || run(core)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a measured thread"))
+            .collect()
     });
     times.iter().sum::<Duration>() / threads as u32
 }
@@ -219,8 +224,13 @@ pub fn channel<L: DerefMut<Target = Full> + Send>(
 /// Reads what the other thread wrote, then releases.
 #[inline(always)]
 fn check<L: DerefMut<Target = Full>>(batch: u64, lease: L) {
-    let sum = lease.iter().fold(0, |sum: u64, word| sum.wrapping_add(*word));
-    assert!(sum == batch.wrapping_mul(8), "the item holds what was written");
+    let sum = lease
+        .iter()
+        .fold(0, |sum: u64, word| sum.wrapping_add(*word));
+    assert!(
+        sum == batch.wrapping_mul(8),
+        "the item holds what was written"
+    );
 }
 
 /// Spins, and yields once in a while in case the other thread shares the core.

@@ -48,7 +48,11 @@ fn push_contents(page: &mut String, report: &Report<'_>) {
 fn push_chapter(page: &mut String, chapter: &ChapterRecord) -> Result<()> {
     let name = escape(&chapter.name);
     let _ = writeln!(page, "<section id=\"{name}\"><h2>{name}</h2>");
-    let _ = writeln!(page, "<p class=\"question\">{}</p>", escape(&chapter.question));
+    let _ = writeln!(
+        page,
+        "<p class=\"question\">{}</p>",
+        escape(&chapter.question)
+    );
     push_bars(page, chapter);
     push_overview(page, chapter);
     for section in Section::ALL {
@@ -66,15 +70,29 @@ fn push_bars(page: &mut String, chapter: &ChapterRecord) {
     if chapter.bars.is_empty() {
         return;
     }
-    let count = |verdict| chapter.bars.iter().filter(|bar| bar.verdict == verdict).count();
-    let tally: Vec<String> =
-        [Verdict::Met, Verdict::Missed, Verdict::Undecided, Verdict::NotMeasured]
-            .into_iter()
-            .filter(|&verdict| count(verdict) > 0)
-            .map(|verdict| format!("{} {}", count(verdict), verdict.word()))
-            .collect();
+    let count = |verdict| {
+        chapter
+            .bars
+            .iter()
+            .filter(|bar| bar.verdict == verdict)
+            .count()
+    };
+    let tally: Vec<String> = [
+        Verdict::Met,
+        Verdict::Missed,
+        Verdict::Undecided,
+        Verdict::NotMeasured,
+    ]
+    .into_iter()
+    .filter(|&verdict| count(verdict) > 0)
+    .map(|verdict| format!("{} {}", count(verdict), verdict.word()))
+    .collect();
     let _ = writeln!(page, "<h3>Bars: {}</h3>", tally.join(", "));
-    push_head(page, "bars", &["bar", "against", "limit", "measured", "fat LTO", "verdict"]);
+    push_head(
+        page,
+        "bars",
+        &["bar", "against", "limit", "measured", "fat LTO", "verdict"],
+    );
     for bar in &chapter.bars {
         let word = bar.verdict.word();
         let class = word.replace(' ', "-");
@@ -113,7 +131,9 @@ fn push_overview(page: &mut String, chapter: &ChapterRecord) {
         let mut cells = vec![escape(contender)];
         cells.extend(rows.iter().map(|row| {
             let estimate = row.series(contender).and_then(|series| series.estimate);
-            estimate.map_or(view::NOTHING.into(), |estimate| view::figure(estimate.median))
+            estimate.map_or(view::NOTHING.into(), |estimate| {
+                view::figure(estimate.median)
+            })
         }));
         push_cells(page, class_of(contender), &cells);
     }
@@ -121,7 +141,10 @@ fn push_overview(page: &mut String, chapter: &ChapterRecord) {
 }
 
 fn push_section(page: &mut String, chapter: &ChapterRecord, section: Section) -> Result<()> {
-    let rows = chapter.rows.iter().filter(|row| row.section == section && !row.series.is_empty());
+    let rows = chapter
+        .rows
+        .iter()
+        .filter(|row| row.section == section && !row.series.is_empty());
     let rows: Vec<&Row> = rows.collect();
     if rows.is_empty() {
         return Ok(());
@@ -143,13 +166,23 @@ fn push_row(page: &mut String, row: &Row) -> Result<()> {
     let (title, what) = (escape(&row.title), escape(&row.what));
     let standing = escape(&view::standing(row));
     let unit = row.unit.symbol();
-    let _ = writeln!(page, "<article><h4>{title} <small>{unit}</small></h4><p>{what}</p>");
+    let _ = writeln!(
+        page,
+        "<article><h4>{title} <small>{unit}</small></h4><p>{what}</p>"
+    );
     if let Some(svg) = plot::of_row(row)? {
-        let _ = writeln!(page, "<figure role=\"img\" aria-label=\"{title}\">{svg}</figure>");
+        let _ = writeln!(
+            page,
+            "<figure role=\"img\" aria-label=\"{title}\">{svg}</figure>"
+        );
     }
     let _ = writeln!(page, "<p class=\"standing\">{standing}</p>");
     page.push_str("<details><summary>figures with intervals</summary>\n");
-    push_head(page, "", &["contender", &format!("{unit} [95 %]"), "÷ ours", "fat LTO"]);
+    push_head(
+        page,
+        "",
+        &["contender", &format!("{unit} [95 %]"), "÷ ours", "fat LTO"],
+    );
     for series in &row.series {
         let cells = [
             escape(&series.contender),
@@ -164,15 +197,18 @@ fn push_row(page: &mut String, row: &Row) -> Result<()> {
 }
 
 fn push_latency(page: &mut String, rows: &[&Row]) {
-    page.push_str("<p class=\"quiet\">Nanoseconds, each operation timed alone. What is not above \
-                   the same percentile of an empty measurement reads ≤ timer.</p>\n");
+    page.push_str(
+        "<p class=\"quiet\">Nanoseconds, each operation timed alone. What is not above \
+                   the same percentile of an empty measurement reads ≤ timer.</p>\n",
+    );
     let mut header = vec![""];
     header.extend(rows.iter().map(|row| row.title.as_str()));
     push_head(page, "overview", &header);
     for contender in view::contenders(rows) {
         let mut cells = vec![escape(contender)];
         cells.extend(rows.iter().map(|row| {
-            row.series(contender).map_or(view::NOTHING.into(), |series| view::latency(row, series))
+            row.series(contender)
+                .map_or(view::NOTHING.into(), |series| view::latency(row, series))
         }));
         push_cells(page, class_of(contender), &cells);
     }
@@ -187,7 +223,11 @@ fn push_changes(page: &mut String, against: &Against<'_>) {
         escape(against.name),
         escape(&against.origin)
     );
-    push_head(page, "", &["row", "contender", "then", "now", "now ÷ then", "verdict"]);
+    push_head(
+        page,
+        "",
+        &["row", "contender", "then", "now", "now ÷ then", "verdict"],
+    );
     for change in &against.changes {
         let cells = [
             escape(&change.row),
@@ -244,9 +284,16 @@ fn push_cells(page: &mut String, class: &str, cells: &[String]) {
 }
 
 fn class_of(contender: &str) -> &'static str {
-    if contender.starts_with(crate::record::OURS) { "ours" } else { "" }
+    if contender.starts_with(crate::record::OURS) {
+        "ours"
+    } else {
+        ""
+    }
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

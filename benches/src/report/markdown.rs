@@ -18,7 +18,11 @@ pub(super) fn render(report: &Report<'_>) -> String {
         corpus.origin, corpus.nodes, corpus.edges, corpus.digest
     );
     for left_out in &run.left_out {
-        let _ = writeln!(text, "- left out: {}, because {}", left_out.peer, left_out.reason);
+        let _ = writeln!(
+            text,
+            "- left out: {}, because {}",
+            left_out.peer, left_out.reason
+        );
     }
     for chapter in &run.chapters {
         push_chapter(&mut text, chapter);
@@ -56,24 +60,39 @@ fn push_bars(text: &mut String, chapter: &ChapterRecord) {
         return;
     }
     let _ = writeln!(text, "### Bars\n");
-    push_line(text, &["bar", "against", "limit", "measured", "fat LTO", "verdict"]);
+    push_line(
+        text,
+        &["bar", "against", "limit", "measured", "fat LTO", "verdict"],
+    );
     push_line(text, &["---"; 6]);
     for bar in &chapter.bars {
         let (limit, measured) = (view::limit(bar), view::estimate(bar.measured));
         let (fat, verdict) = (view::estimate(bar.fat), bar.verdict.word());
-        push_line(text, &[&bar.what, &bar.against, &limit, &measured, &fat, verdict]);
+        push_line(
+            text,
+            &[&bar.what, &bar.against, &limit, &measured, &fat, verdict],
+        );
     }
     let _ = writeln!(text);
 }
 
 fn push_row(text: &mut String, row: &Row) {
-    let _ = writeln!(text, "**{}.** {} {}.\n", row.title, row.what, view::standing(row));
+    let _ = writeln!(
+        text,
+        "**{}.** {} {}.\n",
+        row.title,
+        row.what,
+        view::standing(row)
+    );
     let unit = format!("{} [95 %]", row.unit.symbol());
     push_line(text, &["contender", unit.trim_start(), "÷ ours", "fat LTO"]);
     push_line(text, &["---", "---:", "---:", "---:"]);
     for series in &row.series {
         let ratio = view::estimate(view::against_ours(row, series));
-        let (own, fat) = (view::estimate(series.estimate), view::estimate(series.fat_estimate));
+        let (own, fat) = (
+            view::estimate(series.estimate),
+            view::estimate(series.fat_estimate),
+        );
         push_line(text, &[&series.contender, &own, &ratio, &fat]);
     }
     let _ = writeln!(text);
@@ -87,7 +106,10 @@ fn push_latency(text: &mut String, rows: &[&Row]) {
     for contender in view::contenders(rows) {
         let cells: Vec<String> = rows
             .iter()
-            .map(|row| row.series(contender).map_or(view::NOTHING.into(), |s| view::latency(row, s)))
+            .map(|row| {
+                row.series(contender)
+                    .map_or(view::NOTHING.into(), |s| view::latency(row, s))
+            })
             .collect();
         let mut line = vec![contender];
         line.extend(cells.iter().map(String::as_str));
@@ -97,13 +119,33 @@ fn push_latency(text: &mut String, rows: &[&Row]) {
 }
 
 fn push_changes(text: &mut String, against: &Against<'_>) {
-    let _ = writeln!(text, "\n## Against {}\n\n{}\n", against.name, against.origin);
-    push_line(text, &["row", "contender", "then", "now", "now ÷ then", "verdict"]);
+    let _ = writeln!(
+        text,
+        "\n## Against {}\n\n{}\n",
+        against.name, against.origin
+    );
+    push_line(
+        text,
+        &["row", "contender", "then", "now", "now ÷ then", "verdict"],
+    );
     push_line(text, &["---", "---", "---:", "---:", "---:", "---"]);
     for change in &against.changes {
-        let (then, now) = (view::figure(change.then.median), view::figure(change.now.median));
+        let (then, now) = (
+            view::figure(change.then.median),
+            view::figure(change.now.median),
+        );
         let ratio = view::estimate(Some(change.ratio));
-        push_line(text, &[&change.row, &change.contender, &then, &now, &ratio, change.verdict()]);
+        push_line(
+            text,
+            &[
+                &change.row,
+                &change.contender,
+                &then,
+                &now,
+                &ratio,
+                change.verdict(),
+            ],
+        );
     }
 }
 

@@ -52,7 +52,10 @@ impl Report<'_> {
     pub fn write_to(&self, directory: &Path) -> Result<PathBuf> {
         let page = directory.join("index.html");
         let (html, markdown) = (html::render(self)?, markdown::render(self));
-        write::atomically(&directory.join("report.json"), &serde_json::to_string_pretty(self)?)?;
+        write::atomically(
+            &directory.join("report.json"),
+            &serde_json::to_string_pretty(self)?,
+        )?;
         write::atomically(&directory.join("report.md"), &markdown)?;
         write::atomically(&page, &html)?;
         Ok(page)

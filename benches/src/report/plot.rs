@@ -16,8 +16,12 @@ const LINE: i32 = 24;
 
 /// plotters writes colours as numbers; these stand for the page's own, which
 /// differ by day and night, and are replaced after drawing.
-const PALETTE: [(RGBColor, &str); 4] =
-    [(INK, "var(--ink)"), (QUIET, "var(--quiet)"), (OURS, "var(--ours)"), (PEER, "var(--peer)")];
+const PALETTE: [(RGBColor, &str); 4] = [
+    (INK, "var(--ink)"),
+    (QUIET, "var(--quiet)"),
+    (OURS, "var(--ours)"),
+    (PEER, "var(--peer)"),
+];
 const INK: RGBColor = RGBColor(1, 1, 1);
 const QUIET: RGBColor = RGBColor(2, 2, 2);
 const OURS: RGBColor = RGBColor(3, 3, 3);
@@ -25,10 +29,17 @@ const PEER: RGBColor = RGBColor(4, 4, 4);
 
 /// The SVG of `row`, or `None` where nothing was measured.
 pub(super) fn of_row(row: &Row) -> Result<Option<String>> {
-    let measured: Vec<&Series> =
-        row.series.iter().filter(|series| series.estimate.is_some()).collect();
+    let measured: Vec<&Series> = row
+        .series
+        .iter()
+        .filter(|series| series.estimate.is_some())
+        .collect();
     let largest = |pick: fn(Estimate) -> f64| {
-        measured.iter().filter_map(|series| series.estimate).map(pick).fold(0.0, f64::max)
+        measured
+            .iter()
+            .filter_map(|series| series.estimate)
+            .map(pick)
+            .fold(0.0, f64::max)
     };
     // One disturbed contender must not flatten the others: whiskers end at the edge.
     let furthest = largest(|estimate| estimate.high).min(1.3 * largest(|e| e.median));
@@ -59,18 +70,34 @@ fn draw_line(
     top: i32,
     scale: f64,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let Some(estimate) = series.estimate else { return Ok(()) };
+    let Some(estimate) = series.estimate else {
+        return Ok(());
+    };
     let at = |value: f64| (LABELS + pixels(value * scale)).min(WIDTH - FIGURES);
     let middle = top + LINE / 2;
     let colour = if series.ours() { OURS } else { PEER };
-    let bar = [(LABELS, top + 5), (at(estimate.median).max(LABELS + 1), top + LINE - 5)];
+    let bar = [
+        (LABELS, top + 5),
+        (at(estimate.median).max(LABELS + 1), top + LINE - 5),
+    ];
     area.draw(&Rectangle::new(bar, colour.filled()))?;
     if pixels((estimate.high - estimate.low) * scale) >= 2 {
         let whisker = vec![(at(estimate.low), middle), (at(estimate.high), middle)];
         area.draw(&PathElement::new(whisker, INK.stroke_width(2)))?;
     }
-    let label = text_style(if view::is_reference(series) { QUIET } else { INK }, HPos::Right);
-    area.draw(&Text::new(series.contender.clone(), (LABELS - 6, middle), label))?;
+    let label = text_style(
+        if view::is_reference(series) {
+            QUIET
+        } else {
+            INK
+        },
+        HPos::Right,
+    );
+    area.draw(&Text::new(
+        series.contender.clone(),
+        (LABELS - 6, middle),
+        label,
+    ))?;
     let figure = text_style(INK, HPos::Left);
     let place = (at(estimate.high.max(estimate.median)) + 5, middle);
     area.draw(&Text::new(view::figure(estimate.median), place, figure))?;
@@ -78,16 +105,24 @@ fn draw_line(
 }
 
 fn text_style(colour: RGBColor, side: HPos) -> TextStyle<'static> {
-    ("sans-serif", 12).into_font().color(&colour).pos(Pos::new(side, VPos::Center))
+    ("sans-serif", 12)
+        .into_font()
+        .color(&colour)
+        .pos(Pos::new(side, VPos::Center))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a float-to-integer cast saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a float-to-integer cast saturates"
+)]
 fn pixels(length: f64) -> i32 {
     length.round() as i32
 }
 
 fn themed(svg: &str) -> String {
-    PALETTE.iter().fold(svg.to_owned(), |svg, (RGBColor(r, g, b), name)| {
-        svg.replace(&format!("#{r:02X}{g:02X}{b:02X}"), name)
-    })
+    PALETTE
+        .iter()
+        .fold(svg.to_owned(), |svg, (RGBColor(r, g, b), name)| {
+            svg.replace(&format!("#{r:02X}{g:02X}{b:02X}"), name)
+        })
 }

@@ -35,13 +35,20 @@ fn table(header: &[&str]) -> Table {
 }
 
 fn push_section(text: &mut String, chapter: &ChapterRecord, section: Section) {
-    let rows = chapter.rows.iter().filter(|row| row.section == section && !row.series.is_empty());
+    let rows = chapter
+        .rows
+        .iter()
+        .filter(|row| row.section == section && !row.series.is_empty());
     let rows: Vec<&Row> = rows.collect();
     if rows.is_empty() {
         return;
     }
     let _ = writeln!(text, "{}", section.heading());
-    let table = if section == Section::Latency { latency_table(&rows) } else { row_table(&rows) };
+    let table = if section == Section::Latency {
+        latency_table(&rows)
+    } else {
+        row_table(&rows)
+    };
     let _ = writeln!(text, "{table}\n");
 }
 
@@ -73,7 +80,8 @@ fn latency_table(rows: &[&Row]) -> Table {
     let mut table = table(&header);
     for contender in view::contenders(rows) {
         let cell = |row: &&Row| {
-            row.series(contender).map_or(view::NOTHING.into(), |series| view::latency(row, series))
+            row.series(contender)
+                .map_or(view::NOTHING.into(), |series| view::latency(row, series))
         };
         let mut cells = vec![contender.to_owned()];
         cells.extend(rows.iter().map(cell));
@@ -113,8 +121,15 @@ fn push_changes(text: &mut String, against: &Against<'_>) {
         ]);
     }
     let peers = against.changes.iter().filter(|change| !change.ours);
-    let moved = peers.clone().filter(|change| change.verdict() != "no difference").count();
-    let _ = writeln!(text, "\nAgainst {} ({})\n{table}", against.name, against.origin);
+    let moved = peers
+        .clone()
+        .filter(|change| change.verdict() != "no difference")
+        .count();
+    let _ = writeln!(
+        text,
+        "\nAgainst {} ({})\n{table}",
+        against.name, against.origin
+    );
     let _ = writeln!(
         text,
         "{moved} of {} peer figures moved too: their code did not change, the machine did.",

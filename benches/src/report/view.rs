@@ -21,7 +21,9 @@ pub(super) fn figure(value: f64) -> String {
 
 /// A median with its interval: `2.41 [2.39–2.44]`.
 pub(super) fn estimate(estimate: Option<Estimate>) -> String {
-    let Some(Estimate { median, low, high }) = estimate else { return NOTHING.into() };
+    let Some(Estimate { median, low, high }) = estimate else {
+        return NOTHING.into();
+    };
     if low.total_cmp(&high).is_eq() {
         return figure(median);
     }
@@ -32,14 +34,18 @@ pub(super) fn estimate(estimate: Option<Estimate>) -> String {
 pub(super) fn with_unit(value: f64, unit: Unit) -> String {
     match unit {
         Unit::Bytes => grouped(value) + " B",
-        _ => format!("{} {}", figure(value), unit.symbol()).trim_end().to_owned(),
+        _ => format!("{} {}", figure(value), unit.symbol())
+            .trim_end()
+            .to_owned(),
     }
 }
 
 /// A whole number with groups of three, so that 15900 is not read as 1590.
 fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |rest| ("-", rest));
+    let (sign, digits) = digits
+        .strip_prefix('-')
+        .map_or(("", digits.as_str()), |rest| ("-", rest));
     let mut text = String::from(sign);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index) % 3 == 0 {
@@ -52,8 +58,12 @@ fn grouped(value: f64) -> String {
 
 /// A single-operation figure, or "≤ timer" where the timer hides it.
 pub(super) fn latency(row: &Row, series: &Series) -> String {
-    let Some(own) = series.estimate else { return NOTHING.into() };
-    let timer = row.series(percentiles::EMPTY).and_then(|empty| empty.estimate);
+    let Some(own) = series.estimate else {
+        return NOTHING.into();
+    };
+    let timer = row
+        .series(percentiles::EMPTY)
+        .and_then(|empty| empty.estimate);
     match timer {
         Some(timer) if series.contender != percentiles::EMPTY && own.median <= timer.median => {
             "≤ timer".into()
@@ -65,8 +75,9 @@ pub(super) fn latency(row: &Row, series: &Series) -> String {
 /// The contenders of a row that compete in it, best first.
 pub(super) fn ranked(row: &Row) -> Vec<(&Series, Estimate)> {
     let measured = row.series.iter().filter(|series| !is_reference(series));
-    let mut ranked: Vec<_> =
-        measured.filter_map(|series| Some((series, series.estimate?))).collect();
+    let mut ranked: Vec<_> = measured
+        .filter_map(|series| Some((series, series.estimate?)))
+        .collect();
     ranked.sort_by(|(_, a), (_, b)| a.median.total_cmp(&b.median));
     ranked
 }
@@ -79,7 +90,9 @@ pub(super) fn is_reference(series: &Series) -> bool {
 /// Who is best in a row, or between whom the intervals do not decide.
 pub(super) fn standing(row: &Row) -> String {
     let ranked = ranked(row);
-    let Some(((best, estimate), rest)) = ranked.split_first() else { return NOTHING.into() };
+    let Some(((best, estimate), rest)) = ranked.split_first() else {
+        return NOTHING.into();
+    };
     let level: Vec<&str> = rest
         .iter()
         .filter(|(_, other)| other.overlaps(estimate))
@@ -111,7 +124,11 @@ pub(super) fn limit(bar: &Bar) -> String {
         Figure::Nanos => " ns",
         Figure::Count => "",
     };
-    let limit = if bar.limit.fract() == 0.0 { format!("{:.0}", bar.limit) } else { figure(bar.limit) };
+    let limit = if bar.limit.fract() == 0.0 {
+        format!("{:.0}", bar.limit)
+    } else {
+        figure(bar.limit)
+    };
     format!("≤ {limit}{unit}")
 }
 
@@ -134,7 +151,11 @@ mod tests {
     fn row(series: &[(&str, f64, f64)]) -> Row {
         let series = series.iter().map(|&(contender, low, high)| Series {
             contender: contender.into(),
-            estimate: Some(Estimate { median: f64::midpoint(low, high), low, high }),
+            estimate: Some(Estimate {
+                median: f64::midpoint(low, high),
+                low,
+                high,
+            }),
             ..Series::default()
         });
         Row {
@@ -157,18 +178,29 @@ mod tests {
 
     #[test]
     fn a_lost_row_names_the_peer() {
-        assert_eq!(standing(&row(&[("millpond", 3.0, 3.1), ("peer", 2.0, 2.2)])), "best: peer");
+        assert_eq!(
+            standing(&row(&[("millpond", 3.0, 3.1), ("peer", 2.0, 2.2)])),
+            "best: peer"
+        );
     }
 
     #[test]
     fn a_yardstick_wins_nothing() {
-        let timed = row(&[(percentiles::EMPTY, 1.0, 1.0), ("a", 2.0, 2.0), ("b", 3.0, 3.0)]);
+        let timed = row(&[
+            (percentiles::EMPTY, 1.0, 1.0),
+            ("a", 2.0, 2.0),
+            ("b", 3.0, 3.0),
+        ]);
         assert_eq!(standing(&timed), "best: a");
     }
 
     #[test]
     fn what_the_timer_hides_is_not_a_figure() {
-        let row = row(&[(percentiles::EMPTY, 9.0, 9.0), ("a", 8.0, 8.0), ("b", 12.0, 12.0)]);
+        let row = row(&[
+            (percentiles::EMPTY, 9.0, 9.0),
+            ("a", 8.0, 8.0),
+            ("b", 12.0, 12.0),
+        ]);
         assert_eq!(latency(&row, &row.series[0]), "9.00");
         assert_eq!(latency(&row, &row.series[1]), "≤ timer");
         assert_eq!(latency(&row, &row.series[2]), "12.0");
@@ -176,7 +208,12 @@ mod tests {
 
     #[test]
     fn figures_keep_the_digits_that_mean_something() {
-        for (value, text) in [(0.0, "0"), (2.414, "2.41"), (31.27, "31.3"), (15_900.4, "15,900")] {
+        for (value, text) in [
+            (0.0, "0"),
+            (2.414, "2.41"),
+            (31.27, "31.3"),
+            (15_900.4, "15,900"),
+        ] {
             assert_eq!(figure(value), text);
         }
     }

@@ -40,18 +40,20 @@ const COPIES: [Loop; 8] = [
 const CAPACITY: usize = 8192;
 
 fn main() {
-    let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse::<u64>().ok());
+    let mut numbers = std::env::args()
+        .skip(1)
+        .filter_map(|argument| argument.parse::<u64>().ok());
     let (Some(rounds), Some(slice)) = (numbers.next(), numbers.next()) else {
         eprintln!("usage: millpond-variant worker ROUNDS SLICE_MICROS");
         std::process::exit(2);
     };
     let pool = Pool::new(CAPACITY);
     let iterations = calibrate(&pool, Duration::from_micros(slice));
-    let values: Vec<String> = (0..rounds).map(|_| round(&pool, iterations).to_string()).collect();
+    let values: Vec<String> = (0..rounds)
+        .map(|_| round(&pool, iterations).to_string())
+        .collect();
     let values = values.join(",");
-    println!(
-        r#"{{"measurements":[{{"row":"mechanism","contender":"","values":[{values}]}}]}}"#
-    );
+    println!(r#"{{"measurements":[{{"row":"mechanism","contender":"","values":[{values}]}}]}}"#);
 }
 
 /// Iterations that fill `slice`; warms every copy up on the way.
@@ -78,7 +80,9 @@ fn pairs<const SHIFT: usize>(pool: &Pool, iterations: u64) -> Duration {
     shift::<SHIFT>();
     let began = Instant::now();
     for word in 0..iterations {
-        let Ok(lease) = pool.try_acquire_with(|| Item::new(word)) else { return Duration::ZERO };
+        let Ok(lease) = pool.try_acquire_with(|| Item::new(word)) else {
+            return Duration::ZERO;
+        };
         black_box(&raw const *lease);
     }
     began.elapsed()
@@ -87,7 +91,10 @@ fn pairs<const SHIFT: usize>(pool: &Pool, iterations: u64) -> Duration {
 impl Item {
     #[inline(always)]
     fn new(word: u64) -> Self {
-        Self { _word: word, _rest: [MaybeUninit::uninit(); 7] }
+        Self {
+            _word: word,
+            _rest: [MaybeUninit::uninit(); 7],
+        }
     }
 }
 

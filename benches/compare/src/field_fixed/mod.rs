@@ -32,6 +32,7 @@ pub const CHAPTER: Chapter = Chapter {
         "Not lock-free: slow paths of several contenders take locks, ours among them.",
         "Pools were filled and warmed before they were timed; first use costs more, everywhere.",
         "Items are 64 bytes. In most rows an acquire writes eight of them; where a row says \"written and read\", all.",
+        "Our items are built in place (try_acquire_with); handing a value in that may be handed back can cost a copy.",
         "Pool crates hold Box<T>, so that items keep their address. opool is shown in both forms; bars name the one that its documentation shows, with items inside, which copies 64 bytes in and out and is slower here than opool of Box.",
         "A bar counts as met when three full runs on a quiet machine met it; this report shows one run.",
     ],
