@@ -1,28 +1,110 @@
-//! The workspace's own commands.
+//! The workspace's own commands, typed as `cargo xtask <word>`.
+//!
+//! Everything that is worth remembering about this repository is a word here, and
+//! `.ci/run` only calls the words that you can type yourself:
+//!
+//! ```text
+//!  bench      the main job: measure, compare, report
+//!  tidy       the repository's own rules
+//!  loom       the models of the protocols; --weakened removes one protection at a time
+//!  miri       the tests of the unsafe crates under the interpreter
+//!  icount     instruction counts of the fast paths against the record
+//!  asm        the machine code of the fast paths: no lock, no fence, no stray call
+//! ```
+//!
+//! Exit codes: 0 all is well, 1 a check failed, 2 the command could not be understood
+//! or could not be carried out.
 
+mod asm;
 mod bench;
+mod command;
+mod icount;
+mod loom;
+mod miri;
+mod probe;
+mod tidy;
+mod tool;
+mod weakened;
+mod workspace;
 
-use clap::Parser;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask")]
-enum Command {
-    /// Measures millpond against what one would otherwise use
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "The workspace's own commands"
+)]
+struct Cli {
+    #[command(subcommand)]
+    word: Word,
+}
+
+#[derive(Debug, Subcommand)]
+enum Word {
+    /// Measure the pools against what you would otherwise use, and write a report.
     Bench(bench::BenchArgs),
+    /// Check the repository's own rules.
+    Tidy(tidy::TidyArgs),
+    /// Run the loom models, or show that each fails when its protection is removed.
+    Loom(loom::LoomArgs),
+    /// Run the tests of the unsafe crates under Miri.
+    Miri(miri::MiriArgs),
+    /// Count the instructions of the fast paths and compare with the record.
+    Icount(icount::IcountArgs),
+    /// Disassemble the fast paths and look for what must not be there.
+    Asm,
 }
 
 fn main() -> ExitCode {
-    match Command::try_parse() {
-        Ok(Command::Bench(args)) => bench::run(&args),
-        Err(error) if error.use_stderr() => {
-            let text = error.to_string();
-            eprintln!(
-                "{}",
-                text.lines().next().unwrap_or("error: bad command line")
-            );
-            ExitCode::from(2)
-        }
-        Err(error) => error.exit(),
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
+    let outcome = match cli.word {
+        Word::Bench(args) => return bench::run(&args),
+        Word::Tidy(args) => tidy::run(&args),
+        Word::Loom(args) => loom::run(&args),
+        Word::Miri(args) => miri::run(&args),
+        Word::Icount(args) => icount::run(&args),
+        Word::Asm => asm::run(),
+    };
+    match outcome {
+        Ok(Verdict::Holds) => ExitCode::SUCCESS,
+        Ok(Verdict::Broken) => ExitCode::from(1),
+        Err(error) => cannot(&error),
     }
+}
+
+/// What a check found. An `Err` beside it means that the check could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Holds,
+    Broken,
+}
+
+impl Verdict {
+    fn from_holds(holds: bool) -> Self {
+        if holds { Self::Holds } else { Self::Broken }
+    }
+}
+
+/// Help goes out as clap writes it; a mistake is one line.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let wants_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if wants_help || !error.use_stderr() {
+        error.exit();
+    }
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or("error: bad command line");
+    eprintln!("{line}");
+    ExitCode::from(2)
+}
+
+fn cannot(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(2)
 }

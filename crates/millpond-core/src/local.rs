@@ -163,7 +163,7 @@ impl<S: Source> LocalEngine<S> {
 
     #[cold]
     #[inline(never)]
-    fn carry(&self) {
+    fn carry_slow(&self) {
         self.wraps.set(self.wraps.get() + 1);
     }
 }
@@ -206,7 +206,7 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
         // The subtraction of one entry is an addition that carries, unless the
         // counter does too; without counters it always carries.
         if !cfg!(millpond_no_counters) && carry {
-            self.carry();
+            self.carry_slow();
         }
         Some(entry)
     }

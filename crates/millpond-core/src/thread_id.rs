@@ -31,30 +31,40 @@ mod local {
         pub(super) static GUARD: Guard = Guard::take();
     }
 
-    pub(super) static IDS: Mutex<Ids> = Mutex::new(Ids {
-        taken: Vec::new(),
-        deaths: 0,
-    });
+    pub(super) fn ids() -> &'static Mutex<Ids> {
+        static IDS: Mutex<Ids> = Mutex::new(Ids {
+            taken: Vec::new(),
+            deaths: 0,
+        });
+        &IDS
+    }
 }
 
 #[cfg(millpond_loom)]
 mod local {
     use super::{Cell, Guard, Ids, Mutex, Vec};
+    use alloc::boxed::Box;
 
     loom::thread_local! {
         pub(super) static ID: Cell<u32> = Cell::new(0);
         pub(super) static GUARD: Guard = Guard::take();
     }
 
+    // Leaked, because a model's lazy statics go with its first thread, and
+    // the guards of the others may still want theirs then.
     loom::lazy_static! {
-        pub(super) static ref IDS: Mutex<Ids> = Mutex::new(Ids {
+        static ref IDS: &'static Mutex<Ids> = Box::leak(Box::new(Mutex::new(Ids {
             taken: Vec::new(),
             deaths: 0,
-        });
+        })));
+    }
+
+    pub(super) fn ids() -> &'static Mutex<Ids> {
+        *IDS
     }
 }
 
-use local::{GUARD, ID, IDS};
+use local::{GUARD, ID, ids};
 
 /// The calling thread's id, or [`NONE`].
 #[inline(always)]
@@ -80,7 +90,7 @@ pub(crate) fn current_or_take() -> Option<usize> {
 /// Runs `f` with the book of ids held still, so that no id changes hands
 /// meanwhile.
 pub(crate) fn with_ids<R>(f: impl FnOnce(&Ids) -> R) -> R {
-    f(&IDS.lock())
+    f(&ids().lock())
 }
 
 /// Which ids are taken: one bit each, bit 0 of word 0 standing for id 1.
@@ -140,13 +150,15 @@ impl Ids {
 #[derive(Debug)]
 struct Guard {
     id: u32,
+    ids: &'static Mutex<Ids>,
 }
 
 impl Guard {
     fn take() -> Self {
-        let id = IDS.lock().take();
+        let ids = ids();
+        let id = ids.lock().take();
         set(id);
-        Self { id }
+        Self { id, ids }
     }
 }
 
@@ -156,7 +168,7 @@ impl Drop for Guard {
         // else may have it.
         set(0);
         if self.id != 0 {
-            IDS.lock().give_back(self.id);
+            self.ids.lock().give_back(self.id);
         }
     }
 }
@@ -171,9 +183,9 @@ fn set(id: u32) {
 /// Forgets every thread but the caller, whose id is `id`: what is true in a
 /// forked child. Answers the number of deaths.
 pub(crate) fn keep_only(id: usize) -> u64 {
-    let mut ids = IDS.lock();
-    ids.keep_only(id);
-    ids.deaths
+    let mut book = ids().lock();
+    book.keep_only(id);
+    book.deaths
 }
 
 #[cfg(all(test, not(millpond_loom)))]

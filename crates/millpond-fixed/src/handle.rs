@@ -1,21 +1,22 @@
 //! Handles: a pool on the heap that lives as long as somebody needs it.
 
+use crate::lease::OwnedLease;
 use crate::pool::FixedPool;
+use crate::slot::{Keeper, Patience, Slot};
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
-use core::ops::{Deref, DerefMut};
-use core::pin::Pin;
+use core::ops::Deref;
+use core::panic::Location;
 use core::ptr::NonNull;
 use millpond_core::engine::{Released, Shared};
-use millpond_core::entry::Entry;
 use millpond_core::error::Refused;
-use millpond_core::poison;
+use millpond_core::shared::SharedEngine;
 use std::boxed::Box;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 /// What handles and owned leases point to.
-struct Pond<T> {
+pub(crate) struct Pond<T> {
+    /// Handles, and fallback items with owned leases.
     handles: AtomicUsize,
     pool: FixedPool<T, Shared>,
 }
@@ -79,26 +80,47 @@ impl<T> PoolHandle<T> {
     ///
     /// Hands the value back with the limit that was hit.
     #[inline]
+    #[track_caller]
     pub fn try_acquire_owned(&self, value: T) -> Result<OwnedLease<T>, Refused<T>> {
-        let entry = match self.engine.try_pop() {
-            Some(entry) => entry,
-            None => match self.engine.acquire_slow(0) {
-                Ok(entry) => entry,
-                Err(error) => return Err(Refused::new(error, value)),
-            },
-        };
-        let slot = OwnedSlot {
-            item: entry.as_ptr().cast::<T>(),
-            pond: self.pond,
-        };
-        // SAFETY: just acquired, so the slot is ours.
-        unsafe { poison::on_lease(slot.item.cast(), size_of::<T>()) };
-        // SAFETY: as above; it has the layout of `T`.
-        unsafe { slot.item.write(value) };
-        Ok(OwnedLease {
-            slot,
-            _value: PhantomData,
-        })
+        // SAFETY: the pond lives while an item of its pool is leased.
+        match unsafe { self.slot(self.pond, Patience::None) } {
+            Ok(slot) => Ok(OwnedLease::of(slot, value)),
+            Err(error) => Err(Refused::new(error, value)),
+        }
+    }
+
+    /// As [`PoolHandle::try_acquire_owned`], doing what the pool's policy says
+    /// if no slot is free.
+    ///
+    /// # Errors
+    ///
+    /// Hands the value back with the limit that was hit, once the policy is at
+    /// its end.
+    #[inline]
+    #[track_caller]
+    pub fn acquire_owned(&self, value: T) -> Result<OwnedLease<T>, Refused<T>> {
+        // SAFETY: the pond lives while an item of its pool is leased.
+        match unsafe { self.slot(self.pond, Patience::Policy) } {
+            Ok(slot) => Ok(OwnedLease::of(slot, value)),
+            Err(error) => Err(Refused::new(error, value)),
+        }
+    }
+
+    /// Waits in the task for a free slot; see [`FixedPool::acquire_async`].
+    ///
+    /// # Errors
+    ///
+    /// As [`FixedPool::acquire_async`].
+    pub async fn acquire_owned_async(&self, value: T) -> Result<OwnedLease<T>, Refused<T>> {
+        match self.engine.acquire_async(self.policy.room()).await {
+            Ok(entry) => {
+                // SAFETY: just acquired; the pond lives while an item is leased.
+                let slot = unsafe { Slot::new(entry, self.pond) };
+                let slot = self.inspect(slot, Location::caller());
+                Ok(OwnedLease::of(slot, value))
+            }
+            Err(error) => Err(Refused::new(error, value)),
+        }
     }
 }
 
@@ -115,9 +137,7 @@ impl<T> Deref for PoolHandle<T> {
 impl<T> Clone for PoolHandle<T> {
     fn clone(&self) -> Self {
         // SAFETY: alive by 1.
-        let handles = unsafe { &(*self.pond.as_ptr()).handles };
-        let before = handles.fetch_add(1, Ordering::Relaxed);
-        assert!(before < usize::MAX / 2, "a pool has too many handles");
+        unsafe { Pond::retain(self.pond) };
         Self {
             pond: self.pond,
             _pond: PhantomData,
@@ -127,17 +147,8 @@ impl<T> Clone for PoolHandle<T> {
 
 impl<T> Drop for PoolHandle<T> {
     fn drop(&mut self) {
-        // SAFETY: alive by 1.
-        let pond = unsafe { self.pond.as_ref() };
-        if pond.handles.fetch_sub(1, Ordering::Release) != 1 {
-            return;
-        }
-        // What other handles did happens before the pool goes.
-        fence(Ordering::Acquire);
-        if pond.pool.engine.orphan() == Released::Last {
-            // SAFETY: no handle, no lease, and so nobody else.
-            drop(unsafe { Box::from_raw(self.pond.as_ptr()) });
-        }
+        // SAFETY: counted when this handle was made.
+        unsafe { Pond::let_go(self.pond) };
     }
 }
 
@@ -147,102 +158,42 @@ impl<T> fmt::Debug for PoolHandle<T> {
     }
 }
 
-/// A slot whose pool lives at least until it is released.
-///
-/// # Invariants
-///
-/// 1. `item` is a slot of the pool at `pond`, used by whoever holds this; so
-///    the pool is alive.
-struct OwnedSlot<T> {
-    item: NonNull<T>,
-    pond: NonNull<Pond<T>>,
-}
+// SAFETY: it is the pool inside.
+unsafe impl<T> Keeper for Pond<T> {
+    type Value = T;
+    type Mode = Shared;
 
-impl<T> Drop for OwnedSlot<T> {
     #[inline(always)]
-    fn drop(&mut self) {
-        // SAFETY: ours by 1, and the value is gone.
-        unsafe { poison::on_release(self.item.cast(), size_of::<T>()) };
-        let entry = Entry::from_ptr(self.item.cast());
-        // SAFETY: alive by 1. A raw place, not a reference: the pool may be
-        // freed by somebody else while `release` returns.
-        let engine = unsafe { &raw const (*self.pond.as_ptr()).pool.engine };
-        // SAFETY: alive until the item is home; ours to give by 1.
-        let released = unsafe { (*engine).release(entry) };
-        if released == Released::Last {
-            // SAFETY: `Last` is told to one caller, after everybody else is gone.
-            unsafe { free(self.pond) };
+    unsafe fn pool(keeper: NonNull<Self>) -> *const FixedPool<T, Shared> {
+        // SAFETY: alive by the caller.
+        unsafe { &raw const (*keeper.as_ptr()).pool }
+    }
+
+    #[cold]
+    unsafe fn free(keeper: NonNull<Self>) {
+        // SAFETY: it came from a box; by the caller nobody else has it.
+        drop(unsafe { Box::from_raw(keeper.as_ptr()) });
+    }
+
+    unsafe fn retain(keeper: NonNull<Self>) {
+        // SAFETY: alive by the caller.
+        let handles = unsafe { &(*keeper.as_ptr()).handles };
+        let before = handles.fetch_add(1, Ordering::Relaxed);
+        assert!(before < usize::MAX / 2, "a pool has too many handles");
+    }
+
+    unsafe fn let_go(keeper: NonNull<Self>) {
+        // SAFETY: alive by the caller.
+        let pond = unsafe { &*keeper.as_ptr() };
+        if pond.handles.fetch_sub(1, Ordering::Release) != 1 {
+            return;
         }
-    }
-}
-
-/// # Safety
-///
-/// Nobody else uses the pool.
-#[cold]
-unsafe fn free<T>(pond: NonNull<Pond<T>>) {
-    // SAFETY: it came from a box; by the caller nobody else has it.
-    drop(unsafe { Box::from_raw(pond.as_ptr()) });
-}
-
-/// A value in a slot of a pool that it keeps alive. Otherwise as
-/// [`Lease`](crate::Lease).
-///
-/// # Invariants
-///
-/// 1. `slot` holds a value, which is the lease's own.
-#[must_use = "dropping a lease at once gives its slot back"]
-pub struct OwnedLease<T> {
-    slot: OwnedSlot<T>,
-    _value: PhantomData<T>,
-}
-
-// SAFETY: the value goes where the lease goes; the slot may be released, and the
-// pool freed, on any thread. Pools hold no values.
-unsafe impl<T: Send> Send for OwnedLease<T> {}
-// SAFETY: through `&OwnedLease` nothing but `&T` can be reached.
-unsafe impl<T: Sync> Sync for OwnedLease<T> {}
-
-impl<T> OwnedLease<T> {
-    /// Moves the value out and gives the slot back.
-    pub fn into_inner(self) -> T {
-        let lease = ManuallyDrop::new(self);
-        // SAFETY: the lease is not dropped, so this is the slot's one user.
-        let slot = unsafe { core::ptr::read(&raw const lease.slot) };
-        // SAFETY: by 1 there is a value, and the lease that owned it is gone.
-        unsafe { slot.item.read() }
-    }
-
-    /// A lease whose value will not move again.
-    pub fn into_pin(self) -> Pin<Self> {
-        // SAFETY: slots do not move and are used again only after the value was
-        // dropped; see `Lease::into_pin`.
-        unsafe { Pin::new_unchecked(self) }
-    }
-}
-
-impl<T> Drop for OwnedLease<T> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // SAFETY: by 1. If it panics, `self.slot` is dropped all the same.
-        unsafe { self.slot.item.drop_in_place() };
-    }
-}
-
-impl<T> Deref for OwnedLease<T> {
-    type Target = T;
-
-    #[inline(always)]
-    fn deref(&self) -> &T {
-        // SAFETY: by 1.
-        unsafe { self.slot.item.as_ref() }
-    }
-}
-
-impl<T> DerefMut for OwnedLease<T> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: by 1, and borrowed mutably.
-        unsafe { self.slot.item.as_mut() }
+        // What other handles did happens before the pool goes.
+        fence(Ordering::Acquire);
+        // SAFETY: alive; no handle is left to call it.
+        if unsafe { SharedEngine::orphan(&raw const pond.pool.engine) } == Released::Last {
+            // SAFETY: no handle and no lease is left, and so nobody else.
+            unsafe { Self::free(keeper) };
+        }
     }
 }

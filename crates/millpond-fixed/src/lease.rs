@@ -1,6 +1,9 @@
 //! Leases: values in slots, and the way back.
 
-use crate::pool::{FixedPool, Slot};
+#[cfg(feature = "std")]
+use crate::handle::Pond;
+use crate::pool::FixedPool;
+use crate::slot::Slot;
 use core::borrow::{Borrow, BorrowMut};
 use core::cmp::Ordering;
 use core::fmt;
@@ -23,7 +26,7 @@ use millpond_core::engine::Mode;
 /// 1. `slot` holds a value, which is the lease's own.
 #[must_use = "dropping a lease at once gives its slot back"]
 pub struct Lease<'p, T, M: Mode = crate::pool::DefaultMode> {
-    slot: Slot<T, M>,
+    slot: Slot<FixedPool<T, M>>,
     _value: PhantomData<(T, &'p FixedPool<T, M>)>,
 }
 
@@ -35,72 +38,76 @@ unsafe impl<T: Send> Send for Lease<'_, T, millpond_core::engine::Shared> {}
 // is not reachable.
 unsafe impl<T: Sync, M: Mode> Sync for Lease<'_, T, M> {}
 
-impl<'p, T, M: Mode> Lease<'p, T, M> {
-    /// A lease of the value in `slot`.
-    #[inline(always)]
-    pub(crate) fn new(slot: Slot<T, M>) -> Self {
-        Self {
-            slot,
-            _value: PhantomData,
+/// What both kinds of lease are: a slot with a value in it. Traits see through
+/// to the value.
+macro_rules! lease {
+    ([$($generics:tt)*] $lease:ty, $keeper:ty) => {
+        impl<$($generics)*> $lease {
+            /// A lease of `value` in `slot`, which holds none.
+            #[inline(always)]
+            pub(crate) fn of(slot: Slot<$keeper>, value: T) -> Self {
+                // SAFETY: a slot that was just acquired holds no value.
+                unsafe { slot.fill(value) };
+                Self {
+                    slot,
+                    _value: PhantomData,
+                }
+            }
+
+            /// Moves the value out and gives the slot back.
+            ///
+            /// ```
+            /// let pool = millpond_fixed::FixedPool::new(1);
+            /// let lease = pool.try_acquire(String::from("kept"))?;
+            /// assert_eq!(lease.into_inner(), "kept");
+            /// # Ok::<(), millpond_fixed::Refused<String>>(())
+            /// ```
+            pub fn into_inner(self) -> T {
+                let lease = ManuallyDrop::new(self);
+                // SAFETY: the lease is not dropped, so this is the slot's one user.
+                let slot = unsafe { core::ptr::read(&raw const lease.slot) };
+                // SAFETY: by 1 there is a value, and the lease that owned it is gone.
+                unsafe { slot.item.read() }
+            }
+
+            /// A lease whose value will not move again.
+            pub fn into_pin(self) -> Pin<Self> {
+                // SAFETY: a slot does not move, whatever becomes of the lease, and
+                // is used again only after the value was dropped; moving the value
+                // out takes the lease, which a pin of an `!Unpin` value does not
+                // give.
+                unsafe { Pin::new_unchecked(self) }
+            }
         }
-    }
 
-    /// Moves the value out and gives the slot back.
-    ///
-    /// ```
-    /// let pool = millpond_fixed::FixedPool::new(1);
-    /// let lease = pool.try_acquire(String::from("kept"))?;
-    /// assert_eq!(lease.into_inner(), "kept");
-    /// # Ok::<(), millpond_fixed::Refused<String>>(())
-    /// ```
-    pub fn into_inner(self) -> T {
-        let lease = ManuallyDrop::new(self);
-        // SAFETY: the lease is not dropped, so this is the slot's one user.
-        let slot = unsafe { core::ptr::read(&raw const lease.slot) };
-        // SAFETY: by 1 there is a value, and the lease that owned it is gone.
-        unsafe { slot.item.read() }
-    }
+        impl<$($generics)*> Drop for $lease {
+            #[inline(always)]
+            fn drop(&mut self) {
+                // The slot goes back when `self.slot` is dropped, right after
+                // this, and also if the destructor panics.
+                // SAFETY: by 1 there is a value, and it is the lease's own.
+                unsafe { self.slot.item.drop_in_place() };
+            }
+        }
 
-    /// A lease whose value will not move again.
-    pub fn into_pin(self) -> Pin<Self> {
-        // SAFETY: a slot does not move, whatever becomes of the lease, and is
-        // used again only after the value was dropped; moving the value out
-        // takes the lease, which a pin of an `!Unpin` value does not give.
-        unsafe { Pin::new_unchecked(self) }
-    }
-}
+        impl<$($generics)*> Deref for $lease {
+            type Target = T;
 
-impl<T, M: Mode> Drop for Lease<'_, T, M> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // The slot goes back when `self.slot` is dropped, right after this, and
-        // also if the destructor panics.
-        // SAFETY: by 1 there is a value, and it is the lease's own.
-        unsafe { self.slot.item.drop_in_place() };
-    }
-}
+            #[inline(always)]
+            fn deref(&self) -> &T {
+                // SAFETY: by 1 there is a value, borrowed as long as the lease is.
+                unsafe { self.slot.item.as_ref() }
+            }
+        }
 
-impl<T, M: Mode> Deref for Lease<'_, T, M> {
-    type Target = T;
+        impl<$($generics)*> DerefMut for $lease {
+            #[inline(always)]
+            fn deref_mut(&mut self) -> &mut T {
+                // SAFETY: by 1 there is a value, borrowed mutably as the lease is.
+                unsafe { self.slot.item.as_mut() }
+            }
+        }
 
-    #[inline(always)]
-    fn deref(&self) -> &T {
-        // SAFETY: by 1 there is a value, borrowed as long as the lease is.
-        unsafe { self.slot.item.as_ref() }
-    }
-}
-
-impl<T, M: Mode> DerefMut for Lease<'_, T, M> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: by 1 there is a value, borrowed mutably as the lease is.
-        unsafe { self.slot.item.as_mut() }
-    }
-}
-
-/// Traits that see through a lease to its value.
-macro_rules! see_through {
-    ([$($generics:tt)*] $lease:ty) => {
         impl<$($generics)*> AsRef<T> for $lease {
             fn as_ref(&self) -> &T {
                 self
@@ -183,6 +190,26 @@ macro_rules! see_through {
     };
 }
 
-see_through!(['p, T, M: Mode] Lease<'p, T, M>);
+/// A value in a slot of a pool that it keeps alive. Otherwise as [`Lease`].
+///
+/// # Invariants
+///
+/// 1. `slot` holds a value, which is the lease's own.
 #[cfg(feature = "std")]
-see_through!([T] crate::handle::OwnedLease<T>);
+#[must_use = "dropping a lease at once gives its slot back"]
+pub struct OwnedLease<T> {
+    slot: Slot<Pond<T>>,
+    _value: PhantomData<T>,
+}
+
+// SAFETY: the value goes where the lease goes; the slot may be released, and the
+// pool freed, on any thread. Pools hold no values.
+#[cfg(feature = "std")]
+unsafe impl<T: Send> Send for OwnedLease<T> {}
+// SAFETY: through `&OwnedLease` nothing but `&T` can be reached.
+#[cfg(feature = "std")]
+unsafe impl<T: Sync> Sync for OwnedLease<T> {}
+
+lease!(['p, T, M: Mode] Lease<'p, T, M>, FixedPool<T, M>);
+#[cfg(feature = "std")]
+lease!([T] OwnedLease<T>, Pond<T>);

@@ -79,11 +79,16 @@ mod builder;
 mod handle;
 mod lease;
 mod pool;
+mod slot;
 
 pub use builder::Builder;
 #[cfg(feature = "std")]
-pub use handle::{OwnedLease, PoolHandle};
+pub use handle::PoolHandle;
 pub use lease::Lease;
+#[cfg(feature = "std")]
+pub use lease::OwnedLease;
+#[cfg(feature = "std")]
+pub use millpond_core::diagnostics::{Diagnosis, Holder};
 #[cfg(feature = "std")]
 pub use millpond_core::engine::Shared;
 pub use millpond_core::engine::{Local, Mode};

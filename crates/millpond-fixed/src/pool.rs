@@ -1,24 +1,27 @@
 //! The pool.
 
 use crate::lease::Lease;
-use core::alloc::Layout;
+use crate::slot::{Keeper, Patience, Slot};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use millpond_core::engine::{Engine, Local, Mode};
-use millpond_core::entry::Entry;
-use millpond_core::error::{AcquireError, Limit, Refused};
+use millpond_core::error::{AcquireError, Refused};
 use millpond_core::exhaustion::{Exhaustion, Fallback};
-use millpond_core::home::{FALLBACK, Home};
 use millpond_core::observe::{Observation, Observe, Tune};
-use millpond_core::poison;
 use millpond_core::slab::Slabs;
 use millpond_core::trim::{Level, Trim, TrimReport};
 
 #[cfg(feature = "std")]
+use core::panic::Location;
+#[cfg(feature = "std")]
+use millpond_core::diagnostics::{Diagnosis, Holder};
+#[cfg(feature = "std")]
 use millpond_core::engine::Shared;
 #[cfg(feature = "std")]
 use millpond_core::shared::SharedEngine;
+#[cfg(feature = "std")]
+use std::vec::Vec;
 
 /// A pool of at most a set number of values of type `T`.
 ///
@@ -55,10 +58,10 @@ pub struct FixedPool<T, M: Mode = DefaultMode> {
 
 /// The mode of a pool that names none.
 #[cfg(feature = "std")]
-pub type DefaultMode = Shared;
+pub(crate) type DefaultMode = Shared;
 /// The mode of a pool that names none.
 #[cfg(not(feature = "std"))]
-pub type DefaultMode = Local;
+pub(crate) type DefaultMode = Local;
 
 /// A pool for one thread: the same interface, and no atomics.
 ///
@@ -133,8 +136,11 @@ impl<T> FixedPool<T, Shared> {
     /// give a slot.
     pub async fn acquire_async(&self, value: T) -> Result<Lease<'_, T>, Refused<T>> {
         match self.engine.acquire_async(self.policy.room()).await {
-            // SAFETY: just acquired.
-            Ok(entry) => Ok(unsafe { self.lease(entry, value) }),
+            Ok(entry) => {
+                // SAFETY: just acquired; the lease borrows the pool.
+                let slot = unsafe { Slot::new(entry, NonNull::from(self)) };
+                Ok(Lease::of(self.inspect(slot, Location::caller()), value))
+            }
             Err(error) => Err(Refused::new(error, value)),
         }
     }
@@ -145,22 +151,53 @@ impl<T> FixedPool<T, Shared> {
     ///
     /// Hands the value back with `Limit::Deadline` when the time is over, or
     /// `Limit::Closed` if the pool was closed.
+    #[track_caller]
     pub fn acquire_timeout(
         &self,
         value: T,
         timeout: core::time::Duration,
     ) -> Result<Lease<'_, T>, Refused<T>> {
-        let entry = match self.engine.try_pop() {
-            Some(entry) => Ok(entry),
-            None => self
-                .engine
-                .acquire_waiting(self.policy.room(), Some(timeout)),
-        };
-        match entry {
-            // SAFETY: just acquired.
-            Ok(entry) => Ok(unsafe { self.lease(entry, value) }),
+        // SAFETY: the lease borrows the pool.
+        match unsafe { self.slot(NonNull::from(self), Patience::Until(timeout)) } {
+            Ok(slot) => Ok(Lease::of(slot, value)),
             Err(error) => Err(Refused::new(error, value)),
         }
+    }
+
+    /// Switches diagnostics while the pool is in use; see
+    /// [`millpond_core::diagnostics`] for the levels and what they cost.
+    ///
+    /// ```
+    /// use millpond_fixed::{Diagnosis, FixedPool};
+    ///
+    /// let pool = FixedPool::new(10);
+    /// pool.set_diagnosis(Diagnosis::Full);
+    /// let lease = pool.try_acquire(1)?;
+    /// let holders = pool.holders();
+    /// assert_eq!(holders.len(), 1);
+    /// assert!(holders[0].location.file().ends_with(".rs"));
+    /// # drop(lease);
+    /// # Ok::<(), millpond_fixed::Refused<i32>>(())
+    /// ```
+    pub fn set_diagnosis(&self, level: Diagnosis) {
+        self.engine.set_diagnosis(level);
+    }
+
+    /// Everybody of whom diagnostics have a record, longest holder first: the
+    /// leak report of a pool whose leases should have ended.
+    pub fn holders(&self) -> Vec<Holder> {
+        self.engine.holders()
+    }
+
+    /// Makes the pool usable in the child of a fork of a process with several
+    /// threads. Leases of threads that the child does not have stay leased.
+    ///
+    /// # Safety
+    ///
+    /// See [`SharedEngine::after_fork_in_child`].
+    pub unsafe fn after_fork_in_child(&self) {
+        // SAFETY: by the caller.
+        unsafe { self.engine.after_fork_in_child() };
     }
 
     /// Closes the pool: acquires fail from now on, and whoever waits is told.
@@ -196,8 +233,6 @@ impl<T> FixedPool<T, Local> {
 }
 
 impl<T, M: Mode> FixedPool<T, M> {
-    const LAYOUT: Layout = Layout::new::<T>();
-
     /// Takes a value in, and never waits or falls back.
     ///
     /// # Errors
@@ -205,10 +240,11 @@ impl<T, M: Mode> FixedPool<T, M> {
     /// Hands the value back with the limit that was hit. `Limit::Capacity`:
     /// at some instant during the call every slot was leased.
     #[inline]
+    #[track_caller]
     pub fn try_acquire(&self, value: T) -> Result<Lease<'_, T, M>, Refused<T>> {
-        match self.pop() {
-            // SAFETY: just acquired.
-            Ok(entry) => Ok(unsafe { self.lease(entry, value) }),
+        // SAFETY: the lease borrows the pool.
+        match unsafe { self.slot(NonNull::from(self), Patience::None) } {
+            Ok(slot) => Ok(Lease::of(slot, value)),
             Err(error) => Err(Refused::new(error, value)),
         }
     }
@@ -220,18 +256,14 @@ impl<T, M: Mode> FixedPool<T, M> {
     ///
     /// The limit that was hit.
     #[inline]
+    #[track_caller]
     pub fn try_acquire_with(
         &self,
         construct: impl FnOnce() -> T,
     ) -> Result<Lease<'_, T, M>, AcquireError> {
-        let entry = self.pop()?;
-        let slot = Slot {
-            item: entry.as_ptr().cast::<T>(),
-            home: Home::new(NonNull::from(self)),
-        };
-        // SAFETY: just acquired, so the slot is this call's own.
-        unsafe { slot.fill(construct()) };
-        Ok(Lease::new(slot))
+        // SAFETY: the lease borrows the pool.
+        let slot = unsafe { self.slot(NonNull::from(self), Patience::None) }?;
+        Ok(Lease::of(slot, construct()))
     }
 
     /// Takes a value in, and does what the pool's policy says if no slot is
@@ -254,67 +286,13 @@ impl<T, M: Mode> FixedPool<T, M> {
     /// Hands the value back with the limit that was hit, once the policy is at
     /// its end.
     #[inline]
+    #[track_caller]
     pub fn acquire(&self, value: T) -> Result<Lease<'_, T, M>, Refused<T>> {
-        if let Some(entry) = self.engine.try_pop() {
-            // SAFETY: just acquired.
-            return Ok(unsafe { self.lease(entry, value) });
-        }
-        match self.acquire_by_policy() {
-            Ok(slot) => {
-                // SAFETY: just acquired, so the slot is this call's own.
-                unsafe { slot.fill(value) };
-                Ok(Lease::new(slot))
-            }
+        // SAFETY: the lease borrows the pool.
+        match unsafe { self.slot(NonNull::from(self), Patience::Policy) } {
+            Ok(slot) => Ok(Lease::of(slot, value)),
             Err(error) => Err(Refused::new(error, value)),
         }
-    }
-
-    #[inline(always)]
-    fn pop(&self) -> Result<Entry, AcquireError> {
-        match self.engine.try_pop() {
-            Some(entry) => Ok(entry),
-            None => self.engine.acquire_slow(0),
-        }
-    }
-
-    #[cold]
-    fn acquire_by_policy(&self) -> Result<Slot<T, M>, AcquireError> {
-        let room = self.policy.room();
-        let entry = match self.policy {
-            Exhaustion::Block { timeout } => self.engine.acquire_waiting(room, timeout),
-            _ => self.engine.acquire_slow(room),
-        };
-        let plain = Home::new(NonNull::from(self));
-        match (entry, self.policy) {
-            (Ok(entry), _) => Ok(Slot {
-                item: entry.as_ptr().cast(),
-                home: plain,
-            }),
-            (Err(error), Exhaustion::Fallback { at_most }) if *error.limit() != Limit::Closed => {
-                let entry = self.fallback.allocate(Self::LAYOUT, at_most);
-                Ok(Slot {
-                    item: entry.map_err(|_| error)?.as_ptr().cast(),
-                    home: plain.with_notes(FALLBACK),
-                })
-            }
-            (Err(error), _) => Err(error),
-        }
-    }
-
-    /// Makes the lease for `entry`.
-    ///
-    /// # Safety
-    ///
-    /// `entry` was just acquired from this pool's engine.
-    #[inline(always)]
-    pub(crate) unsafe fn lease(&self, entry: Entry, value: T) -> Lease<'_, T, M> {
-        let slot = Slot {
-            item: entry.as_ptr().cast::<T>(),
-            home: Home::new(NonNull::from(self)),
-        };
-        // SAFETY: by the caller and 2, the slot is this call's own.
-        unsafe { slot.fill(value) };
-        Lease::new(slot)
     }
 
     /// How many values the pool may have.
@@ -406,56 +384,21 @@ impl<T, M: Mode> fmt::Debug for FixedPool<T, M> {
     }
 }
 
-/// A slot in the hands of its user; dropping it brings it home. Holds no value
-/// that it would drop.
-///
-/// # Invariants
-///
-/// 1. `item` is a slot of the pool at `home`, which is alive, and its user is
-///    whoever holds this.
-pub(crate) struct Slot<T, M: Mode> {
-    pub(crate) item: NonNull<T>,
-    pub(crate) home: Home<FixedPool<T, M>>,
-}
+// SAFETY: it is the pool.
+unsafe impl<T, M: Mode> Keeper for FixedPool<T, M> {
+    type Value = T;
+    type Mode = M;
 
-impl<T, M: Mode> Slot<T, M> {
-    /// # Safety
-    ///
-    /// The slot holds no value.
     #[inline(always)]
-    pub(crate) unsafe fn fill(&self, value: T) {
-        // SAFETY: ours by 1.
-        unsafe { poison::on_lease(self.item.cast(), size_of::<T>()) };
-        // SAFETY: by 1 the slot has the layout of `T` and is ours.
-        unsafe { self.item.write(value) };
+    unsafe fn pool(keeper: NonNull<Self>) -> *const Self {
+        keeper.as_ptr()
     }
 
-    #[cold]
-    #[inline(never)]
-    fn release_noted(&self) {
-        // SAFETY: by 1 the pool is alive.
-        let pool = unsafe { self.home.pool().as_ref() };
-        let entry = Entry::from_ptr(self.item.cast());
-        if self.home.notes() & FALLBACK != 0 {
-            // SAFETY: noted as a fallback item of this pool, and ours (1).
-            unsafe { pool.fallback.free(entry, FixedPool::<T, M>::LAYOUT) };
-        }
+    unsafe fn free(_: NonNull<Self>) {
+        unreachable!("a borrowed pool is not orphaned");
     }
-}
 
-impl<T, M: Mode> Drop for Slot<T, M> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // SAFETY: ours by 1, and it holds no value any more.
-        unsafe { poison::on_release(self.item.cast(), size_of::<T>()) };
-        let Some(pool) = self.home.pool_if_plain() else {
-            return self.release_noted();
-        };
-        // SAFETY: by 1 the pool is alive.
-        let pool = unsafe { pool.as_ref() };
-        let entry = Entry::from_ptr(self.item.cast());
-        // SAFETY: by 1 ours to give, and not used afterwards. Borrowed leases
-        // keep the pool from being orphaned, so this is never the last item.
-        let _ = unsafe { pool.engine.release(entry) };
-    }
+    unsafe fn retain(_: NonNull<Self>) {}
+
+    unsafe fn let_go(_: NonNull<Self>) {}
 }

@@ -2,9 +2,14 @@
 
 use crate::pool::FixedPool;
 use core::alloc::Layout;
+use core::panic::Location;
 use core::ptr::NonNull;
+#[cfg(feature = "std")]
+use core::time::Duration;
 use millpond_core::engine::{Engine, Mode};
 use millpond_core::entry::Entry;
+use millpond_core::error::{AcquireError, Limit};
+use millpond_core::exhaustion::Exhaustion;
 use millpond_core::home::{FALLBACK, Home};
 use millpond_core::poison;
 
@@ -39,6 +44,20 @@ pub(crate) unsafe trait Keeper: Sized {
     ///
     /// The engine answered `Last`.
     unsafe fn free(keeper: NonNull<Self>);
+
+    /// Keeps the pool for an item that the engine does not count.
+    ///
+    /// # Safety
+    ///
+    /// The keeper is alive.
+    unsafe fn retain(keeper: NonNull<Self>);
+
+    /// Ends one [`Keeper::retain`].
+    ///
+    /// # Safety
+    ///
+    /// It was retained, and this ends it.
+    unsafe fn let_go(keeper: NonNull<Self>);
 }
 
 /// A slot in the hands of its user; dropping it brings it home. It drops no
@@ -60,7 +79,7 @@ impl<K: Keeper> Slot<K> {
     /// # Safety
     ///
     /// `entry` was just acquired from the pool that `keeper` keeps alive for at
-    /// least as long as the slot is out; `notes` say what is unusual about it.
+    /// least as long as the slot is out.
     #[inline(always)]
     pub(crate) unsafe fn new(entry: Entry, keeper: NonNull<K>) -> Self {
         Self {
@@ -106,8 +125,8 @@ impl<K: Keeper> Slot<K> {
         if self.home.notes() & FALLBACK != 0 {
             // SAFETY: noted as a fallback item of this pool, and ours (1).
             unsafe { pool.fallback.free(self.entry(), Layout::new::<K::Value>()) };
-            // SAFETY: the keeper was retained when the item was made.
-            return unsafe { Self::let_go_of_fallback(keeper) };
+            // SAFETY: retained when the item was made.
+            return unsafe { K::let_go(keeper) };
         }
         #[cfg(feature = "std")]
         if pool.engine.should_pattern(self.entry()) {
@@ -117,11 +136,6 @@ impl<K: Keeper> Slot<K> {
         // SAFETY: ours by 1.
         unsafe { self.bring_home(keeper) };
     }
-
-    /// # Safety
-    ///
-    /// The fallback item that kept the keeper is gone.
-    unsafe fn let_go_of_fallback(_keeper: NonNull<K>) {}
 
     /// # Safety
     ///
@@ -154,14 +168,128 @@ impl<K: Keeper> Drop for Slot<K> {
     }
 }
 
+/// How long to try.
+#[derive(Clone, Copy)]
+pub(crate) enum Patience {
+    /// Not at all.
+    None,
+    /// As the pool's policy says.
+    Policy,
+    /// This long, waiting in the thread.
+    #[cfg(feature = "std")]
+    Until(Duration),
+}
+
 impl<T, M: Mode> FixedPool<T, M> {
+    /// The fast path of every acquire.
+    ///
+    /// # Safety
+    ///
+    /// `keeper` keeps this pool for as long as the slot is out.
+    #[inline(always)]
+    pub(crate) unsafe fn slot<K>(
+        &self,
+        keeper: NonNull<K>,
+        patience: Patience,
+    ) -> Result<Slot<K>, AcquireError>
+    where
+        K: Keeper<Value = T, Mode = M>,
+    {
+        match self.engine.try_pop() {
+            // SAFETY: just acquired, and by the caller.
+            Some(entry) => Ok(unsafe { Slot::new(entry, keeper) }),
+            // SAFETY: by the caller.
+            None => unsafe { self.slot_slow(keeper, patience, Location::caller()) },
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`FixedPool::slot`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn slot_slow<K>(
+        &self,
+        keeper: NonNull<K>,
+        patience: Patience,
+        location: &'static Location<'static>,
+    ) -> Result<Slot<K>, AcquireError>
+    where
+        K: Keeper<Value = T, Mode = M>,
+    {
+        let room = match patience {
+            Patience::None => 0,
+            _ => self.policy.room(),
+        };
+        let entry = match (patience, self.policy) {
+            #[cfg(feature = "std")]
+            (Patience::Until(timeout), _) => self.engine.acquire_waiting(room, Some(timeout)),
+            (Patience::Policy, Exhaustion::Block { timeout }) => {
+                self.engine.acquire_waiting(room, timeout)
+            }
+            _ => self.engine.acquire_slow(room),
+        };
+        let slot = match (entry, patience, self.policy) {
+            // SAFETY: just acquired, and by the caller.
+            (Ok(entry), ..) => unsafe { Slot::new(entry, keeper) },
+            (Err(error), Patience::Policy, Exhaustion::Fallback { at_most }) => {
+                // SAFETY: by the caller.
+                unsafe { self.fall_back(keeper, at_most, error) }?
+            }
+            (Err(error), ..) => return Err(error),
+        };
+        Ok(self.inspect(slot, location))
+    }
+
+    /// An item outside the capacity, or the error that made it necessary.
+    ///
+    /// # Safety
+    ///
+    /// As [`FixedPool::slot`].
+    unsafe fn fall_back<K>(
+        &self,
+        keeper: NonNull<K>,
+        at_most: usize,
+        error: AcquireError,
+    ) -> Result<Slot<K>, AcquireError>
+    where
+        K: Keeper<Value = T, Mode = M>,
+    {
+        if *error.limit() == Limit::Closed {
+            return Err(error);
+        }
+        let Ok(entry) = self.fallback.allocate(Layout::new::<T>(), at_most) else {
+            return Err(error);
+        };
+        // SAFETY: alive, by the caller.
+        unsafe { K::retain(keeper) };
+        #[cfg(feature = "std")]
+        self.engine.tell(&Event::FellBack {
+            in_use: self.fallback.in_use(),
+        });
+        // SAFETY: allocated for this slot alone; kept by the line above.
+        let slot = unsafe { Slot::new(entry, keeper) };
+        Ok(slot.noted(FALLBACK))
+    }
+
+    /// Finishes a slot that did not come by the fast path: records it, and looks
+    /// for damage, if diagnostics are on.
+    #[cfg(not(feature = "std"))]
+    fn inspect<K: Keeper<Value = T>>(
+        &self,
+        slot: Slot<K>,
+        _: &'static Location<'static>,
+    ) -> Slot<K> {
+        slot
+    }
+
     /// Finishes a slot that did not come by the fast path: records it, and looks
     /// for damage, if diagnostics are on.
     #[cfg(feature = "std")]
     pub(crate) fn inspect<K: Keeper<Value = T>>(
         &self,
         slot: Slot<K>,
-        location: &'static core::panic::Location<'static>,
+        location: &'static Location<'static>,
     ) -> Slot<K> {
         let item = slot.entry();
         let Some(patterned) = self.engine.record(item, location) else {

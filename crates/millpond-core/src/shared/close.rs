@@ -36,12 +36,19 @@ impl<S: Source> SharedEngine<S> {
     /// releases the last one gets the answer `Last` instead.
     ///
     /// Items that were forgotten keep the pool alive for ever.
-    pub fn orphan(&self) -> Released {
-        let leased = self.close_locked().leased();
+    ///
+    /// # Safety
+    ///
+    /// `engine` is alive, and nobody acquires from it or looks at it any more.
+    pub unsafe fn orphan(engine: *const Self) -> Released {
+        // SAFETY: alive by the caller. Not an argument, which would promise
+        // that it outlives the call: the last lease may free it meanwhile.
+        let this = unsafe { &*engine };
+        let leased = this.close_locked().leased();
         // Told while the pool certainly lives: once it is marked below, the
         // last lease may take it away.
-        self.tell(&Event::Closed { leased });
-        let mut state = self.state.lock();
+        this.tell(&Event::Closed { leased });
+        let mut state = this.state.lock();
         state.orphaned = true;
         state.released()
     }

@@ -1,0 +1,105 @@
+//! The fast paths under their own names, to be disassembled and counted.
+//!
+//! ```text
+//!  cargo xtask asm      reads the machine code of each function below
+//!  cargo xtask icount   runs `millpond-probe NAME TIMES` under callgrind
+//! ```
+//!
+//! The question is what one acquire and one release compile to, and how many
+//! instructions that is when nothing goes wrong. The answer may not be used to claim a
+//! time. A package of its own, so that building it does not build the reports.
+
+use std::env;
+use std::hint::black_box;
+use std::process::ExitCode;
+
+use millpond_fixed::{FixedPool, Lease, Local, LocalFixedPool, Refused};
+
+/// Sixty-four bytes: one line, copied in by two instructions with wide registers and by
+/// four without.
+type Item = [u64; 8];
+
+const CAPACITY: usize = 64;
+
+type SharedLease<'p> = Lease<'p, Item>;
+type LocalLease<'p> = Lease<'p, Item, Local>;
+
+// Each half by itself, where nothing is known of the other one.
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn fast_shared_acquire<'p>(pool: &'p FixedPool<Item>, value: &Item) -> Option<SharedLease<'p>> {
+    pool.try_acquire(*value).map_or_else(refused_cold, Some)
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn fast_shared_release(lease: SharedLease<'_>) {
+    drop(lease);
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn fast_local_acquire<'p>(pool: &'p LocalFixedPool<Item>, value: &Item) -> Option<LocalLease<'p>> {
+    pool.try_acquire(*value).map_or_else(refused_cold, Some)
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn fast_local_release(lease: LocalLease<'_>) {
+    drop(lease);
+}
+
+// Both halves in one function, as most callers have them.
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn fast_shared_pair(pool: &FixedPool<Item>, value: &Item) -> bool {
+    let lease = pool.try_acquire(*value).map_or_else(refused_cold, Some);
+    lease.is_some()
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn fast_local_pair(pool: &LocalFixedPool<Item>, value: &Item) -> bool {
+    let lease = pool.try_acquire(*value).map_or_else(refused_cold, Some);
+    lease.is_some()
+}
+
+/// Drops the error out of line: what a caller does with it is not the fast path.
+#[cold]
+#[inline(never)]
+fn refused_cold<L>(_refused: Refused<Item>) -> Option<L> {
+    None
+}
+
+fn main() -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    let name = arguments.next().unwrap_or_default();
+    let Some(Ok(times)) = arguments.next().map(|times| times.parse::<u64>()) else {
+        return usage();
+    };
+    let value = black_box([7; 8]);
+    let shared = FixedPool::<Item>::new(CAPACITY);
+    let local = LocalFixedPool::<Item>::new_local(CAPACITY);
+    let all_given = match name.as_str() {
+        "fast_shared_pair" => (0..times).all(|_| fast_shared_pair(&shared, &value)),
+        "fast_local_pair" => (0..times).all(|_| fast_local_pair(&local, &value)),
+        "fast_shared_acquire" | "fast_shared_release" => (0..times).all(|_| {
+            let lease = fast_shared_acquire(&shared, &value);
+            lease.map(fast_shared_release).is_some()
+        }),
+        "fast_local_acquire" | "fast_local_release" => (0..times).all(|_| {
+            let lease = fast_local_acquire(&local, &value);
+            lease.map(fast_local_release).is_some()
+        }),
+        _ => return usage(),
+    };
+    assert!(all_given, "a pool with one lease at a time ran out");
+    ExitCode::SUCCESS
+}
+
+fn usage() -> ExitCode {
+    eprintln!("usage: millpond-probe NAME TIMES, where NAME is a function of this file");
+    ExitCode::from(2)
+}

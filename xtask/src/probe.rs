@@ -1,0 +1,51 @@
+//! The probe: a small program whose exported functions are the fast paths.
+//!
+//! `benches/probe` wraps each fast path in a function that is never inlined and keeps its
+//! name, so that it can be found in the machine code and counted. Run with
+//! `NAME TIMES` it calls one of them that often.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use cargo_metadata::Message;
+
+use crate::{command, workspace};
+
+/// The exported functions: acquire and release of one item, apart and together.
+pub(crate) const FAST_PATHS: &[&str] = &[
+    "fast_shared_acquire",
+    "fast_shared_release",
+    "fast_shared_pair",
+    "fast_local_acquire",
+    "fast_local_release",
+    "fast_local_pair",
+];
+
+const PACKAGE: &str = "millpond-probe";
+
+/// Builds the probe as users build: the release profile, no flags of this machine.
+pub(crate) fn build() -> Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release", "--package", PACKAGE]);
+    cargo.arg("--message-format=json-render-diagnostics");
+    cargo
+        .current_dir(workspace::root())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
+    cargo
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    command::announce(&cargo);
+    let output = cargo.output().context("cannot start cargo")?;
+    ensure!(output.status.success(), "the probe does not build");
+    let executable = Message::parse_stream(&output.stdout[..]).find_map(|message| match message {
+        Ok(Message::CompilerArtifact(artifact)) if artifact.target.name == PACKAGE => {
+            artifact.executable
+        }
+        _ => None,
+    });
+    executable
+        .map(PathBuf::from)
+        .context("cargo built the probe but named no executable")
+}

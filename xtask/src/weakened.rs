@@ -1,0 +1,332 @@
+//! `cargo xtask loom --weakened`: each model fails when its protection is removed.
+//!
+//! A model that passes proves nothing unless it can fail. So for each protection of the
+//! engine this table says how to take it away, and which model must notice:
+//!
+//! ```text
+//!  copy of the workspace ── one replacement ──► build ──► run the named model
+//!        │                   (found once, or        │              │
+//!        │                    an error)         must succeed    must FAIL
+//!        └── unchanged: every named model must pass, or its failure means nothing
+//! ```
+//!
+//! A text that is not found exactly once is an error: the engine has moved on and the
+//! entry must follow it. A weakened engine that does not compile is an error too, and so
+//! is a model that does not end in time, because neither shows that the model notices.
+
+mod scratch;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+
+use anyhow::{Result, ensure};
+
+use self::scratch::{Ending, Scratch};
+use crate::{Verdict, loom, workspace};
+
+/// One protection, how to remove it, and the model that must then fail.
+#[derive(Clone, Copy, Debug)]
+struct Weakening {
+    /// What is missing afterwards, as one would say it: `no busy mark`.
+    name: &'static str,
+    /// The file, relative to the root.
+    file: &'static str,
+    /// The exact text of the protection; it stands in the file once.
+    find: &'static str,
+    /// What stands there without the protection. It must compile.
+    replace: &'static str,
+    /// The test target of `millpond-core` that holds the model.
+    model: &'static str,
+    /// The model's function.
+    test: &'static str,
+}
+
+/// The protections of the engine.
+const TABLE: &[Weakening] = &[
+    Weakening {
+        name: "no busy mark",
+        file: CACHE,
+        find: "self.word.store(word | BUSY, Ordering::Relaxed);",
+        replace: "",
+        ..STOP
+    },
+    Weakening {
+        name: "no owner fence",
+        file: CACHE,
+        find: "barrier::owner();",
+        replace: "",
+        ..STOP
+    },
+    Weakening {
+        name: "no barrier",
+        find: "barrier::everyone();",
+        replace: "",
+        ..STOP
+    },
+    Weakening {
+        name: "no wait for BUSY to clear",
+        find: "while !cache.is_idle() {",
+        replace: "while false && !cache.is_idle() {",
+        ..STOP
+    },
+    Weakening {
+        name: "a foreign write of the packed word",
+        find: "cache.set_stolen(true);",
+        replace: "cache.set_len(0);",
+        ..STOP
+    },
+    Weakening {
+        name: "a relaxed commit",
+        file: CACHE,
+        find: "self.word.store(word, Ordering::Release);",
+        replace: "self.word.store(word, Ordering::Relaxed);",
+        ..STOP
+    },
+    Weakening {
+        name: "a relaxed look at BUSY",
+        file: CACHE,
+        find: "self.word.load(Ordering::Acquire) & BUSY == 0",
+        replace: "self.word.load(Ordering::Relaxed) & BUSY == 0",
+        ..STOP
+    },
+];
+
+const CACHE: &str = "crates/millpond-core/src/cache.rs";
+
+/// What most entries have in common: the model of a stop against the owner of a cache.
+const STOP: Weakening = Weakening {
+    name: "",
+    file: "crates/millpond-core/src/shared/stop.rs",
+    find: "",
+    replace: "",
+    model: "loom_stop",
+    test: "stop_against_acquire_and_release",
+};
+
+/// The package whose models run.
+const PACKAGE: &str = "millpond-core";
+
+pub(crate) fn run(filter: Option<&str>) -> Result<Verdict> {
+    let chosen = TABLE
+        .iter()
+        .filter(|weakening| filter.is_none_or(|part| weakening.name.contains(part)));
+    let chosen: Vec<Weakening> = chosen.copied().collect();
+    ensure!(
+        !chosen.is_empty(),
+        "no weakening to try: the table in xtask/src/weakened.rs has none of that name"
+    );
+    let tree = workspace::target_dir_for("weakened");
+    let scratch = Scratch::copy_of(workspace::root(), &tree, loom::target_dir(), PACKAGE)?;
+    let results = try_all(&scratch, &chosen)?;
+    for (weakening, finding) in &results {
+        println!(
+            "{:<34} {:<52} {finding}",
+            weakening.name,
+            format!("{}::{}", weakening.model, weakening.test)
+        );
+    }
+    let caught = results
+        .iter()
+        .filter(|(_, finding)| finding.is_caught())
+        .count();
+    println!(
+        "{caught} of {} protections are missed when they are gone",
+        results.len()
+    );
+    Ok(Verdict::from_holds(caught == results.len()))
+}
+
+/// What became of one weakening.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Finding {
+    /// The model failed, with its own words. This is what we want to see.
+    Caught(String),
+    /// The model passed without the protection: it does not model it.
+    Survived,
+    /// The text stands in the file this many times, not once.
+    NotOnce(usize),
+    /// The weakened engine does not compile.
+    DoesNotCompile,
+    /// The model did not end in time, which shows nothing.
+    TimedOut,
+    /// The model does not pass with the protection in place, or does not exist.
+    FailsUnweakened,
+}
+
+impl Finding {
+    fn is_caught(&self) -> bool {
+        matches!(self, Self::Caught(_))
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Caught(words) => write!(f, "caught: {words}"),
+            Self::Survived => write!(f, "SURVIVED: the model passes without it"),
+            Self::NotOnce(times) => {
+                write!(f, "STALE: the text stands there {times} times, not once")
+            }
+            Self::DoesNotCompile => write!(f, "STALE: does not compile without it"),
+            Self::TimedOut => write!(f, "UNDECIDED: the model did not end in time"),
+            Self::FailsUnweakened => write!(f, "UNDECIDED: the model does not pass with it either"),
+        }
+    }
+}
+
+fn try_all(scratch: &Scratch, weakenings: &[Weakening]) -> Result<Vec<(Weakening, Finding)>> {
+    let mut sound = BTreeMap::new();
+    for Weakening { model, test, .. } in weakenings {
+        if let Entry::Vacant(place) = sound.entry((*model, *test)) {
+            place.insert(scratch.run_model(model, test)?);
+        }
+    }
+    let mut results = Vec::new();
+    for weakening in weakenings {
+        let finding = match &sound[&(weakening.model, weakening.test)] {
+            Ending::Passed => try_one(scratch, weakening)?,
+            Ending::TimedOut => Finding::TimedOut,
+            Ending::DidNotCompile | Ending::Failed(_) => Finding::FailsUnweakened,
+        };
+        eprintln!("{}: {finding}", weakening.name);
+        results.push((*weakening, finding));
+    }
+    Ok(results)
+}
+
+fn try_one(scratch: &Scratch, weakening: &Weakening) -> Result<Finding> {
+    let sound = scratch.read(weakening.file)?;
+    let times = sound.matches(weakening.find).count();
+    if times != 1 {
+        return Ok(Finding::NotOnce(times));
+    }
+    scratch.write(
+        weakening.file,
+        &sound.replace(weakening.find, weakening.replace),
+    )?;
+    let ending = scratch.run_model(weakening.model, weakening.test);
+    scratch.write(weakening.file, &sound)?;
+    Ok(match ending? {
+        Ending::Passed => Finding::Survived,
+        Ending::Failed(words) => Finding::Caught(words),
+        Ending::DidNotCompile => Finding::DoesNotCompile,
+        Ending::TimedOut => Finding::TimedOut,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const TOY: Weakening = Weakening {
+        name: "no guard",
+        file: "src/lib.rs",
+        find: "guarded(true)",
+        replace: "guarded(false)",
+        model: "loom_toy",
+        test: "the_guard_holds",
+    };
+
+    /// A package with one protection, one model, and one thing that no model looks at.
+    fn toy_workspace(name: &str) -> std::path::PathBuf {
+        let root = workspace::target_dir_for("weakened-toy").join(name);
+        for directory in ["src", "tests"] {
+            fs::create_dir_all(root.join(directory)).unwrap();
+        }
+        let files = [
+            (
+                "Cargo.toml",
+                "[package]\nname = 'toy'\nversion = '0.0.0'\nedition = '2024'\n[workspace]\n",
+            ),
+            (
+                "src/lib.rs",
+                "fn guarded(on: bool) -> bool { on }\npub fn check() -> bool { guarded(true) }\n\
+                 pub fn unwatched() -> u8 { 7 }\n// twice twice\n",
+            ),
+            (
+                "tests/loom_toy.rs",
+                "#[test] fn the_guard_holds() { assert!(toy::check(), \"the guard is gone\"); }\n\
+                 #[test] fn never_true() { panic!(); }\n",
+            ),
+        ];
+        for (file, text) in files {
+            fs::write(root.join(file), text).unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn the_protections_that_the_engine_rests_on_are_in_the_table() {
+        let required = [
+            "no busy mark",
+            "no owner fence",
+            "no barrier",
+            "a foreign write of the packed word",
+            "a relaxed commit",
+        ];
+        for name in required {
+            let entries = TABLE.iter().filter(|weakening| weakening.name == name);
+            assert_eq!(entries.count(), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn each_ending_is_told_apart() {
+        let cases = [
+            (TOY, Finding::Caught("the guard is gone".to_owned())),
+            (
+                Weakening {
+                    find: "{ 7 }",
+                    replace: "{ 8 }",
+                    ..TOY
+                },
+                Finding::Survived,
+            ),
+            (
+                Weakening {
+                    find: "no such text",
+                    ..TOY
+                },
+                Finding::NotOnce(0),
+            ),
+            (
+                Weakening {
+                    find: "twice",
+                    ..TOY
+                },
+                Finding::NotOnce(2),
+            ),
+            (
+                Weakening {
+                    replace: "guarded(1.5)",
+                    ..TOY
+                },
+                Finding::DoesNotCompile,
+            ),
+            (
+                Weakening {
+                    test: "never_true",
+                    ..TOY
+                },
+                Finding::FailsUnweakened,
+            ),
+            (
+                Weakening {
+                    test: "no_such_test",
+                    ..TOY
+                },
+                Finding::FailsUnweakened,
+            ),
+        ];
+        let root = toy_workspace("cases");
+        let target = workspace::target_dir_for("weakened-toy");
+        let scratch = Scratch::copy_of(&root, &target, target.join("build"), "toy").unwrap();
+        let weakenings = cases.clone().map(|(weakening, _)| weakening);
+        let found = try_all(&scratch, &weakenings).unwrap();
+        let findings: Vec<_> = found.into_iter().map(|(_, finding)| finding).collect();
+        assert_eq!(findings, cases.map(|(_, expected)| expected));
+    }
+}
