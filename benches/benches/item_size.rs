@@ -22,8 +22,13 @@ fn pair<const WORDS: usize>(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("item size");
     group.bench_function(BenchmarkId::from_parameter(bytes), |bencher| {
         bencher.iter(|| {
-            let item = || Sized { _first: 7, _rest: [MaybeUninit::uninit(); WORDS] };
-            pool.try_acquire_with(item).ok().map(|lease| black_box(&raw const *lease))
+            let item = || Sized {
+                _first: 7,
+                _rest: [MaybeUninit::uninit(); WORDS],
+            };
+            pool.try_acquire_with(item)
+                .ok()
+                .map(|lease| black_box(&raw const *lease))
         });
     });
     group.finish();

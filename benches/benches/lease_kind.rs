@@ -16,15 +16,30 @@ fn kinds(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("lease kind");
     let local = LocalFixedPool::<u64>::new_local(CAPACITY);
     group.bench_function("one thread, borrowed", |bencher| {
-        bencher.iter(|| local.try_acquire(7).ok().map(|lease| black_box(&raw const *lease)));
+        bencher.iter(|| {
+            local
+                .try_acquire(7)
+                .ok()
+                .map(|lease| black_box(&raw const *lease))
+        });
     });
     let shared = FixedPool::<u64>::new(CAPACITY);
     group.bench_function("shared, borrowed", |bencher| {
-        bencher.iter(|| shared.try_acquire(7).ok().map(|lease| black_box(&raw const *lease)));
+        bencher.iter(|| {
+            shared
+                .try_acquire(7)
+                .ok()
+                .map(|lease| black_box(&raw const *lease))
+        });
     });
     let handle = FixedPool::<u64>::new(CAPACITY).into_handle();
     group.bench_function("shared, owned", |bencher| {
-        bencher.iter(|| handle.try_acquire_owned(7).ok().map(|lease| black_box(&raw const *lease)));
+        bencher.iter(|| {
+            handle
+                .try_acquire_owned(7)
+                .ok()
+                .map(|lease| black_box(&raw const *lease))
+        });
     });
     group.finish();
 }

@@ -41,7 +41,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let run = measure(arguments, &chapters, corpus)?;
     if let Some(name) = &arguments.save {
-        println!("saved {}", run.save(Path::new(RECORDS), name)?.display());
+        run.save(Path::new(RECORDS), name)?;
+        println!("saved as benches/record/{name}.json");
     }
     conclude(arguments, &run, earlier.as_ref())
 }
