@@ -90,6 +90,30 @@ const TABLE: &[Weakening] = &[
         replace: "self.word.load(Ordering::Relaxed) & BUSY == 0",
         ..STOP
     },
+    Weakening {
+        name: "a cancelled waiter keeps its item",
+        file: "crates/millpond-core/src/shared/future.rs",
+        find: "if let Some(Turn::Given(entry)) = turn {",
+        replace: "if let (Some(Turn::Given(entry)), false) = (turn, true) {",
+        model: "loom_wait",
+        test: "a_cancelled_waiter_passes_its_item_on",
+    },
+    Weakening {
+        name: "a release does not look for waiters",
+        file: "crates/millpond-core/src/shared/release.rs",
+        find: "let wake = state.place(entry);",
+        replace: "state.depot.push(entry); let wake: Option<crate::wait::Wake> = None;",
+        model: "loom_wait",
+        test: "a_waiter_gets_what_a_racing_release_brings_home",
+    },
+    Weakening {
+        name: "an owner who goes tells nobody",
+        file: "crates/millpond-core/src/shared/close.rs",
+        find: "state.orphaned = true;",
+        replace: "",
+        model: "loom_close",
+        test: "exactly_one_is_told_that_it_was_the_last",
+    },
 ];
 
 const CACHE: &str = "crates/millpond-core/src/cache.rs";

@@ -88,6 +88,10 @@ impl Cache {
     /// A cache that nobody owns and whose gate stays closed: what threads
     /// without a cache of their own find.
     #[cfg(not(millpond_loom))]
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "an initial value, copied on purpose"
+    )]
     pub(crate) const CLOSED: Self = Self {
         word: AtomicU64::new(0),
         gate: AtomicU8::new(0),
@@ -191,7 +195,10 @@ impl Cache {
     #[inline(always)]
     pub(crate) unsafe fn pop(&self) -> Option<Entry> {
         let (word, gate) = self.enter();
-        #[expect(clippy::cast_possible_truncation, reason = "the length is the low byte")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the length is the low byte"
+        )]
         let top = (word as u8).wrapping_sub(1);
         // One test for "empty" (255 is below no gate) and for "closed".
         if top >= gate {
@@ -199,7 +206,9 @@ impl Cache {
         }
         let entry = self.contents.with(|contents| {
             // SAFETY: by 3 the owner may read: BUSY is set and the gate open.
-            let loaded = unsafe { (*contents).loaded.unwrap_unchecked() };
+            let loaded = unsafe { (*contents).loaded };
+            // SAFETY: by 4 it is present while the gate is open.
+            let loaded = unsafe { loaded.unwrap_unchecked() };
             // SAFETY: by 4 `top` is below the length.
             unsafe { loaded.get(usize::from(top)) }
         });
@@ -223,14 +232,19 @@ impl Cache {
         // SAFETY: alive by the caller.
         let this = unsafe { &*cache };
         let (word, gate) = this.enter();
-        #[expect(clippy::cast_possible_truncation, reason = "the length is the low byte")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the length is the low byte"
+        )]
         let len = word as u8;
         if len >= gate {
             return false;
         }
         this.contents.with(|contents| {
             // SAFETY: by 3 the owner may read: BUSY is set and the gate open.
-            let loaded = unsafe { (*contents).loaded.unwrap_unchecked() };
+            let loaded = unsafe { (*contents).loaded };
+            // SAFETY: by 4 it is present while the gate is open.
+            let loaded = unsafe { loaded.unwrap_unchecked() };
             // SAFETY: by 4 the magazine has at least `gate` slots.
             unsafe { loaded.set(usize::from(len), entry) };
         });
@@ -275,15 +289,14 @@ impl Cache {
         let this = unsafe { &*cache };
         let (word, gate) = this.enter();
         let word = word & !BUSY;
-        if gate != 0 && word & LENGTH == u64::from(gate) {
-            if this.previous_len.load(Ordering::Relaxed) == 0 {
-                // SAFETY: by 3 the owner may touch: BUSY is set and the gate open.
-                let loaded = unsafe { this.exchange(gate) };
-                // SAFETY: by 4 the magazine has at least one slot.
-                unsafe { loaded.set(0, entry) };
-                this.word.store((word & !LENGTH) | 1, Ordering::Release);
-                return true;
-            }
+        let full = gate != 0 && word & LENGTH == u64::from(gate);
+        if full && this.previous_len.load(Ordering::Relaxed) == 0 {
+            // SAFETY: by 3 the owner may touch: BUSY is set and the gate open.
+            let loaded = unsafe { this.exchange(gate) };
+            // SAFETY: by 4 the magazine has at least one slot.
+            unsafe { loaded.set(0, entry) };
+            this.word.store((word & !LENGTH) | 1, Ordering::Release);
+            return true;
         }
         this.commit(word);
         false
@@ -300,7 +313,9 @@ impl Cache {
         if gate != 0 {
             self.contents.with(|contents| {
                 // SAFETY: by 3 the owner may read: BUSY is set and the gate open.
-                let loaded = unsafe { (*contents).loaded.unwrap_unchecked() };
+                let loaded = unsafe { (*contents).loaded };
+                // SAFETY: by 4 it is present while the gate is open.
+                let loaded = unsafe { loaded.unwrap_unchecked() };
                 for index in (0..(word & LENGTH) as usize).rev() {
                     // SAFETY: below the length (4).
                     let entry = unsafe { loaded.get(index) };
@@ -379,8 +394,10 @@ impl Cache {
     /// Sets the length of `previous`. Under the lock, by whoever may touch the
     /// contents.
     pub(crate) fn set_previous_len(&self, len: usize) {
-        self.previous_len
-            .store(u8::try_from(len).expect("at most LONGEST"), Ordering::Relaxed);
+        self.previous_len.store(
+            u8::try_from(len).expect("at most LONGEST"),
+            Ordering::Relaxed,
+        );
     }
 
     /// Whether a reclaimer emptied the magazines behind the word's back.

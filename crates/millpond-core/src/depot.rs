@@ -86,7 +86,10 @@ impl Depot {
     pub(crate) fn push(&mut self, entry: Entry) {
         let loose = match self.loose {
             Some(loose) => loose,
-            None => self.empty.pop().expect("invariant 4: there is room for every item"),
+            None => self
+                .empty
+                .pop()
+                .expect("invariant 4: there is room for every item"),
         };
         // SAFETY: the depot is the one user of its magazines (1).
         let len = unsafe { loose.len() };
@@ -153,7 +156,10 @@ impl Depot {
     /// item of this pool, and gives it up.
     pub(crate) unsafe fn swap_for_empty(&mut self, full: Magazine) -> Magazine {
         debug_assert_eq!(full.capacity(), self.rounds);
-        let empty = self.empty.pop().expect("invariant 4: there is room for every item");
+        let empty = self
+            .empty
+            .pop()
+            .expect("invariant 4: there is room for every item");
         self.count += self.rounds;
         // SAFETY: by the caller.
         unsafe { full.set_len(self.rounds) };

@@ -65,7 +65,10 @@ pub enum Event<'e> {
 /// Somebody who is told. Runs on the thread to which it happened, with no lock
 /// of the pool held; it may use the pool.
 #[derive(Clone)]
-pub struct EventHook(Arc<dyn Fn(&'static str, &Event<'_>) + Send + Sync>);
+pub struct EventHook(Arc<Told>);
+
+/// Called with the name of the pool and the event.
+type Told = dyn Fn(&'static str, &Event<'_>) + Send + Sync;
 
 impl EventHook {
     /// A hook that calls `told` with the name of the pool and the event.

@@ -97,7 +97,7 @@ impl<S: Source> LocalEngine<S> {
 
     #[inline(always)]
     fn len(&self) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "the length is 32 bits")]
+        #[allow(clippy::cast_possible_truncation, reason = "the length is 32 bits")]
         let len = (self.word.get() & LENGTH) as usize;
         len
     }
@@ -124,7 +124,8 @@ impl<S: Source> LocalEngine<S> {
         let mut batch = Batch::new();
         source.create(want, left, &mut batch)?;
         self.created.set(self.created.get() + batch.len());
-        self.created_total.set(self.created_total.get() + batch.len() as u64);
+        self.created_total
+            .set(self.created_total.get() + batch.len() as u64);
         for entry in batch.iter().rev() {
             self.put(entry);
         }
@@ -148,7 +149,8 @@ impl<S: Source> LocalEngine<S> {
             return Ok(());
         }
         let room = needed.max(2 * self.room.get());
-        let layout = Layout::array::<Entry>(room).map_err(|_| Limit::Memory { bytes: usize::MAX })?;
+        let layout =
+            Layout::array::<Entry>(room).map_err(|_| Limit::Memory { bytes: usize::MAX })?;
         let refused = Limit::Memory {
             bytes: layout.size(),
         };
@@ -192,7 +194,7 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
     #[inline(always)]
     fn try_pop(&self) -> Option<Entry> {
         let word = self.word.get();
-        #[expect(clippy::cast_possible_truncation, reason = "the length is 32 bits")]
+        #[allow(clippy::cast_possible_truncation, reason = "the length is 32 bits")]
         let len = (word & LENGTH) as usize;
         if len == 0 {
             return None;
@@ -216,8 +218,11 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
     fn acquire_slow(&self, room: usize) -> Result<Entry, AcquireError> {
         self.grow(room).map_err(|limit| self.refusal(limit))?;
         self.misses.set(self.misses.get() + 1);
-        let entry = self.try_pop().expect("the source created at least one item");
-        self.high_water.set(self.high_water.get().max(self.created.get()));
+        let entry = self
+            .try_pop()
+            .expect("the source created at least one item");
+        self.high_water
+            .set(self.high_water.get().max(self.created.get()));
         Ok(entry)
     }
 

@@ -83,8 +83,10 @@ impl Magazine {
         unsafe { header.write(start) };
         let magazine = Self(header);
         for index in 0..usize::from(capacity) {
-            // SAFETY: `index < capacity`, so the slot is inside the allocation.
-            unsafe { magazine.slot(index).write(Slot::new(MaybeUninit::uninit())) };
+            // SAFETY: `index < capacity`.
+            let slot = unsafe { magazine.slot(index) };
+            // SAFETY: inside the fresh allocation.
+            unsafe { slot.write(Slot::new(MaybeUninit::uninit())) };
         }
         Some(magazine)
     }
@@ -97,8 +99,10 @@ impl Magazine {
     pub(crate) unsafe fn free(self) {
         let capacity = self.capacity();
         for index in 0..capacity {
-            // SAFETY: `index < capacity` (1), and nobody else looks (2).
-            unsafe { self.slot(index).drop_in_place() };
+            // SAFETY: `index < capacity` (1).
+            let slot = unsafe { self.slot(index) };
+            // SAFETY: initialised by `allocate`, and nobody else looks (2).
+            unsafe { slot.drop_in_place() };
         }
         // SAFETY: by 1 this is how it was allocated.
         unsafe { region::free(self.0.cast(), Self::layout(capacity)) };
@@ -112,7 +116,9 @@ impl Magazine {
         // SAFETY: the field lies inside the allocation by 1.
         let slots = unsafe { (&raw mut (*self.0.as_ptr()).slots).cast::<Slot>() };
         // SAFETY: by the caller, inside the allocation (1).
-        unsafe { NonNull::new_unchecked(slots.add(index)) }
+        let slot = unsafe { slots.add(index) };
+        // SAFETY: inside an allocation, so not null.
+        unsafe { NonNull::new_unchecked(slot) }
     }
 
     /// The entry in slot `index`.
@@ -127,8 +133,10 @@ impl Magazine {
         // SAFETY: live for as long as the magazine (1).
         let slot = unsafe { slot.as_ref() };
         slot.with(|entry| {
+            // SAFETY: the caller is the one user.
+            let entry = unsafe { *entry };
             // SAFETY: initialised, because below the current length (3).
-            unsafe { (*entry).assume_init() }
+            unsafe { entry.assume_init() }
         })
     }
 

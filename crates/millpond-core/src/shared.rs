@@ -47,7 +47,11 @@ use crate::wait::Queue;
 /// A thread that merely passes by should not hold much: 16 entries are 144
 /// bytes a magazine. Busy caches get the pool's full size after
 /// [`owner::BUSY_EXCHANGES`] exchanges.
-const FIRST_ROUNDS: usize = if cfg!(any(millpond_loom, miri)) { 1 } else { 16 };
+const FIRST_ROUNDS: usize = if cfg!(any(millpond_loom, miri)) {
+    1
+} else {
+    16
+};
 
 /// Slots of a magazine in the depot, and of those of a busy cache.
 ///
@@ -55,7 +59,11 @@ const FIRST_ROUNDS: usize = if cfg!(any(millpond_loom, miri)) { 1 } else { 16 };
 /// exchange per magazine on each side: 6.8, 4.3 and 3.9 ns an item at 32, 64
 /// and 128 slots, against 4.6 of the best allocator (November 2026, 2-core
 /// virtual machine, Zen 5). The length is a byte, so 255 is the end.
-const FULL_ROUNDS: usize = if cfg!(any(millpond_loom, miri)) { 2 } else { 128 };
+const FULL_ROUNDS: usize = if cfg!(any(millpond_loom, miri)) {
+    2
+} else {
+    128
+};
 
 /// Bytes of items that one magazine may hold, so that caches of large items
 /// stay small: four buffers of 64 KiB, 64 of 4 KiB.
@@ -66,7 +74,11 @@ const MAGAZINE_BYTES: usize = 256 * 1024;
 ///
 /// Counting calm releases works for every capacity; waiting for a number of
 /// free items would never leave the state at capacity 1.
-const CALM_RELEASES: u32 = if cfg!(any(millpond_loom, miri)) { 2 } else { 64 };
+const CALM_RELEASES: u32 = if cfg!(any(millpond_loom, miri)) {
+    2
+} else {
+    64
+};
 
 const _: () = assert!(FULL_ROUNDS <= LONGEST && FIRST_ROUNDS <= FULL_ROUNDS);
 
@@ -85,7 +97,11 @@ const fn full_rounds(capacity: usize, item_bytes: usize) -> u8 {
     } else {
         FIRST_ROUNDS
     };
-    let rounds = if by_bytes < by_count { by_bytes } else { by_count };
+    let rounds = if by_bytes < by_count {
+        by_bytes
+    } else {
+        by_count
+    };
     #[expect(clippy::cast_possible_truncation, reason = "at most LONGEST")]
     return rounds as u8;
 }

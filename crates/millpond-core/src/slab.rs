@@ -169,7 +169,9 @@ impl Slabs {
         };
         self.held_bytes += slab.region.len();
         self.slots += slab.slots;
-        self.open = self.slabs.partition_point(|other| other.start() < slab.start());
+        self.open = self
+            .slabs
+            .partition_point(|other| other.start() < slab.start());
         self.slabs.insert(self.open, slab);
         Ok(())
     }
@@ -261,7 +263,11 @@ impl Source for Slabs {
         }
         let whole = |position: usize| home[position] == self.slabs[position].carved;
         let mut positions_left = positions.iter();
-        free.retain(|_| !positions_left.next().is_some_and(|&position| whole(position)));
+        free.retain(|_| {
+            !positions_left
+                .next()
+                .is_some_and(|&position| whole(position))
+        });
         for position in (0..self.slabs.len()).rev() {
             if home[position] == self.slabs[position].carved {
                 let slab = self.slabs.remove(position);

@@ -59,7 +59,9 @@ mod miri {
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+            self.0
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
         }
 
         pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
@@ -71,7 +73,9 @@ mod miri {
         }
 
         pub(crate) fn get_mut(&mut self) -> &mut T {
-            self.0.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner)
+            self.0
+                .get_mut()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
         }
     }
 }
@@ -103,7 +107,9 @@ mod model {
         }
 
         pub(crate) fn get_mut(&mut self) -> &mut T {
-            self.0.get_mut().expect("a model does not go on after a panic")
+            self.0
+                .get_mut()
+                .expect("a model does not go on after a panic")
         }
     }
 

@@ -167,7 +167,10 @@ impl Queue {
         // SAFETY: under the lock.
         unsafe {
             this.links(|links| {
-                debug_assert!(matches!(links.turn, Turn::Idle), "a node waits once at a time");
+                debug_assert!(
+                    matches!(links.turn, Turn::Idle),
+                    "a node waits once at a time"
+                );
                 links.before = before;
                 links.behind = ptr::null();
                 links.turn = Turn::Waiting(wake);
@@ -175,10 +178,8 @@ impl Queue {
         }
         match NonNull::new(before.cast_mut()) {
             None => self.first = node.as_ptr(),
-            // SAFETY: in the queue, so alive; under the lock.
-            Some(before) => unsafe {
-                before.as_ref().links(|links| links.behind = node.as_ptr());
-            },
+            // SAFETY: in the queue; under the lock.
+            Some(before) => unsafe { set_behind(before, node.as_ptr()) },
         }
         self.last = node.as_ptr();
         self.len += 1;
@@ -222,15 +223,35 @@ impl Queue {
         }?;
         match NonNull::new(before.cast_mut()) {
             None => self.first = behind,
-            // SAFETY: in the queue, so alive; under the lock.
-            Some(before) => unsafe { before.as_ref().links(|links| links.behind = behind) },
+            // SAFETY: in the queue; under the lock.
+            Some(before) => unsafe { set_behind(before, behind) },
         }
         match NonNull::new(behind.cast_mut()) {
             None => self.last = before,
-            // SAFETY: in the queue, so alive; under the lock.
-            Some(behind) => unsafe { behind.as_ref().links(|links| links.before = before) },
+            // SAFETY: in the queue; under the lock.
+            Some(behind) => unsafe { set_before(behind, before) },
         }
         self.len -= 1;
         Some(wake)
     }
+}
+
+/// # Safety
+///
+/// Under the lock; `node` is in the queue, and so alive.
+unsafe fn set_behind(node: NonNull<Node>, behind: *const Node) {
+    // SAFETY: alive by the caller.
+    let node = unsafe { node.as_ref() };
+    // SAFETY: under the lock.
+    unsafe { node.links(|links| links.behind = behind) };
+}
+
+/// # Safety
+///
+/// Under the lock; `node` is in the queue, and so alive.
+unsafe fn set_before(node: NonNull<Node>, before: *const Node) {
+    // SAFETY: alive by the caller.
+    let node = unsafe { node.as_ref() };
+    // SAFETY: under the lock.
+    unsafe { node.links(|links| links.before = before) };
 }

@@ -170,7 +170,8 @@ unsafe impl<T> Keeper for Pond<T> {
     }
 
     #[cold]
-    unsafe fn free(keeper: NonNull<Self>) {
+    #[cold]
+    unsafe fn free_slow(keeper: NonNull<Self>) {
         // SAFETY: it came from a box; by the caller nobody else has it.
         drop(unsafe { Box::from_raw(keeper.as_ptr()) });
     }
@@ -193,7 +194,7 @@ unsafe impl<T> Keeper for Pond<T> {
         // SAFETY: alive; no handle is left to call it.
         if unsafe { SharedEngine::orphan(&raw const pond.pool.engine) } == Released::Last {
             // SAFETY: no handle and no lease is left, and so nobody else.
-            unsafe { Self::free(keeper) };
+            unsafe { Self::free_slow(keeper) };
         }
     }
 }

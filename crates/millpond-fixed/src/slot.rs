@@ -43,7 +43,7 @@ pub(crate) unsafe trait Keeper: Sized {
     /// # Safety
     ///
     /// The engine answered `Last`.
-    unsafe fn free(keeper: NonNull<Self>);
+    unsafe fn free_slow(keeper: NonNull<Self>);
 
     /// Keeps the pool for an item that the engine does not count.
     ///
@@ -117,7 +117,9 @@ impl<K: Keeper> Slot<K> {
     fn release_noted_slow(&self) {
         let keeper = self.home.pool();
         // SAFETY: alive by 2.
-        let pool = unsafe { &*K::pool(keeper) };
+        let pool = unsafe { K::pool(keeper) };
+        // SAFETY: alive by 2: the slot is not home yet.
+        let pool = unsafe { &*pool };
         #[cfg(feature = "std")]
         if self.home.notes() & TRACKED != 0 {
             pool.engine.strike(self.entry());
@@ -150,7 +152,7 @@ impl<K: Keeper> Slot<K> {
         let released = unsafe { Engine::release(engine, self.entry()) };
         if released == millpond_core::engine::Released::Last {
             // SAFETY: told so by the engine.
-            unsafe { K::free(keeper) };
+            unsafe { K::free_slow(keeper) };
         }
     }
 }

@@ -104,14 +104,18 @@ fn owned() {
 #[test]
 fn trim_frees_everything() {
     let pool = FixedPool::<[u64; 8]>::new(10_000);
-    let v: Vec<_> = (0..10_000).map(|i| pool.try_acquire([i; 8]).unwrap()).collect();
+    let v: Vec<_> = (0..10_000)
+        .map(|i| pool.try_acquire([i; 8]).unwrap())
+        .collect();
     println!("{:?}", pool.stats());
     drop(v);
     println!("{:?}", pool.trim(Level::Full));
     println!("{:?}", pool.stats());
     assert_eq!(pool.stats().held_bytes, 0);
     let local = LocalFixedPool::<[u64; 8]>::new_local(10_000);
-    let v: Vec<_> = (0..10_000).map(|i| local.try_acquire([i; 8]).unwrap()).collect();
+    let v: Vec<_> = (0..10_000)
+        .map(|i| local.try_acquire([i; 8]).unwrap())
+        .collect();
     assert!(local.try_acquire([0; 8]).is_err());
     drop(v);
     assert_eq!(local.trim(Level::Full).freed_items, 10_000);

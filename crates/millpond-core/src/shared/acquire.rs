@@ -157,13 +157,16 @@ impl<S: Source> SharedEngine<S> {
         let _changing = Changing(&self.state);
         let mut batch = Batch::new();
         let created = self.fund(want > slots).and_then(|magazine| {
-            source.create(want, most, &mut batch).map(|()| magazine).inspect_err(|_| {
-                if let Some(magazine) = magazine {
-                    self.refund(Magazine::bytes(magazine.capacity()));
-                    // SAFETY: allocated by `fund`, known to nobody else.
-                    unsafe { magazine.free() };
-                }
-            })
+            source
+                .create(want, most, &mut batch)
+                .map(|()| magazine)
+                .inspect_err(|_| {
+                    if let Some(magazine) = magazine {
+                        self.refund(Magazine::bytes(magazine.capacity()));
+                        // SAFETY: allocated by `fund`, known to nobody else.
+                        unsafe { magazine.free() };
+                    }
+                })
         });
         let mut state = self.state.lock();
         if let Some(magazine) = created? {

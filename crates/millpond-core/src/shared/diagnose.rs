@@ -39,9 +39,7 @@ impl<S: Source> SharedEngine<S> {
     pub fn record(&self, item: Entry, location: &'static Location<'static>) -> Option<bool> {
         match self.diagnosis() {
             Diagnosis::Off => None,
-            Diagnosis::Sampled | Diagnosis::Full => {
-                Some(self.diagnostics.acquired(item, location))
-            }
+            Diagnosis::Sampled | Diagnosis::Full => Some(self.diagnostics.acquired(item, location)),
         }
     }
 

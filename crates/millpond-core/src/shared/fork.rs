@@ -34,7 +34,7 @@ impl<S: Source> SharedEngine<S> {
             unsafe { cache.abandon() };
             cache.set_stolen(true);
             // SAFETY: nobody owns the cache any more.
-            unsafe { cache.contents(|contents| empty_into(&mut state, cache, contents)) };
+            unsafe { empty_into(&mut state, cache) };
         }
         state.swept = thread_id::keep_only(own);
     }

@@ -135,7 +135,9 @@ impl<S: Source> SharedEngine<S> {
                 fresh.map(|fresh| replace_magazines(cache, contents, fresh))
             })
         };
-        let Some((loaded, previous)) = old else { return };
+        let Some((loaded, previous)) = old else {
+            return;
+        };
         let freed = loaded.map_or(0, |loaded| 2 * Magazine::bytes(loaded.capacity()));
         state.tally.machinery_bytes += bytes;
         state.tally.machinery_bytes -= freed;
@@ -155,44 +157,42 @@ impl<S: Source> SharedEngine<S> {
             cache.set_len(0);
             cache.set_stolen(false);
         }
-        // SAFETY: the lock is held, and the owner is outside of an operation.
-        unsafe {
-            cache.contents(|contents| {
-                if !state.strict {
-                    return contents.loaded.is_some();
-                }
-                empty_into(state, cache, contents);
-                cache.set_len(0);
-                false
-            })
+        if state.strict {
+            // SAFETY: the lock is held, and the owner is outside of an operation.
+            unsafe { empty_into(state, cache) };
+            cache.set_len(0);
+            return false;
         }
+        // SAFETY: as above.
+        unsafe { cache.contents(|contents| contents.loaded.is_some()) }
     }
 
     /// Opens the owner's cache and pops an entry, having refilled it from the
     /// depot if need be. `None` if there is nothing in either.
     pub(super) fn refill(&self, state: &mut State, cache: &Cache) -> Option<Entry> {
+        let pop = |contents: &mut Contents| {
+            let mut len = cache.len();
+            if len == 0 {
+                core::mem::swap(&mut contents.loaded, &mut contents.previous);
+                len = cache.previous_len();
+                cache.set_previous_len(0);
+            }
+            if len == 0 {
+                // SAFETY: the contents are ours to touch.
+                len = unsafe { self.load(state, contents) };
+            }
+            let loaded = contents.loaded?;
+            if len == 0 {
+                return None;
+            }
+            // SAFETY: below the length.
+            let entry = unsafe { loaded.get(len - 1) };
+            cache.set_len(len - 1);
+            open(state, cache, loaded);
+            Some(entry)
+        };
         // SAFETY: the lock is held, and the owner is outside of an operation.
-        unsafe {
-            cache.contents(|contents| {
-                let mut len = cache.len();
-                if len == 0 {
-                    core::mem::swap(&mut contents.loaded, &mut contents.previous);
-                    len = cache.previous_len();
-                    cache.set_previous_len(0);
-                }
-                if len == 0 {
-                    len = self.load(state, contents);
-                }
-                let loaded = contents.loaded?;
-                if len == 0 {
-                    return None;
-                }
-                let entry = loaded.get(len - 1);
-                cache.set_len(len - 1);
-                open(state, cache, loaded);
-                Some(entry)
-            })
-        }
+        unsafe { cache.contents(pop) }
     }
 
     /// Fills the empty `loaded` magazine from the depot; answers its length.
@@ -230,25 +230,26 @@ impl<S: Source> SharedEngine<S> {
     ///
     /// The item is the caller's to give, and the cache may be used.
     pub(super) unsafe fn stow(&self, state: &mut State, cache: &Cache, entry: Entry) {
-        // SAFETY: the lock is held, and the owner is outside of an operation.
-        unsafe {
-            cache.contents(|contents| {
-                let mut len = cache.len();
-                let capacity = contents.loaded.map_or(0, Magazine::capacity);
-                if len >= capacity.min(usize::from(state.quota)) {
-                    if cache.previous_len() > 0 {
-                        self.spill(state, cache, contents);
-                    }
-                    core::mem::swap(&mut contents.loaded, &mut contents.previous);
-                    cache.set_previous_len(len);
-                    len = 0;
+        let push = |contents: &mut Contents| {
+            let mut len = cache.len();
+            let capacity = contents.loaded.map_or(0, Magazine::capacity);
+            if len >= capacity.min(usize::from(state.quota)) {
+                if cache.previous_len() > 0 {
+                    // SAFETY: the contents are ours to touch.
+                    unsafe { self.spill(state, cache, contents) };
                 }
-                let loaded = contents.loaded.expect("a usable cache has magazines");
-                loaded.set(len, entry);
-                cache.set_len(len + 1);
-                open(state, cache, loaded);
-            });
-        }
+                core::mem::swap(&mut contents.loaded, &mut contents.previous);
+                cache.set_previous_len(len);
+                len = 0;
+            }
+            let loaded = contents.loaded.expect("a usable cache has magazines");
+            // SAFETY: below the capacity, which is at least 1.
+            unsafe { loaded.set(len, entry) };
+            cache.set_len(len + 1);
+            open(state, cache, loaded);
+        };
+        // SAFETY: the lock is held, and the owner is outside of an operation.
+        unsafe { cache.contents(push) };
     }
 
     /// Puts the `previous` magazine, the colder one, into the depot.
@@ -292,20 +293,15 @@ fn open(state: &State, cache: &Cache, loaded: Magazine) {
 ///
 /// The lock is held, and the contents are the caller's to touch. The length in
 /// the word is stale afterwards.
-pub(super) unsafe fn empty_into(
-    state: &mut State,
-    cache: &Cache,
-    contents: &mut Contents,
-) -> usize {
+pub(super) unsafe fn empty_into(state: &mut State, cache: &Cache) -> usize {
     let (len, previous_len) = (cache.len(), cache.previous_len());
     cache.set_previous_len(0);
-    if let Some(previous) = contents.previous {
-        // SAFETY: the first `previous_len` slots hold this pool's items.
-        unsafe { state.depot.pour_in(previous, previous_len) };
-    }
-    if let Some(loaded) = contents.loaded {
+    // SAFETY: by the caller.
+    let magazines = unsafe { cache.contents(|contents| (contents.previous, contents.loaded)) };
+    for (magazine, len) in [(magazines.0, previous_len), (magazines.1, len)] {
+        let Some(magazine) = magazine else { continue };
         // SAFETY: the first `len` slots hold this pool's items.
-        unsafe { state.depot.pour_in(loaded, len) };
+        unsafe { state.depot.pour_in(magazine, len) };
     }
     previous_len + len
 }

@@ -90,7 +90,7 @@ unsafe fn rob(state: &mut State, cache: &Cache) -> usize {
     }
     cache.set_stolen(true);
     // SAFETY: by the caller.
-    unsafe { cache.contents(|contents| empty_into(state, cache, contents)) }
+    unsafe { empty_into(state, cache) }
 }
 
 /// Waits until the owner is outside. `false`: it is not, and patience is at an

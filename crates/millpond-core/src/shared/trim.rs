@@ -1,8 +1,8 @@
 //! Giving memory back, from every thread's cache, idle threads included.
 
+use super::SharedEngine;
 use super::acquire::Changing;
 use super::stop::Patience;
-use super::SharedEngine;
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::magazine::{Magazine, Stack};
@@ -76,7 +76,9 @@ impl<S: Source> SharedEngine<S> {
             }
         }
         while free.len() < free.capacity() {
-            let Some(entry) = state.depot.pop() else { break };
+            let Some(entry) = state.depot.pop() else {
+                break;
+            };
             free.push(entry);
         }
         let cached: usize = self.table.iter().map(|(_, cache)| cache.items()).sum();

@@ -49,8 +49,10 @@ impl<S: Source> SharedEngine<S> {
         loop {
             let in_time = park_until(deadline);
             let mut state = self.state.lock();
-            // SAFETY: the node is in this frame, and the lock is held.
-            let mut turn = unsafe { node.as_ref().take() };
+            // SAFETY: the node is in this frame.
+            let waiter = unsafe { node.as_ref() };
+            // SAFETY: the lock is held.
+            let mut turn = unsafe { waiter.take() };
             if turn.is_none() && !in_time {
                 // SAFETY: as above; waiting, so in this pool's queue.
                 unsafe { state.waiters.unlink(node, Turn::Idle) };
