@@ -27,9 +27,7 @@ struct User {
 }
 impl Reclaim for User {
     fn reclaim(&self, wanted: usize) -> usize {
-        let Some(ballast) = self.ballast.lock().unwrap().take() else {
-            return 0;
-        };
+        let Some(ballast) = self.ballast.lock().unwrap().take() else { return 0 };
         drop(ballast);
         self.calls.fetch_add(1, Ordering::Relaxed);
         let pool = self.pool.lock().unwrap().clone().unwrap();
@@ -38,11 +36,7 @@ impl Reclaim for User {
     }
 }
 
-fn user(
-    budget: &Budget,
-    pool: &Arc<FixedPool<u64>>,
-    f: fn(&FixedPool<u64>),
-) -> (Arc<User>, millpond_core::budget::Membership) {
+fn user(budget: &Budget, pool: &Arc<FixedPool<u64>>, f: fn(&FixedPool<u64>)) -> (Arc<User>, millpond_core::budget::Membership) {
     let user = Arc::new(User {
         ballast: Mutex::new(None),
         pool: Mutex::new(Some(pool.clone())),
@@ -71,11 +65,7 @@ fn a_cache_filed_inside_a_charge_is_overwritten() {
     leases.truncate(1);
     pool.trim(Level::Moderate); // the others are in the depot now
     let (user, _membership) = user(&budget, &pool, |pool| {
-        drop(
-            (0..10)
-                .map(|i| pool.try_acquire(i).unwrap())
-                .collect::<Vec<_>>(),
-        );
+        drop((0..10).map(|i| pool.try_acquire(i).unwrap()).collect::<Vec<_>>());
     });
     brim(&budget, &user);
     let p = pool.clone();
@@ -85,9 +75,7 @@ fn a_cache_filed_inside_a_charge_is_overwritten() {
         // `calls` is checked below.
         let all: Vec<_> = (0..39).map_while(|i| p.try_acquire(i).ok()).collect();
         assert_eq!(all.len(), 39, "{:?}", p.stats());
-    })
-    .join()
-    .unwrap();
+    }).join().unwrap();
     assert_eq!(user.calls.load(Ordering::Relaxed), 1);
 }
 
@@ -99,11 +87,7 @@ fn a_cache_enlarged_inside_a_charge_overflows_the_outer_magazines() {
     let pool = Arc::new(FixedPool::<u64>::builder(2000).budget(&budget).build());
     let (user, _membership) = user(&budget, &pool, |pool| {
         for _ in 0..20 {
-            drop(
-                (0..300)
-                    .map(|i| pool.try_acquire(i).unwrap())
-                    .collect::<Vec<_>>(),
-            );
+            drop((0..300).map(|i| pool.try_acquire(i).unwrap()).collect::<Vec<_>>());
         }
     });
     let p = pool.clone();
@@ -115,11 +99,7 @@ fn a_cache_enlarged_inside_a_charge_overflows_the_outer_magazines() {
         drop(items);
         p.trim(Level::Full); // takes the magazines away
         brim(&b, &u);
-        drop(
-            (0..1)
-                .map(|i| p.try_acquire(i).unwrap())
-                .collect::<Vec<_>>(),
-        );
+        drop((0..1).map(|i| p.try_acquire(i).unwrap()).collect::<Vec<_>>());
         for _ in 0..50 {
             let all: Vec<_> = (0..2000).map(|i| p.try_acquire(i).unwrap()).collect();
             let mut addresses: Vec<_> = all.iter().map(|l| &raw const **l as usize).collect();
@@ -127,9 +107,7 @@ fn a_cache_enlarged_inside_a_charge_overflows_the_outer_magazines() {
             addresses.dedup();
             assert_eq!(addresses.len(), 2000);
         }
-    })
-    .join()
-    .unwrap();
+    }).join().unwrap();
     assert_eq!(user.calls.load(Ordering::Relaxed), 1);
 }
 
@@ -139,28 +117,15 @@ fn a_cache_enlarged_inside_a_charge_overflows_the_outer_magazines() {
 fn set_capacity_inside_a_charge_deadlocks() {
     within(10, || {
         let budget = Budget::new("b", 1 << 20);
-        let pool = Arc::new(
-            FixedPool::<u64>::builder(usize::MAX)
-                .budget(&budget)
-                .build(),
-        );
+        let pool = Arc::new(FixedPool::<u64>::builder(usize::MAX).budget(&budget).build());
         let (user, _membership) = user(&budget, &pool, |pool| pool.set_capacity(1 << 20));
         // Items exist; none is free; the budget is full, so a waiter enqueues.
         let mut leases = vec![];
-        while leases.len() < 1 {
-            leases.push(pool.try_acquire(0).unwrap());
-        }
+        while leases.len() < 1 { leases.push(pool.try_acquire(0).unwrap()); }
         let full = budget.try_charge(budget.limit() - budget.held()).unwrap();
-        while let Ok(lease) = pool.try_acquire(0) {
-            leases.push(lease);
-        }
-        let waiter = {
-            let pool = pool.clone();
-            std::thread::spawn(move || drop(pool.acquire_timeout(0, Duration::from_secs(5))))
-        };
-        while pool.stats().waiting == 0 {
-            std::thread::yield_now();
-        }
+        while let Ok(lease) = pool.try_acquire(0) { leases.push(lease); }
+        let waiter = { let pool = pool.clone(); std::thread::spawn(move || drop(pool.acquire_timeout(0, Duration::from_secs(5)))) };
+        while pool.stats().waiting == 0 { std::thread::yield_now(); }
         drop(full);
         brim(&budget, &user);
         let _ = pool.try_acquire(0);
@@ -176,28 +141,12 @@ fn acquire_inside_the_growth_of_a_thread_without_id_deadlocks() {
     within(10, || {
         let budget = Budget::new("b", 1 << 20);
         let pool = Arc::new(FixedPool::<u64>::builder(1).budget(&budget).build());
-        let (user, _membership) = user(&budget, &pool, |pool| {
-            let _ = pool.try_acquire(0).map(|_| ());
-        });
+        let (user, _membership) = user(&budget, &pool, |pool| { let _ = pool.try_acquire(0).map(|_| ()); });
         let (go, gone) = std::sync::mpsc::channel::<()>();
-        let holder = {
-            let pool = pool.clone();
-            std::thread::spawn(move || {
-                let l = pool.try_acquire(0).unwrap();
-                gone.recv().unwrap();
-                drop(l);
-            })
-        };
-        while pool.stats().in_use == 0 {
-            std::thread::yield_now();
-        }
-        let waiter = {
-            let pool = pool.clone();
-            std::thread::spawn(move || drop(pool.acquire_timeout(0, Duration::from_secs(5))))
-        };
-        while pool.stats().waiting == 0 {
-            std::thread::yield_now();
-        }
+        let holder = { let pool = pool.clone(); std::thread::spawn(move || { let l = pool.try_acquire(0).unwrap(); gone.recv().unwrap(); drop(l); }) };
+        while pool.stats().in_use == 0 { std::thread::yield_now(); }
+        let waiter = { let pool = pool.clone(); std::thread::spawn(move || drop(pool.acquire_timeout(0, Duration::from_secs(5)))) };
+        while pool.stats().waiting == 0 { std::thread::yield_now(); }
         brim(&budget, &user);
         pool.set_capacity(100_000); // this thread never acquired
         go.send(()).unwrap();
@@ -211,10 +160,7 @@ fn acquire_inside_the_growth_of_a_thread_without_id_deadlocks() {
 fn a_full_budget_is_not_asked_again_by_every_operation() {
     struct Count(AtomicUsize);
     impl Reclaim for Count {
-        fn reclaim(&self, _: usize) -> usize {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            0
-        }
+        fn reclaim(&self, _: usize) -> usize { self.0.fetch_add(1, Ordering::Relaxed); 0 }
     }
     let budget = Budget::new("b", 1 << 20);
     let pool = Arc::new(FixedPool::<u64>::builder(40).budget(&budget).build());
@@ -223,20 +169,8 @@ fn a_full_budget_is_not_asked_again_by_every_operation() {
     let count = Arc::new(Count(AtomicUsize::new(0)));
     let dynamic: Arc<dyn Reclaim> = count.clone();
     let _m = budget.register(Arc::downgrade(&dynamic));
-    {
-        let pool = pool.clone();
-        std::thread::spawn(move || {
-            for i in 0..1000 {
-                drop(pool.try_acquire(i).unwrap());
-            }
-        })
-        .join()
-        .unwrap();
-    }
+    { let pool = pool.clone(); std::thread::spawn(move || for i in 0..1000 { drop(pool.try_acquire(i).unwrap()); }).join().unwrap(); }
     drop(lease);
     let asked = count.0.load(Ordering::Relaxed);
-    assert!(
-        asked < 10,
-        "1000 pairs asked everybody to trim {asked} times"
-    );
+    assert!(asked < 10, "1000 pairs asked everybody to trim {asked} times");
 }
