@@ -219,6 +219,11 @@ impl<S: Source> SharedEngine<S> {
         self
     }
 
+    /// Where the machinery is charged.
+    pub const fn budget(&self) -> Option<&Budget> {
+        self.budget.as_ref()
+    }
+
     /// The same engine, telling `hook` what happens on its slow paths.
     #[must_use]
     pub fn told_to(mut self, hook: EventHook) -> Self {
