@@ -68,11 +68,8 @@ pub struct LocalEngine<S> {
 unsafe impl<S: Send> Send for LocalEngine<S> {}
 
 impl<S> LocalEngine<S> {
-    #[inline(always)]
     fn len(&self) -> usize {
-        #[allow(clippy::cast_possible_truncation, reason = "the length is 32 bits")]
-        let len = (self.word.get() & LENGTH) as usize;
-        len
+        length(self.word.get())
     }
 }
 
@@ -135,14 +132,17 @@ impl<S: Source> LocalEngine<S> {
     }
 
     /// Pushes without counting.
+    #[inline(always)]
     fn put(&self, entry: Entry) {
-        let len = self.len();
+        // Read once: the compiler cannot know that the stack is elsewhere.
+        let word = self.word.get();
+        let len = length(word);
         debug_assert!(len < self.room.get());
         // SAFETY: fewer entries than items exist, so by 1 there is room.
         let slot = unsafe { self.stack.get().add(len) };
         // SAFETY: inside the stack by 1.
         unsafe { slot.write(entry) };
-        self.word.set(self.word.get() + 1);
+        self.word.set(word + 1);
     }
 
     /// Makes room for `needed` entries, doubling.
@@ -172,6 +172,13 @@ impl<S: Source> LocalEngine<S> {
     }
 }
 
+/// The free entries that a word counts.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "the length is 32 bits")]
+const fn length(word: u64) -> usize {
+    (word & LENGTH) as usize
+}
+
 /// # Safety
 ///
 /// `stack` has room for `room` entries and is not used afterwards.
@@ -196,8 +203,7 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
     #[inline(always)]
     fn try_pop(&self) -> Option<Entry> {
         let word = self.word.get();
-        #[allow(clippy::cast_possible_truncation, reason = "the length is 32 bits")]
-        let len = (word & LENGTH) as usize;
+        let len = length(word);
         if len == 0 {
             return None;
         }

@@ -98,12 +98,25 @@ impl Table {
         let header = self.current.load(Ordering::Acquire);
         // SAFETY: live by 1; the length never changes.
         let len = unsafe { (*header).len };
-        // A table too short means no cache yet, and place 0 is the closed one.
-        let index = if id < len { id } else { 0 };
-        // SAFETY: `index < len`.
-        let cache = unsafe { place(header, index) }.load(Ordering::Relaxed);
+        // A branch that is predicted, and not a conditional move, which would
+        // put the length on the way to the cache.
+        if id >= len {
+            return self.closed_slow();
+        }
+        // SAFETY: `id < len`.
+        let cache = unsafe { place(header, id) }.load(Ordering::Relaxed);
         // SAFETY: live by 2.
         unsafe { &*cache }
+    }
+
+    /// The cache that nobody owns.
+    #[cold]
+    #[inline(never)]
+    fn closed_slow(&self) -> &Cache {
+        // SAFETY: live by 1; never changes.
+        let closed = unsafe { (*self.current.load(Ordering::Acquire)).closed };
+        // SAFETY: live by 2.
+        unsafe { &*closed }
     }
 
     /// Whether `cache` is the one that nobody owns.
