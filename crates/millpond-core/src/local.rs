@@ -56,6 +56,7 @@ pub struct LocalEngine<S> {
     wraps: Cell<u64>,
     exhausted: Cell<u64>,
     misses: Cell<u64>,
+    returned_bytes: Cell<u64>,
     created_total: Cell<u64>,
     retired_total: Cell<u64>,
     high_water: Cell<usize>,
@@ -87,6 +88,7 @@ impl<S: Source> LocalEngine<S> {
             wraps: Cell::new(0),
             exhausted: Cell::new(0),
             misses: Cell::new(0),
+            returned_bytes: Cell::new(0),
             created_total: Cell::new(0),
             retired_total: Cell::new(0),
             high_water: Cell::new(0),
@@ -258,6 +260,8 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
             acquires,
             hits: acquires.saturating_sub(self.misses.get()),
             misses: self.misses.get(),
+            misses_created: self.misses.get(),
+            returned_bytes: self.returned_bytes.get(),
             releases: acquires.saturating_sub(in_use as u64),
             exhausted: self.exhausted.get(),
             created_total: self.created_total.get(),
@@ -293,6 +297,8 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
         report.freed_items = home - free.len();
         report.freed_bytes = before - source.held_bytes();
         drop(source);
+        self.returned_bytes
+            .set(self.returned_bytes.get() + report.freed_bytes as u64);
         self.created.set(self.created.get() - report.freed_items);
         report.leased = self.created.get() - report.pinned;
         self.retired_total

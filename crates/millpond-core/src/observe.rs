@@ -27,8 +27,16 @@ pub struct Observation {
     pub acquires: u64,
     /// Acquires that the caller's own cache served.
     pub hits: u64,
-    /// Acquires that took the lock.
+    /// Acquires that took the lock: the sum of the next four.
     pub misses: u64,
+    /// Misses that were served from the depot, and refilled the cache.
+    pub misses_refilled: u64,
+    /// Misses for which the source had to create items.
+    pub misses_created: u64,
+    /// Misses in a strict pool, or in a thread without a cache.
+    pub misses_strict: u64,
+    /// Misses that waited, and were handed an item by a release.
+    pub misses_waited: u64,
     /// Releases: acquires less what is leased.
     pub releases: u64,
     /// Acquires that gave nothing.
@@ -37,8 +45,6 @@ pub struct Observation {
     pub waits: u64,
     /// Nanoseconds that threads spent waiting. Tasks are not timed.
     pub wait_ns: u64,
-    /// Items that a release handed to a waiter directly.
-    pub handed_over: u64,
     /// Magazines (or parts) that caches fetched from the depot.
     pub refills: u64,
     /// Magazines (or parts) that caches gave to the depot.
@@ -56,11 +62,47 @@ pub struct Observation {
     pub fallbacks: u64,
     /// Bytes that items occupy, leased or not, fallback included.
     pub held_bytes: usize,
+    /// Bytes of the items that are leased.
+    pub used_bytes: usize,
+    /// Bytes held for no item: rounding, and slots that were never handed out.
+    pub wasted_bytes: usize,
+    /// Bytes that were ever given back to the system.
+    pub returned_bytes: u64,
     /// Bytes that caches, magazines and tables occupy.
     pub machinery_bytes: usize,
 }
 
 impl Observation {
+    /// The same figures with what was counted before `earlier` taken off: gauges
+    /// as they are, counters since then.
+    #[must_use]
+    pub fn since(mut self, earlier: &Self) -> Self {
+        for (now, before) in [
+            (&mut self.acquires, earlier.acquires),
+            (&mut self.hits, earlier.hits),
+            (&mut self.misses, earlier.misses),
+            (&mut self.misses_refilled, earlier.misses_refilled),
+            (&mut self.misses_created, earlier.misses_created),
+            (&mut self.misses_strict, earlier.misses_strict),
+            (&mut self.misses_waited, earlier.misses_waited),
+            (&mut self.releases, earlier.releases),
+            (&mut self.exhausted, earlier.exhausted),
+            (&mut self.waits, earlier.waits),
+            (&mut self.wait_ns, earlier.wait_ns),
+            (&mut self.refills, earlier.refills),
+            (&mut self.spills, earlier.spills),
+            (&mut self.stops, earlier.stops),
+            (&mut self.created_total, earlier.created_total),
+            (&mut self.retired_total, earlier.retired_total),
+            (&mut self.fallbacks, earlier.fallbacks),
+            (&mut self.returned_bytes, earlier.returned_bytes),
+        ] {
+            // A sum that is read while threads run may be behind.
+            *now = now.saturating_sub(before);
+        }
+        self
+    }
+
     /// Acquires served by the caller's own cache, as a share of all; 1.0 for a
     /// pool that was not used.
     #[must_use]
@@ -88,4 +130,30 @@ pub trait Observe {
 pub trait Tune {
     /// Sets how many items the pool may have. Leased items are not affected.
     fn set_capacity(&self, capacity: usize);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Observation;
+
+    #[test]
+    fn a_baseline_takes_off_counters_and_leaves_gauges() {
+        let earlier = Observation {
+            capacity: 8,
+            acquires: 10,
+            hits: 9,
+            in_use: 3,
+            ..Observation::default()
+        };
+        let now = Observation {
+            acquires: 15,
+            hits: 12,
+            in_use: 5,
+            ..earlier
+        };
+        let since = now.since(&earlier);
+        assert_eq!((since.acquires, since.hits, since.in_use), (5, 3, 5));
+        assert_eq!(since.capacity, 8);
+        assert!((since.hit_rate() - 0.6).abs() < 1e-9);
+    }
 }

@@ -130,6 +130,7 @@ pub struct SharedEngine<S> {
     hook: Option<EventHook>,
     diagnostics: Diagnostics,
     rounds: u8,
+    item_bytes: usize,
 }
 
 /// What the lock protects.
@@ -170,7 +171,9 @@ struct State {
 /// which each cache counts in its word.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
-    acquires: u64,
+    refilled: u64,
+    created_for: u64,
+    strict: u64,
     exhausted: u64,
     refills: u64,
     spills: u64,
@@ -182,6 +185,7 @@ struct Tally {
     retired: u64,
     high_water: usize,
     held_bytes: usize,
+    returned_bytes: u64,
     machinery_bytes: usize,
 }
 
@@ -200,6 +204,7 @@ impl<S: Source> SharedEngine<S> {
                 hook: None,
                 diagnostics: Diagnostics::new(),
                 rounds,
+                item_bytes,
             }
         }
     }
@@ -283,7 +288,9 @@ impl State {
             swept: 0,
             waiters: Queue::new(),
             tally: Tally {
-                acquires: 0,
+                refilled: 0,
+                created_for: 0,
+                strict: 0,
                 exhausted: 0,
                 refills: 0,
                 spills: 0,
@@ -295,6 +302,7 @@ impl State {
                 retired: 0,
                 high_water: 0,
                 held_bytes: 0,
+                returned_bytes: 0,
                 machinery_bytes: 0,
             },
         }

@@ -317,6 +317,9 @@ impl<T, M: Mode> FixedPool<T, M> {
         figures.fallback_in_use = self.fallback.in_use();
         figures.fallbacks = self.fallback.total() as u64;
         figures.held_bytes += figures.fallback_in_use * size_of::<T>();
+        figures.used_bytes = (figures.in_use + figures.fallback_in_use) * size_of::<T>();
+        let items = (figures.created + figures.fallback_in_use) * size_of::<T>();
+        figures.wasted_bytes = figures.held_bytes.saturating_sub(items);
         figures
     }
 

@@ -77,13 +77,13 @@ impl<S: Source> SharedEngine<S> {
             }
         }
         let mut state = self.lock_for(cache);
-        let (mut refusal, mut asked) = (None, false);
+        let (mut refusal, mut asked, mut fresh) = (None, false, false);
         loop {
             if state.closed {
                 return Attempt::Refused(Limit::Closed, state);
             }
             let refills = state.tally.refills;
-            if let Some(entry) = self.take(&mut state, cache) {
+            if let Some(entry) = self.take(&mut state, cache, fresh) {
                 let refilled = state.tally.refills != refills;
                 drop(state);
                 if let Some(cache) = cache.filter(|_| refilled && S::PREFETCH) {
@@ -103,6 +103,7 @@ impl<S: Source> SharedEngine<S> {
             } else if refusal.is_none() && state.created < state.limit(room) {
                 drop(state);
                 refusal = self.grow(room).err();
+                fresh = refusal.is_none();
                 state = self.state.lock();
             } else if !state.strict || state.skipped {
                 if self.stop(&mut state, Patience::Endless) > 0 {
@@ -120,8 +121,9 @@ impl<S: Source> SharedEngine<S> {
         }
     }
 
-    /// Takes an item out of the owner's magazines or the depot, if there is one.
-    fn take(&self, state: &mut MutexGuard<'_, State>, cache: Option<&Cache>) -> Option<Entry> {
+    /// Takes an item out of the owner's magazines or the depot, if there is one;
+    /// `fresh` says that items were created for this acquire.
+    fn take(&self, state: &mut State, cache: Option<&Cache>, fresh: bool) -> Option<Entry> {
         let usable = cache.filter(|cache| self.settle(state, cache));
         if state.shrinking && state.leased() >= state.capacity {
             return None;
@@ -130,7 +132,13 @@ impl<S: Source> SharedEngine<S> {
             Some(cache) => self.refill(state, cache)?,
             None => state.depot.pop()?,
         };
-        state.count_acquire();
+        let reason = match usable {
+            _ if fresh => &mut state.tally.created_for,
+            Some(_) => &mut state.tally.refilled,
+            None => &mut state.tally.strict,
+        };
+        *reason += 1;
+        state.note_outside();
         Some(entry)
     }
 

@@ -19,7 +19,9 @@ impl<S: Source> SharedEngine<S> {
         let cached: usize = self.table.iter().map(|(_, cache)| cache.items()).sum();
         let (tally, created, depot) = (state.tally, state.created, state.depot.count());
         let in_use = (created - depot).saturating_sub(cached);
-        let acquires = hits + tally.acquires;
+        let misses = tally.refilled + tally.created_for + tally.strict + tally.handed_over;
+        let acquires = hits + misses;
+        let item_bytes = self.item_bytes;
         Observation {
             capacity: state.capacity,
             created,
@@ -30,18 +32,24 @@ impl<S: Source> SharedEngine<S> {
             waiting: state.waiters.len(),
             acquires,
             hits,
-            misses: tally.acquires,
+            misses,
+            misses_refilled: tally.refilled,
+            misses_created: tally.created_for,
+            misses_strict: tally.strict,
+            misses_waited: tally.handed_over,
             releases: acquires.saturating_sub(in_use as u64),
             exhausted: tally.exhausted,
             waits: tally.waits,
             wait_ns: tally.wait_ns,
-            handed_over: tally.handed_over,
             refills: tally.refills,
             spills: tally.spills,
             stops: tally.stops,
             created_total: tally.created,
             retired_total: tally.retired,
             held_bytes: tally.held_bytes,
+            used_bytes: in_use * item_bytes,
+            wasted_bytes: tally.held_bytes.saturating_sub(created * item_bytes),
+            returned_bytes: tally.returned_bytes,
             machinery_bytes: tally.machinery_bytes,
             ..Observation::default()
         }

@@ -62,7 +62,7 @@ impl State {
         match unsafe { self.waiters.decide_first(Turn::Given(entry)) } {
             Ok(wake) => {
                 self.tally.handed_over += 1;
-                self.count_acquire();
+                self.note_outside();
                 Some(wake)
             }
             Err(_) => {
@@ -72,9 +72,8 @@ impl State {
         }
     }
 
-    /// Counts an acquire under the lock, after the item was taken out.
-    pub(super) fn count_acquire(&mut self) {
-        self.tally.acquires += 1;
+    /// Notes how many items are outside the depot, after one was taken out.
+    pub(super) fn note_outside(&mut self) {
         let outside = self.created - self.depot.count();
         self.tally.high_water = self.tally.high_water.max(outside);
     }

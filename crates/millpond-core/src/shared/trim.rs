@@ -47,7 +47,10 @@ impl<S: Source> SharedEngine<S> {
         report.pinned = free.len();
         report.freed_bytes = before - source.held_bytes();
         let machinery = self.put_back(taken, &free, report.freed_items);
-        self.state.lock().tally.held_bytes = source.held_bytes();
+        let mut state = self.state.lock();
+        state.tally.held_bytes = source.held_bytes();
+        state.tally.returned_bytes += report.freed_bytes as u64;
+        drop(state);
         drop(changing);
         drop(source);
         self.serve();
