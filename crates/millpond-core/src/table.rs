@@ -200,12 +200,12 @@ impl Drop for Table {
             // SAFETY: filed caches came from `Cache::allocate` (not null), and
             // with the pool in its drop nobody uses them. The pointer as it was
             // filed: one made from a reference may not free.
-            unsafe { Cache::free(NonNull::new_unchecked(cache)) };
+            unsafe { free_cache(cache) };
         }
         #[cfg(millpond_loom)]
         // SAFETY: each model's closed cache is its own, see `Table::new`.
         unsafe {
-            Cache::free(NonNull::new_unchecked((*header).closed));
+            free_cache((*header).closed);
         }
         let mut next = header;
         while let Some(header) = NonNull::new(next) {
@@ -218,6 +218,16 @@ impl Drop for Table {
             // SAFETY: no table of a dropped pool is read again.
             unsafe { free(header) };
         }
+    }
+}
+
+/// # Safety
+///
+/// `cache` came from [`Cache::allocate`] and nobody uses it any more.
+unsafe fn free_cache(cache: *mut Cache) {
+    if let Some(cache) = NonNull::new(cache) {
+        // SAFETY: by the caller.
+        unsafe { Cache::free(cache) };
     }
 }
 

@@ -172,7 +172,7 @@ impl<const N: usize> Pool<N> {
     pub(crate) fn release_any(&self, item: Entry) -> Released {
         self.touch(item);
         // SAFETY: acquired from this engine, released once.
-        let released = unsafe { self.engine.release(item) };
+        let released = unsafe { SharedEngine::release(&raw const self.engine, item) };
         let mut history = self.history();
         let now = history.tick();
         let current = |lease: &&mut Lease| lease.item == item && lease.until == usize::MAX;

@@ -1,4 +1,5 @@
-//! Review: `Lease::into_pin` breaks the drop guarantee of `Pin` (safe code only).
+//! A pinned value keeps its place until it is dropped, even if its lease is
+//! forgotten and the pool goes.
 use millpond_fixed::*;
 use std::future::Future;
 use std::task::{Context, Waker};
@@ -11,7 +12,9 @@ fn forgotten_pinned_lease_then_pool_dropped() {
     {
         // Large enough that the slab is a mapping and really goes away.
         let a = FixedPool::new(4096);
-        let many: Vec<_> = (0..2).map(|i| a.try_acquire(async_value(&b, i)).map_err(|_| ()).unwrap()).collect();
+        let many: Vec<_> = (0..2)
+            .map(|i| a.try_acquire(async_value(&b, i)).map_err(|_| ()).unwrap())
+            .collect();
         for lease in many {
             let mut pinned = lease.into_pin();
             assert!(pinned.as_mut().poll(&mut context).is_pending());
