@@ -70,7 +70,10 @@ pub(super) fn latency(row: &Row, series: &Series) -> String {
         .series(percentiles::EMPTY)
         .and_then(|empty| empty.estimate);
     match timer {
-        Some(timer) if series.contender != percentiles::EMPTY && own.median <= timer.median * CALIBRATION => {
+        Some(timer)
+            if series.contender != percentiles::EMPTY
+                && own.median <= timer.median * CALIBRATION =>
+        {
             "≤ timer".into()
         }
         _ => figure(own.median),
