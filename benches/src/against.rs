@@ -9,6 +9,12 @@ use crate::record::{Row, Run};
 use crate::stats::{Estimate, ratio_of_medians};
 use serde::Serialize;
 
+/// Changes below this are no difference, however narrow the interval.
+///
+/// Ticks of a clock and pages of memory make some figures nearly equal in every
+/// round; an interval of no width then calls the calibration of the clock a change.
+const RESOLUTION: f64 = 0.01;
+
 /// One figure then and now.
 #[derive(Clone, Debug, Serialize)]
 pub struct Change {
@@ -32,7 +38,7 @@ impl Change {
     /// What the interval says; all our units are better when smaller.
     #[must_use]
     pub fn verdict(&self) -> &'static str {
-        if self.ratio.contains(1.0) {
+        if self.ratio.contains(1.0) || (self.ratio.median - 1.0).abs() < RESOLUTION {
             "no difference"
         } else if self.ratio.median > 1.0 {
             "worse"
@@ -74,4 +80,38 @@ fn changes_of_row<'a>(then: &'a Row, now: &'a Row) -> impl Iterator<Item = Chang
                 .filter(|ratio| ratio.median.is_finite())?,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(low: f64, high: f64) -> Change {
+        let estimate = |low, high| Estimate {
+            median: f64::midpoint(low, high),
+            low,
+            high,
+        };
+        Change {
+            row: "pair".into(),
+            contender: "millpond".into(),
+            ours: true,
+            unit: Unit::Nanos,
+            then: estimate(1.0, 1.0),
+            now: estimate(low, high),
+            ratio: estimate(low, high),
+        }
+    }
+
+    #[test]
+    fn a_change_needs_an_interval_without_one_and_a_hundredth_to_show() {
+        for (low, high, verdict) in [
+            (0.9, 1.1, "no difference"),
+            (1.0001, 1.0002, "no difference"),
+            (1.1, 1.3, "worse"),
+            (0.7, 0.9, "better"),
+        ] {
+            assert_eq!(change(low, high).verdict(), verdict, "{low} to {high}");
+        }
+    }
 }

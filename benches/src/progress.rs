@@ -31,7 +31,7 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(millis(total)), target);
-        let template = "{spinner} [{bar:24}] {percent:>3} %  {wide_msg}";
+        let template = "{spinner} [{bar:16}] {percent:>3} %  {wide_msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
@@ -50,10 +50,10 @@ impl Progress {
     pub fn begin(&mut self, chapter: &str, label: &str) {
         let left = spoken(self.left());
         self.bar
-            .set_message(format!("{chapter}: {label}, {left} left"));
+            .set_message(format!("{left} left  {chapter}: {label}"));
         let tenth = self.done.as_millis() * 10 / self.total.as_millis().max(1);
         if !self.terminal && (tenth > self.tenth || self.done.is_zero()) {
-            eprintln!("{:>3} %  {chapter}: {label}, {left} left", tenth * 10);
+            eprintln!("{:>3} %  {left} left  {chapter}: {label}", tenth * 10);
             self.tenth = tenth;
         }
     }

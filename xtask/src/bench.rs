@@ -264,6 +264,9 @@ impl Workshop {
             let output = Command::new(tool).arg(flag).output();
             output.ok().map(|output| output.stdout).hash(&mut hasher);
         }
+        for choice in ["CC", "CXX", "CFLAGS", "CXXFLAGS"] {
+            std::env::var_os(choice).hash(&mut hasher);
+        }
         Ok(hasher.finish())
     }
 

@@ -13,6 +13,8 @@ pub(super) const NOTHING: &str = "–";
 pub(super) fn figure(value: f64) -> String {
     match value.abs() {
         0.0 => "0".into(),
+        // Not "-0.00".
+        v if v < 0.005 => "0.00".into(),
         v if v < 10.0 => format!("{value:.2}"),
         v if v < 100.0 => format!("{value:.1}"),
         _ => grouped(value),
@@ -56,6 +58,9 @@ fn grouped(value: f64) -> String {
     text
 }
 
+/// Each process calibrates its clock anew; within this they read the same tick.
+const CALIBRATION: f64 = 1.02;
+
 /// A single-operation figure, or "≤ timer" where the timer hides it.
 pub(super) fn latency(row: &Row, series: &Series) -> String {
     let Some(own) = series.estimate else {
@@ -65,7 +70,10 @@ pub(super) fn latency(row: &Row, series: &Series) -> String {
         .series(percentiles::EMPTY)
         .and_then(|empty| empty.estimate);
     match timer {
-        Some(timer) if series.contender != percentiles::EMPTY && own.median <= timer.median => {
+        Some(timer)
+            if series.contender != percentiles::EMPTY
+                && own.median <= timer.median * CALIBRATION =>
+        {
             "≤ timer".into()
         }
         _ => figure(own.median),
@@ -215,6 +223,7 @@ mod tests {
     fn figures_keep_the_digits_that_mean_something() {
         for (value, text) in [
             (0.0, "0"),
+            (-0.004, "0.00"),
             (2.414, "2.41"),
             (31.27, "31.3"),
             (15_900.4, "15,900"),

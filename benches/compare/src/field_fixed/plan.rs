@@ -59,8 +59,8 @@ pub fn tasks(mode: Mode) -> Vec<Task> {
         }
         tasks.extend(variants(&effort));
         tasks.push(latency(&effort));
+        tasks.extend(space());
     }
-    tasks.extend(space());
     tasks
 }
 
@@ -151,7 +151,7 @@ fn space() -> Vec<Task> {
                 ..Request::default()
             };
             let label = format!("{task}, {contender}");
-            let expected = Duration::from_millis(120);
+            let expected = Duration::from_millis(60);
             tasks.push(Task {
                 label,
                 build: Build::Release,
@@ -164,7 +164,7 @@ fn space() -> Vec<Task> {
         task: ALLOCATIONS.into(),
         ..Request::default()
     };
-    let expected = Duration::from_millis(400);
+    let expected = Duration::from_millis(100);
     tasks.push(Task {
         label: ALLOCATIONS.into(),
         build: Build::Release,

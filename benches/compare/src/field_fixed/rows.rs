@@ -95,7 +95,7 @@ pub const ROWS: &[RowSpec] = &[
     space(
         MEMORY,
         "memory per live object",
-        "Resident memory for each live 64-byte object, everything included, in a process of its own.",
+        "Resident memory for each live 64-byte object, in a process of its own; guards are not counted, and in opool the guard holds the item.",
         Unit::Bytes,
     ),
     space(
@@ -107,7 +107,7 @@ pub const ROWS: &[RowSpec] = &[
     space(
         ALLOCATIONS,
         "heap allocations",
-        "Heap allocations of a warmed pool in a million operations on one thread and two; counted, not sampled.",
+        "Heap allocations of a warmed pool in a million operations on two threads at once; counted, not sampled.",
         Unit::Count,
     ),
     space(
