@@ -221,11 +221,11 @@ fn dropped_futures_lose_neither_slots_nor_values() {
 
 #[test]
 fn owned_leases_outlive_the_last_handle() {
-    let dropped: &'static AtomicUsize = Box::leak(Box::new(AtomicUsize::new(0)));
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
     let rounds = steps(1_000, 10);
     for _ in 0..rounds {
         let pool = FixedPool::new(6).into_handle();
-        let lease = |word| match pool.try_acquire_owned(Stamp::new(word, dropped)) {
+        let lease = |word| match pool.try_acquire_owned(Stamp::new(word, &DROPPED)) {
             Ok(lease) => lease,
             Err(refused) => panic!("{refused}"),
         };
@@ -243,7 +243,7 @@ fn owned_leases_outlive_the_last_handle() {
             thread.join().expect("leases end normally");
         }
     }
-    assert_eq!(dropped.load(Ordering::Relaxed), 6 * rounds);
+    assert_eq!(DROPPED.load(Ordering::Relaxed), 6 * rounds);
 }
 
 #[test]
