@@ -134,13 +134,22 @@ impl Table {
 
     /// All caches with the ids they are filed under. Under the lock.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Cache)> {
+        self.filed().map(|(id, cache)| {
+            // SAFETY: live by 2.
+            (id, unsafe { cache.as_ref() })
+        })
+    }
+
+    /// As [`Table::iter`], with pointers that a cache can be freed through.
+    fn filed(&self) -> impl Iterator<Item = (usize, NonNull<Cache>)> {
         let header = self.current.load(Ordering::Acquire);
+        // SAFETY: live by 1; never changes.
+        let closed = unsafe { (*header).closed };
         (1..self.len()).filter_map(move |id| {
             // SAFETY: `id` is below the length.
             let cache = unsafe { place(header, id) }.load(Ordering::Relaxed);
-            // SAFETY: live by 2.
-            let cache = unsafe { &*cache };
-            (!self.is_closed(cache)).then_some((id, cache))
+            let cache = NonNull::new(cache).filter(|cache| cache.as_ptr() != closed);
+            cache.map(|cache| (id, cache))
         })
     }
 
@@ -203,17 +212,10 @@ impl Drop for Longer {
 impl Drop for Table {
     fn drop(&mut self) {
         let header = self.current.load(Ordering::Acquire);
-        for id in 1..self.len() {
-            // SAFETY: `id` is below the length.
-            let cache = unsafe { place(header, id) }.load(Ordering::Relaxed);
-            // SAFETY: the table is live by 1.
-            if ptr::eq(cache, unsafe { (*header).closed }) {
-                continue;
-            }
-            // SAFETY: filed caches came from `Cache::allocate` (not null), and
-            // with the pool in its drop nobody uses them. The pointer as it was
-            // filed: one made from a reference may not free.
-            unsafe { free_cache(cache) };
+        for (_, cache) in self.filed() {
+            // SAFETY: filed caches came from `Cache::allocate`, and with the
+            // pool in its drop nobody uses them.
+            unsafe { Cache::free(cache) };
         }
         #[cfg(millpond_loom)]
         // SAFETY: each model's closed cache is its own, see `Table::new`.

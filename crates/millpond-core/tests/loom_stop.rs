@@ -107,3 +107,22 @@ fn pairs_of_items_change_sides() {
         pool.check();
     });
 }
+
+/// The owner is on its way to its second magazine when the pool is stopped.
+#[test]
+fn both_magazines_are_emptied() {
+    explore(2, || {
+        let pool = Arc::new(Pool::<2>::new());
+        let fill = |pool: &Pool<2>| {
+            let items = [pool.acquire(), pool.acquire()];
+            for item in items.into_iter().flatten() {
+                pool.release(item);
+            }
+        };
+        fill(&pool);
+        let other = spawn(&pool, Pool::pair);
+        fill(&pool);
+        join([other]);
+        pool.check();
+    });
+}

@@ -12,11 +12,18 @@ mod model;
 use loom::sync::Arc;
 use model::{Pool, explore, join, spawn};
 
+/// Gives the calling thread an id, by way of a pool that nobody else uses, so
+/// that it is not the one to take over what another leaves behind.
+fn take_an_id() {
+    Pool::<1>::new().pair();
+}
+
 /// Somebody looks for the item that a thread has left behind, while another
 /// thread takes its id and with it the cache in which the item lies.
 #[test]
 fn a_dead_threads_cache_is_swept_or_adopted() {
     explore(2, || {
+        take_an_id();
         let pool = Arc::new(Pool::<1>::new());
         join([spawn(&pool, Pool::pair)]);
         let heir = spawn(&pool, |pool| {
@@ -25,6 +32,31 @@ fn a_dead_threads_cache_is_swept_or_adopted() {
         });
         pool.pair();
         join([heir]);
+        pool.check();
+    });
+}
+
+/// As above, and the heir gets at the item without taking the lock: it lies in
+/// the second magazine.
+#[test]
+fn an_heir_needs_no_lock() {
+    explore(2, || {
+        take_an_id();
+        let pool = Arc::new(Pool::<2>::new());
+        let handed = Arc::new(std::sync::Mutex::new(None));
+        let here = Arc::clone(&handed);
+        join([spawn(&pool, move |pool| {
+            let items = [(); 2].map(|()| pool.acquire().expect("nothing is leased yet"));
+            for item in items {
+                pool.release(item);
+            }
+            *here.lock().expect("nobody panics") = pool.acquire();
+        })]);
+        let heir = spawn(&pool, Pool::pair);
+        pool.pair();
+        join([heir]);
+        let item = handed.lock().expect("nobody panics").take();
+        pool.release(item.expect("both items were free"));
         pool.check();
     });
 }

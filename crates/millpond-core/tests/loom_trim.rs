@@ -17,7 +17,7 @@ use millpond_core::trim::Level;
 use model::{Pool, explore, join, spawn};
 
 fn trim_against_pairs<const N: usize>(level: Level) {
-    explore(2, move || {
+    explore(3, move || {
         let pool = Arc::new(Pool::<N>::new());
         let owner = spawn(&pool, |pool| {
             for _ in 0..2 {
@@ -50,7 +50,7 @@ fn full_against_pairs() {
 /// The owner has warm magazines when they are taken away.
 #[test]
 fn full_against_a_warm_cache() {
-    explore(2, || {
+    explore(3, || {
         let pool = Arc::new(Pool::<2>::new());
         pool.pair();
         let trimmer = spawn(&pool, |pool| {
@@ -68,7 +68,7 @@ fn full_against_a_warm_cache() {
 /// What a quiet pool holds goes entirely, from an idle thread's cache too.
 #[test]
 fn an_idle_cache_is_trimmed() {
-    explore(2, || {
+    explore(3, || {
         let pool = Arc::new(Pool::<2>::new());
         let items = [(); 2].map(|()| pool.acquire().expect("nothing is leased yet"));
         for item in items {
@@ -86,7 +86,7 @@ fn an_idle_cache_is_trimmed() {
 /// acquire.
 #[test]
 fn two_trims_and_an_acquire() {
-    explore(2, || {
+    explore(3, || {
         let pool = Arc::new(Pool::<1>::new());
         pool.pair();
         let other = spawn(&pool, |pool| {

@@ -18,9 +18,26 @@ use model::{Pool, explore, join, spawn};
 /// The release sees the waiter or the waiter sees the item.
 #[test]
 fn a_release_wakes_the_waiter() {
-    explore(2, || {
+    explore(3, || {
         let pool = Arc::new(Pool::<1>::new());
         let item = pool.acquire().expect("nothing is leased yet");
+        let waiter = spawn(&pool, |pool| {
+            let item = pool.wait();
+            pool.release(item);
+        });
+        pool.release(item);
+        join([waiter]);
+        pool.check();
+    });
+}
+
+/// The pool is strict already, so the release goes to the lock from the start.
+#[test]
+fn a_release_in_a_strict_pool_wakes_the_waiter() {
+    explore(3, || {
+        let pool = Arc::new(Pool::<1>::new());
+        let item = pool.acquire().expect("nothing is leased yet");
+        assert_eq!(pool.acquire(), None);
         let waiter = spawn(&pool, |pool| {
             let item = pool.wait();
             pool.release(item);
@@ -35,7 +52,7 @@ fn a_release_wakes_the_waiter() {
 /// behind.
 #[test]
 fn a_busy_owner_does_not_starve_the_waiter() {
-    explore(2, || {
+    explore(3, || {
         let pool = Arc::new(Pool::<1>::new());
         let item = pool.acquire().expect("nothing is leased yet");
         let waiter = spawn(&pool, |pool| {
@@ -52,7 +69,7 @@ fn a_busy_owner_does_not_starve_the_waiter() {
 /// Both wait, in turns, for what the other has.
 #[test]
 fn two_threads_wait_for_each_other() {
-    explore(2, || {
+    explore(3, || {
         let pool = Arc::new(Pool::<1>::new());
         let both = |pool: &Pool<1>| {
             let item = pool.wait();
@@ -88,7 +105,7 @@ fn two_waiters_are_both_served() {
 /// A waiter whose time is over either has the item or has left the queue.
 #[test]
 fn a_time_out_races_a_release() {
-    explore(2, || {
+    explore(3, || {
         let pool = Arc::new(Pool::<1>::new());
         let item = pool.acquire().expect("nothing is leased yet");
         let waiter = spawn(&pool, |pool| {
@@ -112,7 +129,7 @@ fn a_time_out_races_a_release() {
 /// Closing wakes whoever waits, and an item that came home first is theirs.
 #[test]
 fn close_wakes_the_waiter() {
-    explore(2, || {
+    explore(3, || {
         let pool = Arc::new(Pool::<1>::new());
         let item = pool.acquire().expect("nothing is leased yet");
         let waiter = spawn(&pool, |pool| {
@@ -139,7 +156,7 @@ fn close_wakes_the_waiter() {
 fn a_raised_capacity_serves_the_waiter() {
     use millpond_core::engine::Engine;
 
-    explore(2, || {
+    explore(3, || {
         let pool = Arc::new(Pool::<2>::new());
         pool.engine.set_capacity(1);
         let item = pool.acquire().expect("nothing is leased yet");
