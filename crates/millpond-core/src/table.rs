@@ -239,6 +239,7 @@ impl Drop for Table {
 /// # Safety
 ///
 /// `cache` came from [`Cache::allocate`] and nobody uses it any more.
+#[cfg(millpond_loom)]
 unsafe fn free_cache(cache: *mut Cache) {
     if let Some(cache) = NonNull::new(cache) {
         // SAFETY: by the caller.

@@ -26,7 +26,7 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn release(pool: &Pool, item: Entry) {
     // SAFETY: acquired from this pool by the caller, who gives it up.
-    let released = unsafe { pool.release(item) };
+    let released = unsafe { SharedEngine::release(pool, item) };
     assert_eq!(released, Released::Home);
 }
 
