@@ -1,15 +1,19 @@
 //! The local engine: one thread, one stack, no atomics.
 //!
 //! ```text
-//!   word   63 ........ 32 │ 31 ......... 0
-//!          acquires       │ free entries         one addition counts and moves
-//!
-//!   stack  ┌───┬───┬───┬───┬ ─ ─ ┐
-//!          │ e │ e │ e │ e │     │   room for every item in existence, so a
-//!          └───┴───┴───┴───┴ ─ ─ ┘   release cannot fail and tests nothing
+//!   stack  ┌──────┬───┬───┬───┬───┬ ─ ─ ┐
+//!          │ none │ e │ e │ e │ e │     │   room for every item in existence, so a
+//!          └──────┴───┴───┴───┴───┴ ─ ─ ┘   release cannot fail and tests nothing
+//!             ▲                 ▲
+//!             bottom            top         popping what lies at the bottom says
+//!                                           that the stack is empty
 //! ```
 //!
-//! The counter carries into `wraps` every 2³² acquires.
+//! An acquire is seven instructions and a release four. Counting is one of them,
+//! on a word of its own, which the next acquire does not wait for. A word that
+//! packs counter and length was tried: it takes the same 1.35 ns for a pair, but
+//! 2.4 instead of 2.2 for items that are held and released in random order
+//! (November 2026, 2-core virtual machine, Zen 4).
 
 use crate::engine::{Engine, Released};
 use crate::entry::Entry;
@@ -25,14 +29,8 @@ use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use core::time::Duration;
 
-const ONE_ACQUIRE: u64 = 1 << 32;
-const LENGTH: u64 = ONE_ACQUIRE - 1;
-
-const COUNT: u64 = if cfg!(millpond_no_counters) {
-    0
-} else {
-    ONE_ACQUIRE
-};
+/// What lies at the bottom of every stack, and is all of an empty pool's.
+static NOTHING: Option<Entry> = None;
 
 /// Items that are created at once.
 const BATCH: usize = if cfg!(miri) { 2 } else { 64 };
@@ -41,19 +39,20 @@ const BATCH: usize = if cfg!(miri) { 2 } else { 64 };
 ///
 /// # Invariants
 ///
-/// 1. `stack` has room for `room` entries, `room ≥ created`, and the first
-///    `length` of them are free items.
+/// 1. `bottom` points to `room + 1` places, of which the first is `None` and
+///    those from it up to `top` are free items. `room` is at least `created`.
+///    While `room` is 0 the one place is [`NOTHING`], which is never written.
 /// 2. Every item that the source created and did not retire is on the stack
-///    once or in the hands of one caller; `created` counts them, and is below
-///    2³².
+///    once or in the hands of one caller; `created` counts them.
 #[derive(Debug)]
 pub struct LocalEngine<S> {
-    word: Cell<u64>,
-    stack: Cell<NonNull<Entry>>,
+    /// One past the topmost free item.
+    top: Cell<*mut Option<Entry>>,
+    acquires: Cell<u64>,
+    bottom: Cell<*mut Option<Entry>>,
     room: Cell<usize>,
     created: Cell<usize>,
     capacity: Cell<usize>,
-    wraps: Cell<u64>,
     exhausted: Cell<u64>,
     misses: Cell<u64>,
     returned_bytes: Cell<u64>,
@@ -69,8 +68,10 @@ pub struct LocalEngine<S> {
 unsafe impl<S: Send> Send for LocalEngine<S> {}
 
 impl<S> LocalEngine<S> {
+    /// Free items on the stack.
     fn len(&self) -> usize {
-        length(self.word.get())
+        let bytes = self.top.get().addr() - self.bottom.get().addr();
+        bytes / size_of::<Option<Entry>>() - 1
     }
 }
 
@@ -80,12 +81,12 @@ impl<S: Source> LocalEngine<S> {
     #[must_use]
     pub const fn new(capacity: usize, source: S) -> Self {
         Self {
-            word: Cell::new(0),
-            stack: Cell::new(NonNull::dangling()),
+            top: Cell::new((&raw const NOTHING).cast_mut().wrapping_add(1)),
+            acquires: Cell::new(0),
+            bottom: Cell::new((&raw const NOTHING).cast_mut()),
             room: Cell::new(0),
             created: Cell::new(0),
             capacity: Cell::new(capacity),
-            wraps: Cell::new(0),
             exhausted: Cell::new(0),
             misses: Cell::new(0),
             returned_bytes: Cell::new(0),
@@ -112,8 +113,7 @@ impl<S: Source> LocalEngine<S> {
 
     /// Has the source create a batch and puts it on the stack.
     fn grow(&self, room: usize) -> Result<(), Limit> {
-        let most = u32::MAX as usize - 1;
-        let limit = self.capacity.get().saturating_add(room).min(most);
+        let limit = self.capacity.get().saturating_add(room);
         let left = limit.saturating_sub(self.created.get());
         if left == 0 {
             return Err(Limit::Capacity);
@@ -133,18 +133,15 @@ impl<S: Source> LocalEngine<S> {
         Ok(())
     }
 
-    /// Pushes without counting.
+    /// Puts an item on the stack.
     #[inline(always)]
     fn put(&self, entry: Entry) {
-        // Read once: the compiler cannot know that the stack is elsewhere.
-        let word = self.word.get();
-        let len = length(word);
-        debug_assert!(len < self.room.get());
-        // SAFETY: fewer entries than items exist, so by 1 there is room.
-        let slot = unsafe { self.stack.get().add(len) };
-        // SAFETY: inside the stack by 1.
-        unsafe { slot.write(entry) };
-        self.word.set(word + 1);
+        let top = self.top.get();
+        debug_assert!(self.len() < self.room.get());
+        // SAFETY: fewer items are on the stack than exist, so by 1 there is a
+        // place above the topmost.
+        unsafe { top.write(Some(entry)) };
+        self.top.set(top.wrapping_add(1));
     }
 
     /// Makes room for `needed` entries, doubling.
@@ -152,45 +149,41 @@ impl<S: Source> LocalEngine<S> {
         if needed <= self.room.get() {
             return Ok(());
         }
-        let room = needed.max(2 * self.room.get());
-        let layout =
-            Layout::array::<Entry>(room).map_err(|_| Limit::Memory { bytes: usize::MAX })?;
+        let too_large = Limit::Memory { bytes: usize::MAX };
+        let room = needed.max(self.room.get().saturating_mul(2));
+        let layout = stack_layout(room).ok_or(too_large)?;
         let refused = Limit::Memory {
             bytes: layout.size(),
         };
-        let stack = region::allocate(layout).ok_or(refused)?.cast::<Entry>();
-        let old = self.stack.replace(stack);
-        // SAFETY: both hold at least `len` entries, and do not overlap.
-        unsafe { stack.copy_from_nonoverlapping(old, self.len()) };
-        // SAFETY: the old stack had this room.
+        let stack = region::allocate(layout).ok_or(refused)?;
+        let stack = stack.cast::<Option<Entry>>().as_ptr();
+        let len = self.len();
+        let old = self.bottom.replace(stack);
+        // SAFETY: both hold the bottom and `len` entries, and do not overlap.
+        unsafe { stack.copy_from_nonoverlapping(old, len + 1) };
+        self.top.set(stack.wrapping_add(len + 1));
+        // SAFETY: the old stack had this room, and is not used any more.
         unsafe { free_stack(old, self.room.replace(room)) };
         Ok(())
     }
-
-    #[cold]
-    #[inline(never)]
-    fn carry_slow(&self) {
-        self.wraps.set(self.wraps.get() + 1);
-    }
 }
 
-/// The free entries that a word counts.
-#[inline(always)]
-#[allow(clippy::cast_possible_truncation, reason = "the length is 32 bits")]
-const fn length(word: u64) -> usize {
-    (word & LENGTH) as usize
+/// A stack with room for `room` entries above its bottom.
+fn stack_layout(room: usize) -> Option<Layout> {
+    Layout::array::<Option<Entry>>(room.checked_add(1)?).ok()
 }
 
 /// # Safety
 ///
 /// `stack` has room for `room` entries and is not used afterwards.
-unsafe fn free_stack(stack: NonNull<Entry>, room: usize) {
+unsafe fn free_stack(stack: *mut Option<Entry>, room: usize) {
     if room == 0 {
         return;
     }
-    let layout = Layout::array::<Entry>(room).expect("it was allocated with this layout");
-    // SAFETY: by the caller; allocated by `make_room` with this layout.
-    unsafe { region::free(stack.cast(), layout) };
+    if let (Some(stack), Some(layout)) = (NonNull::new(stack), stack_layout(room)) {
+        // SAFETY: by the caller; allocated by `make_room` with this layout.
+        unsafe { region::free(stack.cast(), layout) };
+    }
 }
 
 // SAFETY: by invariant 2: an entry is on the stack or in one caller's hands, and
@@ -204,21 +197,12 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
 
     #[inline(always)]
     fn try_pop(&self) -> Option<Entry> {
-        let word = self.word.get();
-        let len = length(word);
-        if len == 0 {
-            return None;
-        }
-        // SAFETY: by 1 the stack has that many entries.
-        let slot = unsafe { self.stack.get().add(len - 1) };
-        // SAFETY: below the length, so initialised (1).
-        let entry = unsafe { slot.read() };
-        let (word, carry) = word.overflowing_add(COUNT.wrapping_sub(1));
-        self.word.set(word);
-        // The subtraction of one entry is an addition that carries, unless the
-        // counter does too; without counters it always carries.
-        if !cfg!(millpond_no_counters) && carry {
-            self.carry_slow();
+        let topmost = self.top.get().wrapping_sub(1);
+        // SAFETY: by 1 an item, or the bottom.
+        let entry = unsafe { topmost.read() }?;
+        self.top.set(topmost);
+        if !cfg!(millpond_no_counters) {
+            self.acquires.set(self.acquires.get() + 1);
         }
         Some(entry)
     }
@@ -250,7 +234,7 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
     fn observe(&self) -> Observation {
         let free = self.len();
         let in_use = self.created.get() - free;
-        let acquires = (self.word.get() >> 32) + (self.wraps.get() << 32);
+        let acquires = self.acquires.get();
         Observation {
             capacity: self.capacity.get(),
             created: self.created.get(),
@@ -280,15 +264,14 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
         if free.try_reserve(home).is_err() {
             return report;
         }
-        for index in 0..home {
-            // SAFETY: below the length, so inside the stack (1).
-            let slot = unsafe { self.stack.get().add(index) };
-            // SAFETY: below the length, so initialised (1).
-            free.push(unsafe { slot.read() });
+        for place in 1..=home {
+            let place = self.bottom.get().wrapping_add(place);
+            // SAFETY: by 1 a free item.
+            free.extend(unsafe { place.read() });
         }
         let before = source.held_bytes();
         // Taken off the stack first: the source decides what comes back.
-        self.word.set(self.word.get() & !LENGTH);
+        self.top.set(self.bottom.get().wrapping_add(1));
         let retired = source.retire(&mut free, level);
         for &entry in &free {
             self.put(entry);
@@ -320,6 +303,6 @@ impl<S> Drop for LocalEngine<S> {
         }
         // Else an item was forgotten, perhaps pinned: then the items stay.
         // SAFETY: by 1; nobody uses it after the engine.
-        unsafe { free_stack(self.stack.get(), self.room.get()) };
+        unsafe { free_stack(self.bottom.get(), self.room.get()) };
     }
 }

@@ -6,7 +6,7 @@ use core::panic::Location;
 use core::ptr::NonNull;
 #[cfg(feature = "std")]
 use core::time::Duration;
-use millpond_core::engine::{Engine, Mode};
+use millpond_core::engine::{Engine, Mode, Released};
 use millpond_core::entry::Entry;
 use millpond_core::error::{AcquireError, Limit};
 use millpond_core::exhaustion::Exhaustion;
@@ -111,64 +111,74 @@ impl<K: Keeper> Slot<K> {
     fn entry(&self) -> Entry {
         Entry::from_ptr(self.item.cast())
     }
-
-    /// Brings home what is unusual.
-    #[cold]
-    #[inline(never)]
-    fn release_noted_slow(&self) {
-        let keeper = self.home.pool();
-        // SAFETY: alive by 2.
-        let pool = unsafe { K::pool(keeper) };
-        // SAFETY: alive by 2: the slot is not home yet.
-        let pool = unsafe { &*pool };
-        #[cfg(feature = "std")]
-        if self.home.notes() & TRACKED != 0 {
-            pool.engine.strike(self.entry());
-        }
-        if self.home.notes() & FALLBACK != 0 {
-            // SAFETY: noted as a fallback item of this pool, and ours (1).
-            unsafe { pool.fallback.free(self.entry(), Layout::new::<K::Value>()) };
-            // SAFETY: retained when the item was made.
-            return unsafe { K::let_go(keeper) };
-        }
-        #[cfg(feature = "std")]
-        if pool.engine.should_pattern(self.entry()) {
-            // SAFETY: ours by 1, and it holds no value any more.
-            unsafe { poison::fill(self.item.cast(), size_of::<K::Value>()) };
-        }
-        // SAFETY: ours by 1.
-        unsafe { self.bring_home(keeper) };
-    }
-
-    /// # Safety
-    ///
-    /// The slot is not used afterwards.
-    #[inline(always)]
-    unsafe fn bring_home(&self, keeper: NonNull<K>) {
-        // SAFETY: ours by 1, and it holds no value any more.
-        unsafe { poison::on_release(self.item.cast(), size_of::<K::Value>()) };
-        // SAFETY: alive by 2.
-        let pool = unsafe { K::pool(keeper) };
-        // SAFETY: a place inside a live pool.
-        let engine = unsafe { &raw const (*pool).engine };
-        // SAFETY: alive until the item is home (2); ours to give (1).
-        let released = unsafe { Engine::release(engine, self.entry()) };
-        if released == millpond_core::engine::Released::Last {
-            // SAFETY: told so by the engine.
-            unsafe { K::free_slow(keeper) };
-        }
-    }
 }
 
 impl<K: Keeper> Drop for Slot<K> {
     #[inline(always)]
     fn drop(&mut self) {
         match self.home.pool_if_plain() {
-            // SAFETY: not used afterwards.
-            Some(keeper) => unsafe { self.bring_home(keeper) },
-            None => self.release_noted_slow(),
+            // SAFETY: by 1 and 2; not used afterwards.
+            Some(keeper) => unsafe { bring_home(keeper, self.item) },
+            // SAFETY: as above.
+            None => unsafe { release_noted_slow(self.home, self.item) },
         }
     }
+}
+
+/// Gives the slot at `item`, which holds no value, back.
+///
+/// # Safety
+///
+/// As the invariants of [`Slot`]; the slot is not used afterwards.
+#[inline(always)]
+unsafe fn bring_home<K: Keeper>(keeper: NonNull<K>, item: NonNull<K::Value>) {
+    // SAFETY: ours, and it holds no value any more.
+    unsafe { poison::on_release(item.cast(), size_of::<K::Value>()) };
+    // SAFETY: alive until the item is home.
+    let pool = unsafe { K::pool(keeper) };
+    // SAFETY: a place inside a live pool.
+    let engine = unsafe { &raw const (*pool).engine };
+    let entry = Entry::from_ptr(item.cast());
+    // SAFETY: alive until the item is home; ours to give.
+    let released = unsafe { Engine::release(engine, entry) };
+    if released == Released::Last {
+        // SAFETY: told so by the engine.
+        unsafe { K::free_slow(keeper) };
+    }
+}
+
+/// As [`bring_home`], for a home with notes. By value, so that a lease whose
+/// address nobody takes stays in registers.
+///
+/// # Safety
+///
+/// As [`bring_home`].
+#[cold]
+#[inline(never)]
+unsafe fn release_noted_slow<K: Keeper>(home: Home<K>, item: NonNull<K::Value>) {
+    let keeper = home.pool();
+    let entry = Entry::from_ptr(item.cast());
+    // SAFETY: alive until the item is home.
+    let pool = unsafe { K::pool(keeper) };
+    // SAFETY: as above.
+    let pool = unsafe { &*pool };
+    #[cfg(feature = "std")]
+    if home.notes() & TRACKED != 0 {
+        pool.engine.strike(entry);
+    }
+    if home.notes() & FALLBACK != 0 {
+        // SAFETY: noted as a fallback item of this pool, and ours.
+        unsafe { pool.fallback.free(entry, Layout::new::<K::Value>()) };
+        // SAFETY: retained when the item was made.
+        return unsafe { K::let_go(keeper) };
+    }
+    #[cfg(feature = "std")]
+    if pool.engine.should_pattern(entry) {
+        // SAFETY: ours, and it holds no value any more.
+        unsafe { poison::fill(item.cast(), size_of::<K::Value>()) };
+    }
+    // SAFETY: by the caller.
+    unsafe { bring_home(keeper, item) };
 }
 
 /// How long to try.
