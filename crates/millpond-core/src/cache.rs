@@ -177,9 +177,13 @@ impl Cache {
 
     /// Ends an operation. Release, because a reclaimer that sees BUSY clear
     /// must see what happened to the magazine; and the last touch of the pool.
+    ///
+    /// Takes the word and not the cache: the pool may be freed before this
+    /// returns, and an argument that refers to more than atomics must not
+    /// outlive what it refers to.
     #[inline(always)]
-    fn commit(&self, word: u64) {
-        self.word.store(word, Ordering::Release);
+    fn commit(place: &AtomicU64, word: u64) {
+        place.store(word, Ordering::Release);
     }
 
     /// Pops the entry that was released last. `None` leaves BUSY set: the
@@ -203,7 +207,7 @@ impl Cache {
             // SAFETY: by 4 `top` is below the length.
             unsafe { loaded.get(usize::from(top)) }
         });
-        self.commit(word.wrapping_add(COUNT).wrapping_sub(1));
+        Self::commit(&self.word, word.wrapping_add(COUNT).wrapping_sub(1));
         Some(entry)
     }
 
@@ -213,22 +217,25 @@ impl Cache {
     /// # Safety
     ///
     /// The caller is the owner, or this is the closed cache; the item belongs
-    /// to the caller and, after `true`, no longer does.
+    /// to the caller and, after `true`, no longer does. The cache is alive until
+    /// then.
     #[inline(always)]
-    pub(crate) unsafe fn push(&self, entry: Entry) -> bool {
-        let (word, gate) = self.enter();
+    pub(crate) unsafe fn push(this: NonNull<Self>, entry: Entry) -> bool {
+        // SAFETY: alive by the caller. Not an argument: see `commit`.
+        let this = unsafe { this.as_ref() };
+        let (word, gate) = this.enter();
         #[expect(clippy::cast_possible_truncation, reason = "the length is the low byte")]
         let len = word as u8;
         if len >= gate {
             return false;
         }
-        self.contents.with(|contents| {
+        this.contents.with(|contents| {
             // SAFETY: by 3 the owner may read: BUSY is set and the gate open.
             let loaded = unsafe { (*contents).loaded.unwrap_unchecked() };
             // SAFETY: by 4 the magazine has at least `gate` slots.
             unsafe { loaded.set(usize::from(len), entry) };
         });
-        self.commit(word.wrapping_add(1));
+        Self::commit(&this.word, word.wrapping_add(1));
         true
     }
 
@@ -251,11 +258,11 @@ impl Cache {
                 let loaded = unsafe { self.exchange(0) };
                 // SAFETY: by 4 `len - 1` is below the length of what is loaded now.
                 let entry = unsafe { loaded.get(len - 1) };
-                self.commit((word + COUNT) | (len as u64 - 1));
+                Self::commit(&self.word, (word + COUNT) | (len as u64 - 1));
                 return Some(entry);
             }
         }
-        self.commit(word);
+        Self::commit(&self.word, word);
         None
     }
 
@@ -264,20 +271,22 @@ impl Cache {
     /// # Safety
     ///
     /// As [`Cache::push`].
-    pub(crate) unsafe fn push_previous(&self, entry: Entry) -> bool {
-        let (word, gate) = self.enter();
+    pub(crate) unsafe fn push_previous(this: NonNull<Self>, entry: Entry) -> bool {
+        // SAFETY: alive by the caller. Not an argument: see `commit`.
+        let this = unsafe { this.as_ref() };
+        let (word, gate) = this.enter();
         let word = word & !BUSY;
         if gate != 0 && word & LENGTH == u64::from(gate) {
-            if self.previous_len.load(Ordering::Relaxed) == 0 {
+            if this.previous_len.load(Ordering::Relaxed) == 0 {
                 // SAFETY: by 3 the owner may touch: BUSY is set and the gate open.
-                let loaded = unsafe { self.exchange(gate) };
+                let loaded = unsafe { this.exchange(gate) };
                 // SAFETY: by 4 the magazine has at least one slot.
                 unsafe { loaded.set(0, entry) };
-                self.commit((word & !LENGTH) | 1);
+                Self::commit(&this.word, (word & !LENGTH) | 1);
                 return true;
             }
         }
-        self.commit(word);
+        Self::commit(&this.word, word);
         false
     }
 
@@ -300,7 +309,7 @@ impl Cache {
                 }
             });
         }
-        self.commit(word & !BUSY);
+        Self::commit(&self.word, word & !BUSY);
     }
 
     /// Exchanges the magazines; `len` is the length of what becomes `previous`.

@@ -27,6 +27,7 @@ mod wait;
 pub use future::Acquire;
 
 use crate::budget::Budget;
+use crate::cache::Cache;
 use crate::depot::Depot;
 use crate::engine::Released;
 use crate::entry::Entry;
@@ -36,6 +37,7 @@ use crate::sync::{Mutex, const_unless_model};
 use crate::table::Table;
 use crate::thread_id;
 use crate::wait::Queue;
+use core::ptr::NonNull;
 
 /// Slots of the first two magazines of a cache.
 ///
@@ -213,14 +215,29 @@ impl<S: Source> SharedEngine<S> {
     /// item is home, only [`SharedEngine::orphan`] keeps it alive until then.
     #[inline(always)]
     pub unsafe fn release(&self, entry: Entry) -> Released {
-        let cache = self.table.find(thread_id::current());
+        // SAFETY: by the caller.
+        unsafe { Self::release_at(NonNull::from(self), entry) }
+    }
+
+    /// As [`SharedEngine::release`], for an engine that others may free as soon
+    /// as the item is home, and so before this returns: a reference to it as an
+    /// argument would outlive it.
+    ///
+    /// # Safety
+    ///
+    /// As [`SharedEngine::release`], but the engine is alive only until the item
+    /// is home.
+    #[inline(always)]
+    pub unsafe fn release_at(engine: NonNull<Self>, entry: Entry) -> Released {
+        // SAFETY: alive while the item is not home.
+        let cache = unsafe { engine.as_ref() }.table.find(thread_id::current());
         // SAFETY: this thread's own cache or the closed one; the item is the
         // caller's to give.
-        if unsafe { cache.push(entry) } {
+        if unsafe { Cache::push(NonNull::from(cache), entry) } {
             return Released::Home;
         }
         // SAFETY: as above: the cache did not take it.
-        unsafe { self.release_slow(entry) }
+        unsafe { Self::release_slow(engine, entry) }
     }
 }
 

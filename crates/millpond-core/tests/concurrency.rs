@@ -320,10 +320,9 @@ impl Orphan {
     }
 
     fn release(self, item: Entry) -> usize {
-        // SAFETY: an item is leased, so the pool is there.
-        let pool = unsafe { self.0.as_ref() };
-        // SAFETY: acquired from this pool by the caller, who gives it up.
-        let released = unsafe { pool.release(item) };
+        // SAFETY: an item is leased, so the pool is there; acquired from it by
+        // the caller, who gives it up.
+        let released = unsafe { Pool::release_at(self.0, item) };
         self.free_if(released)
     }
 }
@@ -339,7 +338,8 @@ fn exactly_one_is_told_that_its_item_was_the_last() {
             let mine = [items[first], items[first + 1], items[first + 2]];
             thread::spawn(move || mine.map(|item| orphan.release(item)).iter().sum::<usize>())
         });
-        let mut told = orphan.free_if(pool.orphan());
+        // SAFETY: not orphaned yet, so it is there.
+        let mut told = orphan.free_if(unsafe { Pool::orphan(orphan.0) });
         for thread in threads {
             told += thread.join().unwrap();
         }

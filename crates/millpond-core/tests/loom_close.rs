@@ -18,6 +18,7 @@ use core::ptr::NonNull;
 use loom::thread;
 use millpond_core::engine::Released;
 use millpond_core::entry::Entry;
+use millpond_core::shared::SharedEngine;
 use model::{Pool, explore};
 use std::alloc::{GlobalAlloc, System};
 
@@ -89,14 +90,16 @@ impl<const N: usize> Orphan<N> {
         let pool = unsafe { self.pool.as_ref() };
         pool.touch(item);
         // SAFETY: acquired from this engine, released once.
-        let released = unsafe { pool.engine.release(item) };
+        let released = unsafe { SharedEngine::release_at(NonNull::from(&pool.engine), item) };
         self.free_if(released)
     }
 
     /// Lets go of the pool, and frees it if nothing is leased.
     fn abandon(self) -> bool {
         // SAFETY: not orphaned yet, so the pool is there.
-        let released = unsafe { self.pool.as_ref() }.engine.orphan();
+        let engine = NonNull::from(&unsafe { self.pool.as_ref() }.engine);
+        // SAFETY: as above; freed by whoever is told `Last`.
+        let released = unsafe { SharedEngine::orphan(engine) };
         self.free_if(released)
     }
 
@@ -190,6 +193,8 @@ fn close_against_pairs() {
         assert_eq!(pool.acquire(), None, "a closed pool gives nothing");
         model::join([owner]);
         assert_eq!(pool.acquire(), None, "a closed pool gives nothing");
-        assert_eq!(pool.engine.orphan(), Released::Last, "all items came home");
+        // SAFETY: alive, and freed after `Last`.
+        let released = unsafe { SharedEngine::orphan(NonNull::from(&pool.engine)) };
+        assert_eq!(released, Released::Last, "all items came home");
     });
 }

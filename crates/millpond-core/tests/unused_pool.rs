@@ -5,6 +5,7 @@
 //! want of a registration that only the first cache asked for.
 #![cfg(not(millpond_loom))]
 
+use core::ptr::NonNull;
 use millpond_core::engine::Released;
 use millpond_core::shared::SharedEngine;
 use millpond_core::slab::Slabs;
@@ -14,5 +15,7 @@ fn an_unused_pool_can_be_closed_and_freed() {
     let engine = SharedEngine::new(4, 8, Slabs::new(8, 8));
     engine.close();
     assert!(engine.is_closed());
-    assert_eq!(engine.orphan(), Released::Last);
+    // SAFETY: alive, and freed below, after `Last`.
+    let released = unsafe { SharedEngine::orphan(NonNull::from(&engine)) };
+    assert_eq!(released, Released::Last);
 }

@@ -11,6 +11,7 @@ use millpond_core::engine::{Released, Shared};
 use millpond_core::entry::Entry;
 use millpond_core::error::Refused;
 use millpond_core::poison;
+use millpond_core::shared::SharedEngine;
 use std::boxed::Box;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
@@ -134,7 +135,9 @@ impl<T> Drop for PoolHandle<T> {
         }
         // What other handles did happens before the pool goes.
         fence(Ordering::Acquire);
-        if pond.pool.engine.orphan() == Released::Last {
+        let engine = NonNull::from(&pond.pool.engine);
+        // SAFETY: alive by 1, and freed by whoever is told `Last`.
+        if unsafe { SharedEngine::orphan(engine) } == Released::Last {
             // SAFETY: no handle, no lease, and so nobody else.
             drop(unsafe { Box::from_raw(self.pond.as_ptr()) });
         }
@@ -164,11 +167,10 @@ impl<T> Drop for OwnedSlot<T> {
         // SAFETY: ours by 1, and the value is gone.
         unsafe { poison::on_release(self.item.cast(), size_of::<T>()) };
         let entry = Entry::from_ptr(self.item.cast());
-        // SAFETY: alive by 1. A raw place, not a reference: the pool may be
-        // freed by somebody else while `release` returns.
-        let engine = unsafe { &raw const (*self.pond.as_ptr()).pool.engine };
+        // SAFETY: alive by 1.
+        let engine = NonNull::from(unsafe { &(*self.pond.as_ptr()).pool.engine });
         // SAFETY: alive until the item is home; ours to give by 1.
-        let released = unsafe { (*engine).release(entry) };
+        let released = unsafe { SharedEngine::release_at(engine, entry) };
         if released == Released::Last {
             // SAFETY: `Last` is told to one caller, after everybody else is gone.
             unsafe { free(self.pond) };

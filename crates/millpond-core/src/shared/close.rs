@@ -6,6 +6,7 @@ use crate::engine::Released;
 use crate::source::Source;
 use crate::sync::MutexGuard;
 use crate::wait::Turn;
+use core::ptr::NonNull;
 
 impl<S: Source> SharedEngine<S> {
     /// Closes the pool: every later acquire fails, whoever waits is told so,
@@ -32,8 +33,15 @@ impl<S: Source> SharedEngine<S> {
     /// releases the last one gets the answer `Last` instead.
     ///
     /// Items that were forgotten keep the pool alive for ever.
-    pub fn orphan(&self) -> Released {
-        let mut state = self.close_locked();
+    ///
+    /// # Safety
+    ///
+    /// The engine is alive, and freed by nobody but whoever is told `Last`. That
+    /// may be before this returns, hence no reference to it as an argument.
+    pub unsafe fn orphan(engine: NonNull<Self>) -> Released {
+        // SAFETY: alive until the lock is let go of at the end.
+        let this = unsafe { engine.as_ref() };
+        let mut state = this.close_locked();
         state.orphaned = true;
         state.released()
     }

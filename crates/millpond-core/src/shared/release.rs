@@ -1,11 +1,12 @@
 //! Releasing on the slow path.
 
 use super::{CALM_RELEASES, SharedEngine, State};
+use crate::cache::Cache;
 use crate::engine::Released;
 use crate::entry::Entry;
 use crate::source::Source;
-use crate::sync::MutexGuard;
 use crate::wait::{Turn, Wake};
+use core::ptr::NonNull;
 
 impl<S: Source> SharedEngine<S> {
     /// # Safety
@@ -13,42 +14,40 @@ impl<S: Source> SharedEngine<S> {
     /// As [`SharedEngine::release`].
     #[cold]
     #[inline(never)]
-    pub(super) unsafe fn release_slow(&self, entry: Entry) -> Released {
-        let cache = self.own_cache();
+    pub(super) unsafe fn release_slow(engine: NonNull<Self>, entry: Entry) -> Released {
+        // SAFETY: alive while the item is not home. The reference is no argument
+        // and no guard is one below, for they would outlive the unlocking, and
+        // with it perhaps the pool.
+        let this = unsafe { engine.as_ref() };
+        let cache = this.own_cache();
         if let Some(cache) = cache {
             // SAFETY: this thread's own cache; the item is the caller's to give.
-            if unsafe { cache.push_previous(entry) } {
+            if unsafe { Cache::push_previous(NonNull::from(cache), entry) } {
                 return Released::Home;
             }
         }
-        let mut state = self.lock_for(cache);
-        if let Some(cache) = cache.filter(|cache| self.settle(&mut state, cache)) {
-            // SAFETY: not strict, so nobody waits; the item is the caller's.
-            unsafe { self.stow(&mut state, cache, entry) };
-            return Released::Home;
-        }
-        if state.strict {
-            state.calm += 1;
-            if state.calm >= CALM_RELEASES && state.may_relax() {
-                state.strict = false;
+        let wake = {
+            let mut state = this.lock_for(cache);
+            if let Some(cache) = cache.filter(|cache| this.settle(&mut state, cache)) {
+                // SAFETY: not strict, so nobody waits; the item is the caller's.
+                unsafe { this.stow(&mut state, cache, entry) };
+                return Released::Home;
             }
-        }
-        self.bring_home(state, entry)
-    }
-
-    /// Gives the item to whoever waits longest, else puts it into the depot.
-    ///
-    /// After a hand-over nothing of the pool is touched any more: the one who
-    /// was served may be the last to hold it.
-    fn bring_home(&self, mut state: MutexGuard<'_, State>, entry: Entry) -> Released {
-        match state.place(entry) {
-            Some(wake) => {
-                drop(state);
-                wake.wake();
-                Released::Home
+            if state.strict {
+                state.calm += 1;
+                if state.calm >= CALM_RELEASES && state.may_relax() {
+                    state.strict = false;
+                }
             }
-            None => state.released(),
-        }
+            match state.place(entry) {
+                Some(wake) => wake,
+                None => return state.released(),
+            }
+        };
+        // Nothing of the pool is touched any more: the one who was served may
+        // be the last to hold it.
+        wake.wake();
+        Released::Home
     }
 }
 
