@@ -23,7 +23,7 @@ use std::fmt;
 use anyhow::{Result, ensure};
 
 use self::scratch::{Ending, Scratch};
-use crate::{Verdict, loom, workspace};
+use crate::{Verdict, workspace};
 
 /// One protection, how to remove it, and the model that must then fail.
 #[derive(Clone, Copy, Debug)]
@@ -49,46 +49,224 @@ const TABLE: &[Weakening] = &[
         file: CACHE,
         find: "self.word.store(word | BUSY, Ordering::Relaxed);",
         replace: "",
-        ..STOP
+        model: "loom_stop",
+        test: "stop_against_acquire_and_release",
     },
     Weakening {
         name: "no owner fence",
         file: CACHE,
         find: "barrier::owner();",
         replace: "",
-        ..STOP
+        model: "loom_stop",
+        test: "stop_against_acquire_and_release",
     },
     Weakening {
         name: "no barrier",
+        file: STOP,
         find: "barrier::everyone();",
         replace: "",
-        ..STOP
+        model: "loom_stop",
+        test: "stop_against_acquire_and_release",
     },
     Weakening {
         name: "no wait for BUSY to clear",
+        file: STOP,
         find: "while !cache.is_idle() {",
         replace: "while false && !cache.is_idle() {",
-        ..STOP
+        model: "loom_stop",
+        test: "stop_against_acquire_and_release",
     },
     Weakening {
         name: "a foreign write of the packed word",
+        file: STOP,
         find: "cache.set_stolen(true);",
         replace: "cache.set_len(0);",
-        ..STOP
+        model: "loom_stop",
+        test: "stop_against_acquire_and_release",
     },
     Weakening {
         name: "a relaxed commit",
         file: CACHE,
-        find: "self.word.store(word, Ordering::Release);",
-        replace: "self.word.store(word, Ordering::Relaxed);",
-        ..STOP
+        find: "place.store(word, Ordering::Release);",
+        replace: "place.store(word, Ordering::Relaxed);",
+        model: "loom_stop",
+        test: "stop_against_acquire_and_release",
     },
     Weakening {
         name: "a relaxed look at BUSY",
         file: CACHE,
         find: "self.word.load(Ordering::Acquire) & BUSY == 0",
         replace: "self.word.load(Ordering::Relaxed) & BUSY == 0",
-        ..STOP
+        model: "loom_stop",
+        test: "stop_against_acquire_and_release",
+    },
+    Weakening {
+        name: "a commit before the item is in its slot",
+        file: CACHE,
+        find: "let len = word as u8;\n        if len >= gate {\n            return false;\n        }\n",
+        replace: "let len = word as u8;\n        if len >= gate {\n            return false;\n        }\n        Self::commit(&this.word, word.wrapping_add(1));\n",
+        model: "loom_stop",
+        test: "stop_against_acquire_and_release",
+    },
+    Weakening {
+        name: "BUSY left set on the way to the lock",
+        file: CACHE,
+        find: "        Self::commit(&self.word, word);\n        None\n",
+        replace: "        None\n",
+        model: "loom_stop",
+        test: "stop_against_acquire_and_release",
+    },
+    Weakening {
+        name: "a closed gate that the second path ignores",
+        file: CACHE,
+        find: "if gate != 0 && word & LENGTH == 0 {",
+        replace: "if word & LENGTH == 0 {",
+        model: "loom_stop",
+        test: "both_magazines_are_emptied",
+    },
+    Weakening {
+        name: "a gate that is not closed",
+        file: STOP,
+        find: "        for (_, cache) in self.table.iter() {\n            cache.close();\n        }\n",
+        replace: "",
+        model: "loom_stop",
+        test: "stop_against_acquire_and_release",
+    },
+    Weakening {
+        name: "a theft that the owner does not notice",
+        file: OWNER,
+        find: "if cache.is_stolen() {",
+        replace: "if false && cache.is_stolen() {",
+        model: "loom_stop",
+        test: "stop_against_acquire_and_release",
+    },
+    Weakening {
+        name: "an owner that opens its gate outside the lock",
+        file: ACQUIRE,
+        find: "let refilled = state.tally.refills != refills;\n                drop(state);",
+        replace: "let refilled = state.tally.refills != refills;\n                drop(state);\n                cache.inspect(|cache| cache.open(1));",
+        model: "loom_stop",
+        test: "stop_against_acquire_and_release",
+    },
+    Weakening {
+        name: "caches that open while the pool is strict",
+        file: OWNER,
+        find: "if !state.strict {",
+        replace: "if true {",
+        model: "loom_stop",
+        test: "stop_against_acquire_and_release",
+    },
+    Weakening {
+        name: "exhaustion claimed without a stop",
+        file: ACQUIRE,
+        find: "} else if state.strict && !state.skipped {",
+        replace: "} else if true {",
+        model: "loom_stop",
+        test: "an_idle_cache_is_emptied",
+    },
+    Weakening {
+        name: "items in the hands of a trim taken for leased",
+        file: TRIM,
+        find: "state.changing = Some(thread_id::current());",
+        replace: "",
+        model: "loom_trim",
+        test: "full_against_pairs",
+    },
+    Weakening {
+        name: "a waiter that enqueues after letting go of the lock",
+        file: WAIT,
+        find: "state.tally.waits += 1;",
+        replace: "drop(state);\n        let mut state = self.state.lock();\n        state.tally.waits += 1;",
+        model: "loom_wait",
+        test: "a_release_wakes_the_waiter",
+    },
+    Weakening {
+        name: "a release that looks at the queue before it locks",
+        file: RELEASE,
+        find: "            match state.place(entry) {\n",
+        replace: "            let waiting = !state.waiters.is_empty();\n            drop(state);\n            let mut state = this.state.lock();\n            if !waiting {\n                state.depot.push(entry);\n                return state.released();\n            }\n            match state.place(entry) {\n",
+        model: "loom_wait",
+        test: "a_release_in_a_strict_pool_wakes_the_waiter",
+    },
+    Weakening {
+        name: "a hand-off that wakes nobody",
+        file: RELEASE,
+        find: "wake.wake();",
+        replace: "",
+        model: "loom_wait",
+        test: "a_release_wakes_the_waiter",
+    },
+    Weakening {
+        name: "a close that wakes nobody",
+        file: CLOSE,
+        find: "wake.wake();",
+        replace: "",
+        model: "loom_wait",
+        test: "close_wakes_the_waiter",
+    },
+    Weakening {
+        name: "a time-out that does not look whether an item was given",
+        file: WAIT,
+        find: "if turn.is_none() && !in_time {",
+        replace: "if !in_time {",
+        model: "loom_wait",
+        test: "a_time_out_races_a_release",
+    },
+    Weakening {
+        name: "a dropped future that keeps its item",
+        file: FUTURE,
+        find: "if let Some(Turn::Given(entry)) = turn {",
+        replace: "if let Some(Turn::Given(entry)) = turn.filter(|_| false) {",
+        model: "loom_future",
+        test: "a_dropped_future_loses_nothing",
+    },
+    Weakening {
+        name: "caches that open while somebody waits",
+        file: RELEASE,
+        find: "self.waiters.is_empty() && !self.closed",
+        replace: "!self.closed",
+        model: "loom_future",
+        test: "a_long_queue_is_served_to_its_end",
+    },
+    Weakening {
+        name: "a queue that serves the last first",
+        file: QUEUE,
+        find: "let Some(first) = NonNull::new(self.first.cast_mut()) else {",
+        replace: "let Some(first) = NonNull::new(self.last.cast_mut()) else {",
+        model: "loom_future",
+        test: "items_go_to_tasks_in_the_order_of_the_queue",
+    },
+    Weakening {
+        name: "a close without a stop",
+        file: CLOSE,
+        find: "self.stop(&mut state, Patience::Endless);",
+        replace: "",
+        model: "loom_close",
+        test: "a_warm_release_races_the_owner",
+    },
+    Weakening {
+        name: "the last one decided after unlocking",
+        file: RELEASE,
+        find: "None => return state.released(),",
+        replace: "None => {\n                    drop(state);\n                    return this.state.lock().released();\n                }",
+        model: "loom_close",
+        test: "two_threads_release_the_last_items",
+    },
+    Weakening {
+        name: "an id that is taken while its caches are emptied",
+        file: THREAD_ID,
+        find: "    f(&ids().lock())\n",
+        replace: "    let book = ids().lock();\n    let (taken, deaths) = (book.taken.clone(), book.deaths);\n    drop(book);\n    f(&Ids { taken, deaths })\n",
+        model: "loom_thread_id",
+        test: "an_heir_needs_no_lock",
+    },
+    Weakening {
+        name: "a living thread's cache taken for a dead one's",
+        file: STOP,
+        find: "if !ids.is_taken(id) {",
+        replace: "if true {",
+        model: "loom_thread_id",
+        test: "a_dead_threads_cache_is_swept_or_adopted",
     },
     Weakening {
         name: "a cancelled waiter keeps its item",
@@ -117,16 +295,16 @@ const TABLE: &[Weakening] = &[
 ];
 
 const CACHE: &str = "crates/millpond-core/src/cache.rs";
-
-/// What most entries have in common: the model of a stop against the owner of a cache.
-const STOP: Weakening = Weakening {
-    name: "",
-    file: "crates/millpond-core/src/shared/stop.rs",
-    find: "",
-    replace: "",
-    model: "loom_stop",
-    test: "stop_against_acquire_and_release",
-};
+const STOP: &str = "crates/millpond-core/src/shared/stop.rs";
+const OWNER: &str = "crates/millpond-core/src/shared/owner.rs";
+const ACQUIRE: &str = "crates/millpond-core/src/shared/acquire.rs";
+const RELEASE: &str = "crates/millpond-core/src/shared/release.rs";
+const TRIM: &str = "crates/millpond-core/src/shared/trim.rs";
+const WAIT: &str = "crates/millpond-core/src/shared/wait.rs";
+const FUTURE: &str = "crates/millpond-core/src/shared/future.rs";
+const CLOSE: &str = "crates/millpond-core/src/shared/close.rs";
+const QUEUE: &str = "crates/millpond-core/src/wait.rs";
+const THREAD_ID: &str = "crates/millpond-core/src/thread_id.rs";
 
 /// The package whose models run.
 const PACKAGE: &str = "millpond-core";
@@ -141,7 +319,9 @@ pub(crate) fn run(filter: Option<&str>) -> Result<Verdict> {
         "no weakening to try: the table in xtask/src/weakened.rs has none of that name"
     );
     let tree = workspace::target_dir_for("weakened");
-    let scratch = Scratch::copy_of(workspace::root(), &tree, loom::target_dir(), PACKAGE)?;
+    // A build directory of its own: cargo tells a file here from the same file there by
+    // nothing but its age, and would take weakened builds for those of the models.
+    let scratch = Scratch::copy_of(workspace::root(), &tree, tree.join("build"), PACKAGE)?;
     let results = try_all(&scratch, &chosen)?;
     for (weakening, finding) in &results {
         println!(

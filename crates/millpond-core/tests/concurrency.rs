@@ -49,7 +49,7 @@ fn check(item: Entry, mark: u64) {
 
 fn release(pool: &Pool, item: Entry) {
     // SAFETY: acquired from this pool by the caller, who gives it up.
-    let released = unsafe { SharedEngine::release(pool, item) };
+    let released = unsafe { Pool::release(pool, item) };
     assert_eq!(released, Released::Home);
 }
 
@@ -69,7 +69,7 @@ fn churn(pool: &Pool, seed: u64, steps: usize, most: usize) -> u64 {
     let mut acquired = 0;
     for _ in 0..steps {
         let number = next(&mut random);
-        if held.len() < most && !(number % 3 == 0) {
+        if held.len() < most && !number.is_multiple_of(3) {
             if let Ok(item) = pool.acquire(0) {
                 mark(item, number);
                 held.push((item, number));
@@ -320,9 +320,9 @@ impl Orphan {
     }
 
     fn release(self, item: Entry) -> usize {
-        // SAFETY: an item is leased, so the pool is there; acquired from it by the
-        // caller, who gives it up.
-        let released = unsafe { SharedEngine::release(self.0.as_ptr(), item) };
+        // SAFETY: an item is leased, so the pool is there; acquired from it by
+        // the caller, who gives it up.
+        let released = unsafe { Pool::release(self.0.as_ptr(), item) };
         self.free_if(released)
     }
 }
@@ -338,9 +338,8 @@ fn exactly_one_is_told_that_its_item_was_the_last() {
             let mine = [items[first], items[first + 1], items[first + 2]];
             thread::spawn(move || mine.map(|item| orphan.release(item)).iter().sum::<usize>())
         });
-        // SAFETY: alive, and nobody acquires any more.
-        let released = unsafe { SharedEngine::orphan(orphan.0.as_ptr()) };
-        let mut told = orphan.free_if(released);
+        // SAFETY: not orphaned yet, so it is there.
+        let mut told = orphan.free_if(unsafe { Pool::orphan(orphan.0.as_ptr()) });
         for thread in threads {
             told += thread.join().unwrap();
         }

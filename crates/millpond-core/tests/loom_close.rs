@@ -97,9 +97,9 @@ impl<const N: usize> Orphan<N> {
     /// Lets go of the pool, and frees it if nothing is leased.
     fn abandon(self) -> bool {
         // SAFETY: not orphaned yet, so the pool is there.
-        let engine = unsafe { &raw const (*self.pool.as_ptr()).engine };
-        // SAFETY: as above; nobody acquires any more.
-        let released = unsafe { SharedEngine::orphan(engine) };
+        let engine = NonNull::from(&unsafe { self.pool.as_ref() }.engine);
+        // SAFETY: as above; freed by whoever is told `Last`.
+        let released = unsafe { SharedEngine::orphan(engine.as_ptr()) };
         self.free_if(released)
     }
 
@@ -193,7 +193,7 @@ fn close_against_pairs() {
         assert_eq!(pool.acquire(), None, "a closed pool gives nothing");
         model::join([owner]);
         assert_eq!(pool.acquire(), None, "a closed pool gives nothing");
-        // SAFETY: nobody acquires any more.
+        // SAFETY: alive, and freed after `Last`.
         let released = unsafe { SharedEngine::orphan(&raw const pool.engine) };
         assert_eq!(released, Released::Last, "all items came home");
     });

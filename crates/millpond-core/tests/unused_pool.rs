@@ -14,7 +14,7 @@ fn an_unused_pool_can_be_closed_and_freed() {
     let engine = SharedEngine::new(4, 8, Slabs::new(8, 8));
     engine.close();
     assert!(engine.is_closed());
-    // SAFETY: alive, and nobody acquires any more.
+    // SAFETY: alive, and freed below, after `Last`.
     let released = unsafe { SharedEngine::orphan(&raw const engine) };
     assert_eq!(released, Released::Last);
 }

@@ -26,30 +26,25 @@ impl<S: Source> SharedEngine<S> {
         if !this.may_come_home(entry) {
             return Released::Home;
         }
-        let mut state = this.lock_for(cache);
-        if let Some(cache) = cache.filter(|cache| this.settle(&mut state, cache)) {
-            // SAFETY: not strict, so nobody waits; the item is the caller's.
-            unsafe { this.stow(&mut state, cache, entry) };
-            return Released::Home;
-        }
-        if state.strict {
-            state.calm = state.calm.saturating_add(1);
-            if state.calm >= CALM_RELEASES && state.may_relax() {
-                state.strict = false;
+        let wake = {
+            // In a scope of its own, and not an argument of `drop`: the guard
+            // refers to the pool, which may go as soon as it is unlocked.
+            let mut state = this.lock_for(cache);
+            if let Some(cache) = cache.filter(|cache| this.settle(&mut state, cache)) {
+                // SAFETY: not strict, so nobody waits; the item is the caller's.
+                unsafe { this.stow(&mut state, cache, entry) };
+                return Released::Home;
             }
-        }
-        // After this nothing of the pool is touched any more: whoever gets the
-        // item may be the last to hold it.
-        let wake = state.place(entry);
-        let released = state.released();
-        drop(state);
-        match wake {
-            None => released,
-            Some(wake) => {
-                wake.wake();
-                Released::Home
+            state.count_calm();
+            match state.place(entry) {
+                Some(wake) => wake,
+                None => return state.released(),
             }
-        }
+        };
+        // Nothing of the pool is touched any more: whoever was served may be the
+        // last to hold it.
+        wake.wake();
+        Released::Home
     }
 }
 
@@ -76,6 +71,15 @@ impl State {
     pub(super) fn note_outside(&mut self) {
         let outside = self.created - self.depot.count();
         self.tally.high_water = self.tally.high_water.max(outside);
+    }
+
+    /// Counts a release under the lock; enough of them without a failure let the
+    /// caches of a strict pool open again.
+    fn count_calm(&mut self) {
+        if self.strict {
+            self.calm = self.calm.saturating_add(1);
+            self.strict = self.calm < CALM_RELEASES || !self.may_relax();
+        }
     }
 
     /// Whether the caches of a strict pool may open again.
