@@ -305,7 +305,7 @@ impl TestAllocator {
         // SAFETY: `offset` is at most the size.
         let block = unsafe { base.add(offset) };
         if NOTED {
-            let _ = base.expose_provenance();
+            let _ = base.as_ptr().expose_provenance();
             let note = Note {
                 size: layout.size(),
                 align: layout.align(),

@@ -171,6 +171,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "leaks on purpose, which Miri reports")]
     #[should_panic(expected = "never dropped")]
     fn work_that_leaks_after_an_explosion_is_caught() {
         explode_everywhere(Fuse::at_drop, |fuse| {
