@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
 /// The flags of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
@@ -83,9 +84,13 @@ const PEERS: [&str; 3] = ["mimalloc", "jemalloc", "snmalloc"];
 
 /// Names that the benchmark knows its variants by, and the cfg of each.
 const VARIANTS: [(&str, &str, Option<&str>); 3] = [
-    ("as shipped", "shipped", None),
-    ("no reclaim", "no-reclaim", Some("millpond_no_reclaim")),
-    ("no counters", "no-counters", Some("millpond_no_counters")),
+    ("millpond as shipped", "shipped", None),
+    ("without reclaim", "no-reclaim", Some("millpond_no_reclaim")),
+    (
+        "without counters",
+        "no-counters",
+        Some("millpond_no_counters"),
+    ),
 ];
 
 /// Where things are built.
@@ -315,16 +320,31 @@ fn executable(name: &str) -> String {
     format!("{name}{}", std::env::consts::EXE_SUFFIX)
 }
 
+/// Runs a quiet cargo to its end; says what is going on only if it takes a while,
+/// so that a request that is refused is refused in one line.
 fn succeed(cargo: &mut Command) -> Result<()> {
-    let status = cargo
-        .stdin(Stdio::null())
-        .status()
-        .context("cannot start cargo")?;
+    let cargo = cargo.arg("--quiet").stdin(Stdio::null());
+    let mut running = cargo.spawn().context("cannot start cargo")?;
+    let began = Instant::now();
+    let mut announced = false;
+    let status = loop {
+        if let Some(status) = running.try_wait()? {
+            break status;
+        }
+        if !announced && began.elapsed() > PATIENCE {
+            eprintln!("building: {}", shown(cargo));
+            announced = true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
     if !status.success() {
         bail!("the build failed: {}", shown(cargo));
     }
     Ok(())
 }
+
+/// How long a build may take before it is worth a line.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program())

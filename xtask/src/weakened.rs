@@ -90,6 +90,30 @@ const TABLE: &[Weakening] = &[
         replace: "self.word.load(Ordering::Relaxed) & BUSY == 0",
         ..STOP
     },
+    Weakening {
+        name: "a cancelled waiter keeps its item",
+        file: "crates/millpond-core/src/shared/future.rs",
+        find: "if let Some(Turn::Given(entry)) = turn {",
+        replace: "if let (Some(Turn::Given(entry)), false) = (turn, true) {",
+        model: "loom_future",
+        test: "a_dropped_future_passes_its_item_on",
+    },
+    Weakening {
+        name: "a release does not look for waiters",
+        file: "crates/millpond-core/src/shared/release.rs",
+        find: "let wake = state.place(entry);",
+        replace: "state.depot.push(entry); let wake: Option<crate::wait::Wake> = None;",
+        model: "loom_wait",
+        test: "a_release_wakes_the_waiter",
+    },
+    Weakening {
+        name: "an owner who goes tells nobody",
+        file: "crates/millpond-core/src/shared/close.rs",
+        find: "state.orphaned = true;",
+        replace: "",
+        model: "loom_close",
+        test: "the_last_release_frees_the_pool",
+    },
 ];
 
 const CACHE: &str = "crates/millpond-core/src/cache.rs";
@@ -152,6 +176,8 @@ enum Finding {
     TimedOut,
     /// The model does not pass with the protection in place, or does not exist.
     FailsUnweakened,
+    /// The model does not compile with the protection in place.
+    StaleModel,
 }
 
 impl Finding {
@@ -170,6 +196,7 @@ impl fmt::Display for Finding {
             }
             Self::DoesNotCompile => write!(f, "STALE: does not compile without it"),
             Self::TimedOut => write!(f, "UNDECIDED: the model did not end in time"),
+            Self::StaleModel => write!(f, "STALE: the model does not compile"),
             Self::FailsUnweakened => write!(f, "UNDECIDED: the model does not pass with it either"),
         }
     }
@@ -187,7 +214,8 @@ fn try_all(scratch: &Scratch, weakenings: &[Weakening]) -> Result<Vec<(Weakening
         let finding = match &sound[&(weakening.model, weakening.test)] {
             Ending::Passed => try_one(scratch, weakening)?,
             Ending::TimedOut => Finding::TimedOut,
-            Ending::DidNotCompile | Ending::Failed(_) => Finding::FailsUnweakened,
+            Ending::DidNotCompile => Finding::StaleModel,
+            Ending::Failed(_) => Finding::FailsUnweakened,
         };
         eprintln!("{}: {finding}", weakening.name);
         results.push((*weakening, finding));
@@ -312,6 +340,13 @@ mod tests {
                     ..TOY
                 },
                 Finding::FailsUnweakened,
+            ),
+            (
+                Weakening {
+                    model: "loom_missing",
+                    ..TOY
+                },
+                Finding::StaleModel,
             ),
             (
                 Weakening {

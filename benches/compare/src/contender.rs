@@ -43,7 +43,8 @@ pub trait Pool<T: Value>: Send + Sync + Sized + 'static {
     /// An item holding `value` from a pool that is known not to be exhausted.
     #[inline(always)]
     fn acquire(&self, value: T) -> Self::Lease<'_> {
-        self.try_acquire(value).expect("the benchmark stays within the capacity")
+        self.try_acquire(value)
+            .expect("the benchmark stays within the capacity")
     }
 
     /// Gives memory back, where the contender has a way to ask for that.
@@ -69,7 +70,10 @@ impl Item {
     /// An item whose first word is written.
     #[inline(always)]
     pub fn new(word: u64) -> Self {
-        Self { _word: word, _rest: [MaybeUninit::uninit(); 7] }
+        Self {
+            _word: word,
+            _rest: [MaybeUninit::uninit(); 7],
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use millpond_bench::pin;
 use millpond_bench::stats::Random;
 use rtrb::RingBuffer;
 use std::hint::{black_box, spin_loop};
+use std::mem::ManuallyDrop;
 use std::ops::DerefMut;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -27,10 +28,7 @@ const IN_FLIGHT: usize = 4;
 
 /// Acquire, write one word, release.
 #[inline(never)]
-pub fn pair<L: DerefMut<Target = Item>>(
-    iterations: u64,
-    acquire: impl Fn(Item) -> L,
-) -> Duration {
+pub fn pair<L: DerefMut<Target = Item>>(iterations: u64, acquire: impl Fn(Item) -> L) -> Duration {
     let began = Instant::now();
     for word in 0..iterations {
         let lease = acquire(Item::new(word));
@@ -40,29 +38,33 @@ pub fn pair<L: DerefMut<Target = Item>>(
 }
 
 /// Acquire 64, then release them in random order; time per item.
+///
+/// `ManuallyDrop` in place of `Option`, so that the loop does not test, for each
+/// item, whether its place was empty.
 #[inline(never)]
 pub fn held<L: DerefMut<Target = Item>>(
     iterations: u64,
     orders: &Orders,
     acquire: impl Fn(Item) -> L,
 ) -> Duration {
-    let mut held: [Option<L>; HELD] = [const { None }; HELD];
     let batches = iterations.div_ceil(HELD as u64);
     let began = Instant::now();
     for batch in 0..batches {
-        for place in &mut held {
+        let mut held: [ManuallyDrop<L>; HELD] = std::array::from_fn(|_| {
             let lease = acquire(Item::new(batch));
             black_box(&raw const *lease);
-            *place = Some(lease);
-        }
+            ManuallyDrop::new(lease)
+        });
         for &index in orders.of(batch) {
-            held[usize::from(index)] = None;
+            // SAFETY: an order names each of the 64 places once, so each lease is
+            // dropped once, and is not used afterwards.
+            unsafe { ManuallyDrop::drop(&mut held[usize::from(index)]) };
         }
     }
     scaled(began.elapsed(), iterations, batches * HELD as u64)
 }
 
-/// Orders of release, drawn ahead of time.
+/// Orders of release, drawn ahead of time: each a permutation of the 64 places.
 #[derive(Clone)]
 pub struct Orders(Vec<[u8; HELD]>);
 
@@ -92,7 +94,10 @@ impl Orders {
 pub fn exhausted<L>(iterations: u64, try_acquire: impl Fn(Item) -> Option<L>) -> Duration {
     let began = Instant::now();
     for word in 0..iterations {
-        assert!(try_acquire(Item::new(word)).is_none(), "the pool is exhausted");
+        assert!(
+            try_acquire(Item::new(word)).is_none(),
+            "the pool is exhausted"
+        );
     }
     began.elapsed()
 }
@@ -125,8 +130,13 @@ pub fn on_threads(
     };
     let times: Vec<Duration> = std::thread::scope(|scope| {
         let run = &run;
-        let threads: Vec<_> = (0..threads).map(|core| scope.spawn(move || run(core))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a measured thread")).collect()
+        let threads: Vec<_> = (0..threads)
+            .map(|core| scope.spawn(move || run(core)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a measured thread"))
+            .collect()
     });
     times.iter().sum::<Duration>() / threads as u32
 }
@@ -214,8 +224,13 @@ pub fn channel<L: DerefMut<Target = Full> + Send>(
 /// Reads what the other thread wrote, then releases.
 #[inline(always)]
 fn check<L: DerefMut<Target = Full>>(batch: u64, lease: L) {
-    let sum = lease.iter().fold(0, |sum: u64, word| sum.wrapping_add(*word));
-    assert!(sum == batch.wrapping_mul(8), "the item holds what was written");
+    let sum = lease
+        .iter()
+        .fold(0, |sum: u64, word| sum.wrapping_add(*word));
+    assert!(
+        sum == batch.wrapping_mul(8),
+        "the item holds what was written"
+    );
 }
 
 /// Spins, and yields once in a while in case the other thread shares the core.

@@ -42,6 +42,8 @@ fn main() -> ExitCode {
 }
 
 fn work(request: &worker::Request) -> anyhow::Result<Vec<worker::Measurement>> {
-    let chapter = CHAPTERS.iter().find(|chapter| chapter.name == request.chapter);
+    let chapter = CHAPTERS
+        .iter()
+        .find(|chapter| chapter.name == request.chapter);
     (chapter.context("no such chapter")?.work)(request)
 }

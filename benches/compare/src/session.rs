@@ -1,7 +1,7 @@
 //! The parent: plans, starts workers one after another, judges, reports.
 
-use crate::cli::Arguments;
 use crate::CHAPTERS;
+use crate::cli::Arguments;
 use anyhow::{Result, anyhow};
 use millpond_bench::against::changes;
 use millpond_bench::chapter::Chapter;
@@ -31,13 +31,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         path_of(Path::new(RECORDS), name)?;
     }
     let corpus = Corpus::load(Path::new(WORKSPACE), arguments.input.as_deref())?;
-    let earlier = arguments.against.as_ref().map(|name| earlier(name, &corpus)).transpose()?;
+    let earlier = arguments
+        .against
+        .as_ref()
+        .map(|name| earlier(name, &corpus))
+        .transpose()?;
     if arguments.check {
         return Ok(());
     }
     let run = measure(arguments, &chapters, corpus)?;
     if let Some(name) = &arguments.save {
-        println!("saved {}", run.save(Path::new(RECORDS), name)?.display());
+        run.save(Path::new(RECORDS), name)?;
+        println!("saved as benches/record/{name}.json");
     }
     conclude(arguments, &run, earlier.as_ref())
 }
@@ -47,10 +52,17 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Chapter>> {
         return Ok(CHAPTERS.into());
     }
     let find = |name: &String| {
-        CHAPTERS.iter().copied().find(|chapter| chapter.name == name).ok_or_else(|| {
-            let known: Vec<_> = CHAPTERS.iter().map(|chapter| chapter.name).collect();
-            Refusal::because(format!("no chapter {name:?}; there is {}", known.join(", ")))
-        })
+        CHAPTERS
+            .iter()
+            .copied()
+            .find(|chapter| chapter.name == name)
+            .ok_or_else(|| {
+                let known: Vec<_> = CHAPTERS.iter().map(|chapter| chapter.name).collect();
+                Refusal::because(format!(
+                    "no chapter {name:?}; there is {}",
+                    known.join(", ")
+                ))
+            })
     };
     names.iter().map(find).collect()
 }
@@ -59,7 +71,10 @@ fn list() {
     for chapter in CHAPTERS {
         let time = |mode| spoken(expected(&(chapter.tasks)(mode)));
         let (quick, full) = (time(Mode::Quick), time(Mode::Full));
-        println!("{:14} quick {quick}, full {full}\n{:14} {}", chapter.name, "", chapter.question);
+        println!(
+            "{:14} quick {quick}, full {full}\n{:14} {}",
+            chapter.name, "", chapter.question
+        );
     }
 }
 
@@ -70,13 +85,19 @@ fn earlier(name: &str, corpus: &Corpus) -> Result<Run> {
 }
 
 fn measure(arguments: &Arguments, chapters: &[&Chapter], corpus: Corpus) -> Result<Run> {
-    let mode = if arguments.quick { Mode::Quick } else { Mode::Full };
+    let mode = if arguments.quick {
+        Mode::Quick
+    } else {
+        Mode::Full
+    };
     let builds = Builds::of(arguments)?;
     let left_out = builds.left_out(arguments);
     let provenance = Provenance::gather(Path::new(WORKSPACE), build_note());
     let mut run = Run::new(mode, provenance, corpus.note(), left_out);
-    let plans: Vec<(&Chapter, Vec<Task>)> =
-        chapters.iter().map(|chapter| (*chapter, builds.possible((chapter.tasks)(mode)))).collect();
+    let plans: Vec<(&Chapter, Vec<Task>)> = chapters
+        .iter()
+        .map(|chapter| (*chapter, builds.possible((chapter.tasks)(mode))))
+        .collect();
     let all: Vec<Task> = plans.iter().flat_map(|(_, tasks)| tasks.clone()).collect();
     let mut progress = Progress::through(&all);
     for (chapter, tasks) in plans {
@@ -99,7 +120,9 @@ fn measure_chapter(
     let mut record = ChapterRecord::new(chapter);
     for task in tasks {
         progress.begin(chapter.name, &task.label);
-        let binary = builds.binary(&task.build).ok_or_else(|| anyhow!("no {:?}", task.build))?;
+        let binary = builds
+            .binary(&task.build)
+            .ok_or_else(|| anyhow!("no {:?}", task.build))?;
         let request = Request {
             chapter: chapter.name.into(),
             corpus: Some(corpus.clone()),
@@ -119,17 +142,21 @@ fn measure_chapter(
 }
 
 fn conclude(arguments: &Arguments, run: &Run, earlier: Option<&Run>) -> Result<()> {
-    let against = arguments.against.as_deref().zip(earlier).map(|(name, then)| Against {
-        name,
-        origin: format!(
-            "{} run of {}, commit {}, {}",
-            then.mode.word(),
-            then.provenance.date,
-            then.provenance.commit_marked(),
-            then.provenance.cpu
-        ),
-        changes: changes(then, run),
-    });
+    let against = arguments
+        .against
+        .as_deref()
+        .zip(earlier)
+        .map(|(name, then)| Against {
+            name,
+            origin: format!(
+                "{} run of {}, commit {}, {}",
+                then.mode.word(),
+                then.provenance.date,
+                then.provenance.commit_marked(),
+                then.provenance.cpu
+            ),
+            changes: changes(then, run),
+        });
     let report = Report { run, against };
     report.print();
     let page = report.write_to(&arguments.report)?;
@@ -146,7 +173,10 @@ struct Builds<'a> {
 
 impl<'a> Builds<'a> {
     fn of(arguments: &'a Arguments) -> Result<Self> {
-        Ok(Self { own: std::env::current_exe()?, arguments })
+        Ok(Self {
+            own: std::env::current_exe()?,
+            arguments,
+        })
     }
 
     fn binary(&self, build: &Build) -> Option<&Path> {
@@ -155,20 +185,31 @@ impl<'a> Builds<'a> {
             Build::Fat => self.arguments.fat.as_deref(),
             Build::Variant(wanted) => {
                 let mut variants = self.arguments.variants.iter();
-                variants.find(|(name, _)| name == wanted).map(|(_, path)| Path::new(path))
+                variants
+                    .find(|(name, _)| name == wanted)
+                    .map(|(_, path)| Path::new(path))
             }
         }
     }
 
     /// The tasks whose build exists; what is missing is in [`Builds::left_out`].
     fn possible(&self, tasks: Vec<Task>) -> Vec<Task> {
-        tasks.into_iter().filter(|task| self.binary(&task.build).is_some()).collect()
+        tasks
+            .into_iter()
+            .filter(|task| self.binary(&task.build).is_some())
+            .collect()
     }
 
     fn left_out(&self, arguments: &Arguments) -> Vec<LeftOut> {
-        let note = |peer: &str, reason: &str| LeftOut { peer: peer.into(), reason: reason.into() };
-        let mut left_out: Vec<LeftOut> =
-            arguments.left_out.iter().map(|(peer, reason)| note(peer, reason)).collect();
+        let note = |peer: &str, reason: &str| LeftOut {
+            peer: peer.into(),
+            reason: reason.into(),
+        };
+        let mut left_out: Vec<LeftOut> = arguments
+            .left_out
+            .iter()
+            .map(|(peer, reason)| note(peer, reason))
+            .collect();
         if self.arguments.fat.is_none() {
             left_out.push(note("fat LTO", "not built"));
         }
@@ -178,7 +219,10 @@ impl<'a> Builds<'a> {
             }
         }
         if pin::core_count() < 2 {
-            left_out.push(note("rows on two threads", "this process may use one core only"));
+            left_out.push(note(
+                "rows on two threads",
+                "this process may use one core only",
+            ));
         }
         left_out
     }
@@ -222,5 +266,7 @@ fn peers(lock: &str) -> Vec<String> {
         lock[at..].split('"').nth(3)
     };
     let present = wanted.into_iter().filter(|(_, present)| *present);
-    present.filter_map(|(name, _)| Some(format!("{name} {}", version(name)?))).collect()
+    present
+        .filter_map(|(name, _)| Some(format!("{name} {}", version(name)?)))
+        .collect()
 }

@@ -91,7 +91,7 @@ fn push_bars(page: &mut String, chapter: &ChapterRecord) {
     push_head(
         page,
         "bars",
-        &["bar", "against", "limit", "measured", "fat LTO", "verdict"],
+        &["bar", "verdict", "measured", "limit", "fat LTO", "against"],
     );
     for bar in &chapter.bars {
         let word = bar.verdict.word();
@@ -99,11 +99,11 @@ fn push_bars(page: &mut String, chapter: &ChapterRecord) {
         let verdict = format!("<span class=\"verdict {class}\">{word}</span>");
         let cells = [
             escape(&bar.what),
-            escape(&bar.against),
-            view::limit(bar),
-            view::estimate(bar.measured),
-            view::estimate(bar.fat),
             verdict,
+            view::estimate(bar.measured),
+            view::limit(bar),
+            view::estimate(bar.fat),
+            escape(&bar.against),
         ];
         push_cells(page, "", &cells);
     }
@@ -112,12 +112,7 @@ fn push_bars(page: &mut String, chapter: &ChapterRecord) {
 
 /// Time and space side by side: one line a contender, one column a row.
 fn push_overview(page: &mut String, chapter: &ChapterRecord) {
-    let wanted = [Section::Time, Section::RealInput, Section::Space];
-    let rows: Vec<&Row> = chapter
-        .rows
-        .iter()
-        .filter(|row| wanted.contains(&row.section) && !row.series.is_empty())
-        .collect();
+    let rows: Vec<&Row> = chapter.rows.iter().filter(|row| in_overview(row)).collect();
     let mut header = vec![String::new()];
     header.extend(rows.iter().map(|row| {
         let title = escape(&row.title);
@@ -127,17 +122,30 @@ fn push_overview(page: &mut String, chapter: &ChapterRecord) {
     page.push_str("<p class=\"quiet\">Medians; intervals and verdicts are below.</p>\n");
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     push_head(page, "overview", &header);
-    for contender in view::contenders(&rows) {
+    let yardsticks = view::yardsticks();
+    let contenders = view::contenders(&rows);
+    for contender in contenders
+        .into_iter()
+        .filter(|name| !yardsticks.contains(name))
+    {
         let mut cells = vec![escape(contender)];
-        cells.extend(rows.iter().map(|row| {
-            let estimate = row.series(contender).and_then(|series| series.estimate);
-            estimate.map_or(view::NOTHING.into(), |estimate| {
-                view::figure(estimate.median)
-            })
-        }));
+        cells.extend(rows.iter().map(|row| median_of(row, contender)));
         push_cells(page, class_of(contender), &cells);
     }
     page.push_str("</table></div>\n");
+}
+
+/// Rows of the wide table: those in which more than a pair of contenders meet.
+fn in_overview(row: &Row) -> bool {
+    let wanted = [Section::Time, Section::RealInput, Section::Space];
+    wanted.contains(&row.section) && row.series.len() > 2
+}
+
+fn median_of(row: &Row, contender: &str) -> String {
+    let estimate = row.series(contender).and_then(|series| series.estimate);
+    estimate.map_or(view::NOTHING.into(), |estimate| {
+        view::figure(estimate.median)
+    })
 }
 
 fn push_section(page: &mut String, chapter: &ChapterRecord, section: Section) -> Result<()> {

@@ -84,7 +84,12 @@ pub(super) fn ranked(row: &Row) -> Vec<(&Series, Estimate)> {
 
 /// Yardsticks are shown but win nothing.
 pub(super) fn is_reference(series: &Series) -> bool {
-    [percentiles::EMPTY, crate::runner::ARITHMETIC].contains(&series.contender.as_str())
+    yardsticks().contains(&series.contender.as_str())
+}
+
+/// The names of what is measured only to measure by.
+pub(super) fn yardsticks() -> [&'static str; 2] {
+    [percentiles::EMPTY, crate::runner::ARITHMETIC]
 }
 
 /// Who is best in a row, or between whom the intervals do not decide.

@@ -240,6 +240,18 @@ impl Budget {
             .or_else(|refusal| self.charge_after_reclaim(bytes, refusal))
     }
 
+    /// As [`Budget::charge_bytes`], but asks nobody to give bytes back: for
+    /// callers that hold a lock. To make room, let go of the lock and charge
+    /// with a receipt that is dropped at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Budget::try_charge`].
+    pub fn charge_now(&self, bytes: usize) -> Result<(), BudgetExceeded> {
+        self.state(|state| state.charge(self.node.key, bytes))
+            .map_err(|refusal| refusal.error)
+    }
+
     /// Refunds `bytes` that [`Budget::charge_bytes`] charged, here and to every
     /// budget above.
     ///
@@ -256,16 +268,20 @@ impl Budget {
 
     /// The cold half of a charge: trim, look again, and only then fail.
     #[cold]
-    fn charge_after_reclaim(
-        &self,
-        bytes: usize,
-        mut refusal: Refusal,
-    ) -> Result<(), BudgetExceeded> {
-        let guard = Reclaiming::enter();
+    fn charge_after_reclaim(&self, bytes: usize, refusal: Refusal) -> Result<(), BudgetExceeded> {
+        let outcome = match Reclaiming::enter() {
+            Some(_asking) => self.ask_until_it_fits(bytes, refusal),
+            None => Err(refusal),
+        };
+        outcome.map_err(|refusal| {
+            self.state(|state| state.entry(refusal.key).refusals += 1);
+            refusal.error
+        })
+    }
+
+    /// Rounds of asking members, with a look at the budget after each answer.
+    fn ask_until_it_fits(&self, bytes: usize, mut refusal: Refusal) -> Result<(), Refusal> {
         for _ in 0..MAX_ROUNDS {
-            if guard.is_none() {
-                break;
-            }
             let mut progress = false;
             let mut round = self.begin_round();
             while let Some(shortfall) = refusal.shortfall {
@@ -289,8 +305,7 @@ impl Budget {
                 break;
             }
         }
-        self.state(|state| state.entry(refusal.key).refusals += 1);
-        Err(refusal.error)
+        Err(refusal)
     }
 
     fn charge_again(&self, bytes: usize, refused: usize, given: usize) -> Result<(), Refusal> {

@@ -172,6 +172,11 @@ impl Cache {
     #[inline(always)]
     fn enter(&self) -> (u64, u8) {
         let word = self.word.load(Ordering::Relaxed);
+        // Only the closed cache has many users, and so may be found busy.
+        debug_assert!(
+            word & BUSY == 0 || self.gate.load(Ordering::Relaxed) == 0,
+            "a pool is used by a signal handler inside its own operation"
+        );
         if !cfg!(millpond_no_reclaim) {
             self.word.store(word | BUSY, Ordering::Relaxed);
             barrier::owner();
@@ -186,8 +191,8 @@ impl Cache {
         self.word.store(word, Ordering::Release);
     }
 
-    /// Pops the entry that was released last. `None` leaves BUSY set: the
-    /// caller goes on to the slow path, which begins anew.
+    /// Pops the entry that was released last. `None`: there is none, or the gate
+    /// is closed.
     ///
     /// # Safety
     ///
@@ -202,6 +207,7 @@ impl Cache {
         let top = (word as u8).wrapping_sub(1);
         // One test for "empty" (255 is below no gate) and for "closed".
         if top >= gate {
+            self.commit(word);
             return None;
         }
         let entry = self.contents.with(|contents| {
@@ -216,8 +222,7 @@ impl Cache {
         Some(entry)
     }
 
-    /// Pushes an entry; `false` if there is no room or the gate is closed, and
-    /// BUSY is then still set, as in [`Cache::pop`].
+    /// Pushes an entry; `false` if there is no room or the gate is closed.
     ///
     /// # Safety
     ///
@@ -238,6 +243,7 @@ impl Cache {
         )]
         let len = word as u8;
         if len >= gate {
+            this.commit(word);
             return false;
         }
         this.contents.with(|contents| {
@@ -263,7 +269,6 @@ impl Cache {
     /// The caller is the owner.
     pub(crate) unsafe fn pop_previous(&self) -> Option<Entry> {
         let (word, gate) = self.enter();
-        let word = word & !BUSY;
         if gate != 0 && word & LENGTH == 0 {
             let len = usize::from(self.previous_len.load(Ordering::Relaxed));
             if len > 0 {
@@ -288,7 +293,6 @@ impl Cache {
         // SAFETY: alive by the caller; see `push` for why this is a pointer.
         let this = unsafe { &*cache };
         let (word, gate) = this.enter();
-        let word = word & !BUSY;
         let full = gate != 0 && word & LENGTH == u64::from(gate);
         if full && this.previous_len.load(Ordering::Relaxed) == 0 {
             // SAFETY: by 3 the owner may touch: BUSY is set and the gate open.
@@ -323,7 +327,7 @@ impl Cache {
                 }
             });
         }
-        self.commit(word & !BUSY);
+        self.commit(word);
     }
 
     /// Exchanges the magazines; `len` is the length of what becomes `previous`.

@@ -55,9 +55,7 @@ impl Depot {
     pub(crate) fn contains(&self, entry: Entry) -> bool {
         let inside = |magazine: Magazine| {
             // SAFETY: the depot is the one user of its magazines (1).
-            let len = unsafe { magazine.len() };
-            // SAFETY: as above, below the length.
-            (0..len).any(|index| unsafe { magazine.get(index) } == entry)
+            unsafe { magazine.entries() }.any(|other| other == entry)
         };
         self.loose.is_some_and(inside) || self.full.iter().any(inside)
     }
@@ -70,6 +68,32 @@ impl Depot {
         unsafe { magazine.set_len(0) };
         // SAFETY: as above.
         unsafe { self.empty.push(magazine) };
+    }
+
+    /// Takes all full magazines out, with their slots. What remains still has
+    /// room for every item that remains.
+    pub(crate) fn take_full(&mut self) -> Stack {
+        let full = core::mem::replace(&mut self.full, Stack::new());
+        let taken = full.iter().count() * self.rounds;
+        self.count -= taken;
+        self.slots -= taken;
+        full
+    }
+
+    /// Puts a full magazine in, with its slots.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the one user of `full`, every slot of which is taken by an
+    /// item of this pool, and gives it up.
+    pub(crate) unsafe fn put_full(&mut self, full: Magazine) {
+        debug_assert_eq!(full.capacity(), self.rounds);
+        self.count += self.rounds;
+        self.slots += self.rounds;
+        // SAFETY: by the caller.
+        unsafe { full.set_len(self.rounds) };
+        // SAFETY: by the caller.
+        unsafe { self.full.push(full) };
     }
 
     /// Takes an empty magazine out for good if `needed` slots remain without it.

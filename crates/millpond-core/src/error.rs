@@ -22,16 +22,13 @@ pub enum Limit {
     Closed,
     /// No item came free before the deadline.
     Deadline,
-    /// The acquire came from inside the creation of this pool's own items: a
-    /// budget made room by dropping values whose destructor acquires here.
-    Reentrant,
 }
 
 #[cfg(feature = "std")]
 impl Limit {
     /// Whether an item that comes home would help, given that `created` exist.
     pub(crate) fn is_worth_waiting(&self, created: usize) -> bool {
-        created > 0 && !matches!(self, Self::Closed | Self::Reentrant)
+        created > 0 && !matches!(self, Self::Closed)
     }
 }
 
@@ -44,7 +41,6 @@ impl fmt::Display for Limit {
             Self::Memory { bytes } => write!(f, "the system refused {bytes} bytes"),
             Self::Closed => f.write_str("the pool is closed"),
             Self::Deadline => f.write_str("no item came free before the deadline"),
-            Self::Reentrant => f.write_str("acquired from inside its own growth"),
         }
     }
 }
@@ -144,7 +140,7 @@ impl core::error::Error for AcquireError {}
 impl From<AcquireError> for std::io::Error {
     fn from(error: AcquireError) -> Self {
         let kind = match error.limit {
-            Limit::Capacity | Limit::Reentrant => std::io::ErrorKind::WouldBlock,
+            Limit::Capacity => std::io::ErrorKind::WouldBlock,
             Limit::Deadline => std::io::ErrorKind::TimedOut,
             Limit::Closed => std::io::ErrorKind::NotConnected,
             Limit::Budget(_) | Limit::Memory { .. } => std::io::ErrorKind::OutOfMemory,

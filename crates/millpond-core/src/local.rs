@@ -21,6 +21,7 @@ use crate::trim::{Level, TrimReport};
 use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::cell::{Cell, RefCell};
+use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use core::time::Duration;
 
@@ -59,12 +60,21 @@ pub struct LocalEngine<S> {
     retired_total: Cell<u64>,
     high_water: Cell<usize>,
     name: &'static str,
-    source: RefCell<S>,
+    source: ManuallyDrop<RefCell<S>>,
 }
 
 // SAFETY: the stack is owned, entries are plain numbers, and everything else is
 // Send by itself if the source is.
 unsafe impl<S: Send> Send for LocalEngine<S> {}
+
+impl<S> LocalEngine<S> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        #[allow(clippy::cast_possible_truncation, reason = "the length is 32 bits")]
+        let len = (self.word.get() & LENGTH) as usize;
+        len
+    }
+}
 
 impl<S: Source> LocalEngine<S> {
     /// An engine for at most `capacity` items, which `source` creates.
@@ -84,7 +94,7 @@ impl<S: Source> LocalEngine<S> {
             retired_total: Cell::new(0),
             high_water: Cell::new(0),
             name: "",
-            source: RefCell::new(source),
+            source: ManuallyDrop::new(RefCell::new(source)),
         }
     }
 
@@ -93,13 +103,6 @@ impl<S: Source> LocalEngine<S> {
     pub const fn named(mut self, name: &'static str) -> Self {
         self.name = name;
         self
-    }
-
-    #[inline(always)]
-    fn len(&self) -> usize {
-        #[allow(clippy::cast_possible_truncation, reason = "the length is 32 bits")]
-        let len = (self.word.get() & LENGTH) as usize;
-        len
     }
 
     fn refusal(&self, limit: Limit) -> AcquireError {
@@ -116,12 +119,11 @@ impl<S: Source> LocalEngine<S> {
         if left == 0 {
             return Err(Limit::Capacity);
         }
-        let Ok(mut source) = self.source.try_borrow_mut() else {
-            return Err(Limit::Reentrant);
-        };
+        // Not borrowed: a source runs no user code, so nothing comes back here.
+        let mut source = self.source.borrow_mut();
         let want = left.min(BATCH);
         self.make_room(self.created.get() + want)?;
-        let mut batch = Batch::new();
+        let mut batch = Batch::new(want);
         source.create(want, left, &mut batch)?;
         self.created.set(self.created.get() + batch.len());
         self.created_total
@@ -241,7 +243,6 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
         let free = self.len();
         let in_use = self.created.get() - free;
         let acquires = (self.word.get() >> 32) + (self.wraps.get() << 32);
-        let source = self.source.try_borrow();
         Observation {
             capacity: self.capacity.get(),
             created: self.created.get(),
@@ -249,13 +250,13 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
             cached: free,
             high_water: self.high_water.get(),
             acquires,
-            hits: acquires - self.misses.get(),
+            hits: acquires.saturating_sub(self.misses.get()),
             misses: self.misses.get(),
-            releases: acquires - in_use as u64,
+            releases: acquires.saturating_sub(in_use as u64),
             exhausted: self.exhausted.get(),
             created_total: self.created_total.get(),
             retired_total: self.retired_total.get(),
-            held_bytes: source.map_or(0, |source| source.held_bytes()),
+            held_bytes: self.source.borrow().held_bytes(),
             machinery_bytes: self.room.get() * size_of::<Entry>(),
             ..Observation::default()
         }
@@ -263,10 +264,7 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
 
     fn trim(&self, level: Level) -> TrimReport {
         let mut report = TrimReport::default();
-        let Ok(mut source) = self.source.try_borrow_mut() else {
-            report.busy = true;
-            return report;
-        };
+        let mut source = self.source.borrow_mut();
         let mut free = Vec::new();
         let home = self.len();
         if free.try_reserve(home).is_err() {
@@ -304,6 +302,11 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
 
 impl<S> Drop for LocalEngine<S> {
     fn drop(&mut self) {
+        if self.len() == self.created.get() {
+            // SAFETY: dropped here once, and not used afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.source) };
+        }
+        // Else an item was forgotten, perhaps pinned: then the items stay.
         // SAFETY: by 1; nobody uses it after the engine.
         unsafe { free_stack(self.stack.get(), self.room.get()) };
     }

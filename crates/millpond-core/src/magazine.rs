@@ -173,6 +173,34 @@ impl Magazine {
         usize::from(unsafe { (*self.0.as_ptr()).len })
     }
 
+    /// The entries below the length.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the one user (2) for as long as it iterates.
+    pub(crate) unsafe fn entries(self) -> impl Iterator<Item = Entry> {
+        // SAFETY: by the caller.
+        let len = unsafe { self.len() };
+        (0..len).map(move |index| {
+            // SAFETY: below the length, and by the caller.
+            unsafe { self.get(index) }
+        })
+    }
+
+    /// Fills the magazine with `entries`.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the one user (2); there are at most as many as slots.
+    pub(crate) unsafe fn write(self, entries: &[Entry]) {
+        for (index, &entry) in entries.iter().enumerate() {
+            // SAFETY: by the caller.
+            unsafe { self.set(index, entry) };
+        }
+        // SAFETY: filled above.
+        unsafe { self.set_len(entries.len()) };
+    }
+
     /// # Safety
     ///
     /// The caller is the one user (2) and the slots below `len` are filled.

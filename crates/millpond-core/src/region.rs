@@ -168,7 +168,8 @@ pub enum HugePages {
     /// Whatever the system does by itself.
     #[default]
     None,
-    /// Ask for transparent huge pages. A hint: the kernel grants what it has.
+    /// Ask for transparent huge pages, in regions of [`HUGE_PAGE_BYTES`] or more.
+    /// A hint: the kernel grants what it has.
     Transparent,
     /// Take pages from the system's reserve of huge pages, and fall back to
     /// [`HugePages::Transparent`] where the reserve is empty. The length is
@@ -433,7 +434,8 @@ impl Region {
         };
         // The order matters: policy and page size must be known to the kernel
         // before the first page is touched.
-        if backing == Backing::Mapped && options.huge_pages != HugePages::None {
+        let wants_huge = options.huge_pages != HugePages::None && len >= HUGE_PAGE_BYTES;
+        if backing == Backing::Mapped && wants_huge {
             // A refusal shows in `granted`.
             // SAFETY: by 4 the range is our own mapping.
             unsafe { system::advise_huge(region.base, region.len) };

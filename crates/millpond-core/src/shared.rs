@@ -41,6 +41,7 @@ use crate::sync::{Mutex, const_unless_model};
 use crate::table::Table;
 use crate::thread_id;
 use crate::wait::Queue;
+use core::mem::ManuallyDrop;
 
 /// Slots of the first two magazines of a cache.
 ///
@@ -123,7 +124,7 @@ const fn full_rounds(capacity: usize, item_bytes: usize) -> u8 {
 pub struct SharedEngine<S> {
     table: Table,
     state: Mutex<State>,
-    population: Mutex<S>,
+    population: ManuallyDrop<Mutex<S>>,
     name: &'static str,
     budget: Option<Budget>,
     hook: Option<EventHook>,
@@ -148,9 +149,11 @@ struct State {
     skipped: bool,
     /// Releases under the lock since the last failure.
     calm: u32,
-    /// The source is at work, in the thread with this id: free items may be in
-    /// its hands.
-    changing: Option<usize>,
+    /// The source is at work: free items may be in its hands.
+    changing: bool,
+    /// The capacity was lowered below what exists: strict until a trim or a
+    /// higher capacity, and nothing is given beyond the capacity.
+    shrinking: bool,
     closed: bool,
     /// Closed, and freed by whoever brings the last item home.
     orphaned: bool,
@@ -191,7 +194,7 @@ impl<S: Source> SharedEngine<S> {
             Self {
                 table: Table::new(),
                 state: Mutex::new(State::new(capacity, rounds)),
-                population: Mutex::new(source),
+                population: ManuallyDrop::new(Mutex::new(source)),
                 name: "",
                 budget: None,
                 hook: None,
@@ -214,6 +217,11 @@ impl<S: Source> SharedEngine<S> {
     pub fn charged_to(mut self, budget: Budget) -> Self {
         self.budget = Some(budget);
         self
+    }
+
+    /// Where the machinery is charged.
+    pub const fn budget(&self) -> Option<&Budget> {
+        self.budget.as_ref()
     }
 
     /// The same engine, telling `hook` what happens on its slow paths.
@@ -267,7 +275,8 @@ impl State {
             pinned: false,
             skipped: false,
             calm: 0,
-            changing: None,
+            changing: false,
+            shrinking: false,
             closed: false,
             orphaned: false,
             quota: rounds,
@@ -294,12 +303,19 @@ impl State {
 
 impl<S> Drop for SharedEngine<S> {
     fn drop(&mut self) {
-        // Caches, tables and magazines go with their fields; the source goes
-        // with its items. What was charged for the machinery is refunded here,
-        // a moment before it is freed, in the same thread.
-        let bytes = self.state.get_mut().tally.machinery_bytes;
+        let cached: usize = self.table.iter().map(|(_, cache)| cache.items()).sum();
+        let state = self.state.get_mut();
+        // An item that is not home was forgotten. Perhaps it is pinned, and
+        // somebody has its address for ever: then the items stay, as forgotten
+        // values do, and stay charged.
+        if state.depot.count() + cached == state.created {
+            // SAFETY: dropped here once, and not used afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.population) };
+        }
+        // Caches, tables and magazines go with their fields. What was charged
+        // for them is refunded a moment before they are freed.
         if let Some(budget) = &self.budget {
-            budget.refund_bytes(bytes);
+            budget.refund_bytes(state.tally.machinery_bytes);
         }
     }
 }

@@ -15,7 +15,8 @@
 
 use crate::entry::Entry;
 use crate::error::Limit;
-use crate::region::{Region, RegionError, RegionOptions};
+use crate::poison;
+use crate::region::{Region, RegionOptions};
 use crate::source::{Batch, Source};
 use crate::trim::Level;
 use alloc::vec::Vec;
@@ -81,13 +82,17 @@ pub struct RetiredSlabs {
 
 impl Drop for RetiredSlabs {
     fn drop(&mut self) {
-        #[cfg(feature = "std")]
         for slab in self.slabs.drain(..) {
             let bytes = slab.region.len();
+            // SAFETY: nobody uses a slab that left its source.
+            unsafe { poison::on_region_drop(slab.region.base(), bytes) };
             drop(slab);
+            #[cfg(feature = "std")]
             if let Some(budget) = &self.budget {
                 budget.refund_bytes(bytes);
             }
+            #[cfg(not(feature = "std"))]
+            let _ = bytes;
         }
     }
 }
@@ -139,29 +144,31 @@ impl Slabs {
         self.stride
     }
 
-    /// Makes a slab of at least one slot and at most `most`.
+    /// Makes a slab of at least one slot and at most `most`: as many slots as
+    /// there are already, or as are wanted, or one, whatever can be had.
     fn add_slab(&mut self, want: usize, most: usize) -> Result<(), Limit> {
         let largest = (LARGEST_SLAB_BYTES / self.stride).max(1);
-        let slots = self.slots.min(largest).max(want).min(most);
-        let too_large = |_| Limit::Memory { bytes: usize::MAX };
-        let bytes = slots
-            .checked_mul(self.stride)
-            .ok_or(Limit::Memory { bytes: usize::MAX })?;
+        let doubled = self.slots.min(largest).max(want).min(most);
+        self.add_slab_of(doubled, most)
+            .or_else(|_| self.add_slab_of(want, most))
+            .or_else(|_| self.add_slab_of(1, most))
+    }
+
+    fn add_slab_of(&mut self, slots: usize, most: usize) -> Result<(), Limit> {
+        let too_large = Limit::Memory { bytes: usize::MAX };
         let align = self.align.max(SLAB_ALIGN);
-        let bytes = Region::len_for(bytes, align, &self.options).map_err(too_large)?;
-        if self.slabs.try_reserve(1).is_err() {
-            return Err(Limit::Memory {
-                bytes: size_of::<Slab>(),
-            });
-        }
-        self.charge(bytes)?;
-        let region = Region::new(bytes, align, &self.options).map_err(|error| {
-            self.refund(bytes);
-            match error {
-                RegionError::OutOfMemory { len, .. } => Limit::Memory { bytes: len },
-                _ => Limit::Memory { bytes },
-            }
+        let bytes = slots.checked_mul(self.stride).ok_or(too_large.clone())?;
+        let bytes = Region::len_for(bytes, align, &self.options).map_err(|_| too_large)?;
+        self.slabs.try_reserve(1).map_err(|_| Limit::Memory {
+            bytes: size_of::<Slab>(),
         })?;
+        self.charge(bytes)?;
+        let region = Region::new(bytes, align, &self.options).map_err(|_| {
+            self.refund(bytes);
+            Limit::Memory { bytes }
+        })?;
+        // SAFETY: nobody uses a slot before it is carved and leased.
+        unsafe { poison::on_region_new(region.base(), region.len()) };
         let slab = Slab {
             slots: (region.len() / self.stride).min(most),
             carved: 0,
@@ -180,7 +187,7 @@ impl Slabs {
     fn charge(&self, bytes: usize) -> Result<(), Limit> {
         match &self.budget {
             None => Ok(()),
-            Some(budget) => budget.charge_bytes(bytes).map_err(Limit::Budget),
+            Some(budget) => budget.charge_now(bytes).map_err(Limit::Budget),
         }
     }
 
@@ -291,15 +298,10 @@ impl Source for Slabs {
 
 impl Drop for Slabs {
     fn drop(&mut self) {
-        for slab in self.slabs.drain(..).rev() {
-            let bytes = slab.region.len();
-            drop(slab);
+        drop(RetiredSlabs {
+            slabs: core::mem::take(&mut self.slabs),
             #[cfg(feature = "std")]
-            if let Some(budget) = &self.budget {
-                budget.refund_bytes(bytes);
-            }
-            #[cfg(not(feature = "std"))]
-            let _ = bytes;
-        }
+            budget: self.budget.take(),
+        });
     }
 }

@@ -47,13 +47,20 @@ pub(crate) const LONGEST_BATCH: usize = 255;
 pub struct Batch {
     entries: [MaybeUninit<Entry>; LONGEST_BATCH],
     len: usize,
+    want: usize,
 }
 
 impl Batch {
-    pub(crate) const fn new() -> Self {
+    /// Room for `want` entries.
+    pub(crate) const fn new(want: usize) -> Self {
+        assert!(
+            want <= LONGEST_BATCH,
+            "an engine asks for a magazine at most"
+        );
         Self {
             entries: [const { MaybeUninit::uninit() }; LONGEST_BATCH],
             len: 0,
+            want,
         }
     }
 
@@ -61,8 +68,9 @@ impl Batch {
     ///
     /// # Panics
     ///
-    /// If the source creates more items than the engine can ask for.
+    /// If the source creates more items than it was asked for.
     pub fn push(&mut self, entry: Entry) {
+        assert!(self.len < self.want, "more items than were asked for");
         self.entries[self.len].write(entry);
         self.len += 1;
     }

@@ -70,7 +70,7 @@ use local::{GUARD, ID, ids};
 #[inline(always)]
 pub(crate) fn current() -> usize {
     #[cfg(not(millpond_loom))]
-    return ID.get() as usize;
+    return ID.try_with(Cell::get).map_or(NONE, |id| id as usize);
     #[cfg(millpond_loom)]
     ID.try_with(|id| id.get() as usize).unwrap_or(NONE)
 }

@@ -11,8 +11,7 @@ pub enum Level {
     /// What lies in the caches of all threads too, idle threads included. Each
     /// thread pays one slow operation afterwards.
     Moderate,
-    /// As `Moderate`, and the magazines of the caches go as well; waits for
-    /// whoever is creating items instead of going away.
+    /// As `Moderate`, and the magazines of the caches go as well.
     Full,
 }
 
@@ -31,8 +30,6 @@ pub struct TrimReport {
     /// Items in caches whose owner was stopped by the scheduler in the middle
     /// of an operation; the next trim finds them.
     pub unreachable: usize,
-    /// Another thread was creating or trimming items, so nothing was done.
-    pub busy: bool,
 }
 
 impl TrimReport {
@@ -45,7 +42,6 @@ impl TrimReport {
             leased: self.leased + other.leased,
             pinned: self.pinned + other.pinned,
             unreachable: self.unreachable + other.unreachable,
-            busy: self.busy || other.busy,
         }
     }
 }
@@ -56,11 +52,7 @@ impl fmt::Display for TrimReport {
             f,
             "freed {} items and {} bytes; {} leased, {} pinned, {} unreachable",
             self.freed_items, self.freed_bytes, self.leased, self.pinned, self.unreachable
-        )?;
-        if self.busy {
-            f.write_str("; busy")?;
-        }
-        Ok(())
+        )
     }
 }
 

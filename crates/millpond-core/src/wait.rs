@@ -255,3 +255,63 @@ unsafe fn set_before(node: NonNull<Node>, before: *const Node) {
     // SAFETY: under the lock.
     unsafe { node.links(|links| links.before = before) };
 }
+
+/// Waiters whose turn was decided under the lock, to be woken after unlocking.
+/// Wakers are foreign code: if one panics, the others are woken all the same.
+pub(crate) struct Wakes {
+    wakes: [Option<Wake>; Self::ROOM],
+    len: usize,
+}
+
+impl Wakes {
+    /// Turns that are decided at one go.
+    const ROOM: usize = 32;
+
+    pub(crate) const fn new() -> Self {
+        Self {
+            wakes: [const { None }; Self::ROOM],
+            len: 0,
+        }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) const fn is_full(&self) -> bool {
+        self.len == Self::ROOM
+    }
+
+    /// # Panics
+    ///
+    /// If it is full.
+    pub(crate) fn push(&mut self, wake: Wake) {
+        self.wakes[self.len] = Some(wake);
+        self.len += 1;
+    }
+}
+
+impl Drop for Wakes {
+    fn drop(&mut self) {
+        /// Wakes who is left, also when a waker before them panicked; a second
+        /// panic then aborts, as any panic in a destructor does.
+        struct Rest<'w>(core::slice::IterMut<'w, Option<Wake>>);
+
+        impl Rest<'_> {
+            fn wake(&mut self) {
+                self.0
+                    .by_ref()
+                    .filter_map(Option::take)
+                    .for_each(Wake::wake);
+            }
+        }
+
+        impl Drop for Rest<'_> {
+            fn drop(&mut self) {
+                self.wake();
+            }
+        }
+
+        Rest(self.wakes[..self.len].iter_mut()).wake();
+    }
+}

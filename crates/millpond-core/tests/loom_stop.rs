@@ -1,121 +1,109 @@
-//! Stop against the owner of a cache: no item is lost, none is given twice.
+//! Stop against the owners of caches: an acquire that finds nothing closes every
+//! cache, waits for owners that are inside an operation, and empties them.
+//!
+//! Modelled: owners on the fast path, on the way to the lock, and opening again,
+//! while one or two others stop the pool; that no item is given twice or lost,
+//! and that an acquire fails only if all items were leased at some instant.
+//!
+//! Not modelled: `membarrier` (here, both sides run a real fence) and owners that
+//! the scheduler stops for so long that a trim passes over them.
 #![cfg(millpond_loom)]
 
-use std::vec::Vec;
+mod model;
 
-use loom::cell::UnsafeCell;
 use loom::sync::Arc;
-use loom::thread;
-use millpond_core::engine::Released;
-use millpond_core::entry::Entry;
-use millpond_core::error::Limit;
-use millpond_core::shared::SharedEngine;
-use millpond_core::source::{Batch, Source};
-use millpond_core::trim::Level;
+use model::{Pool, explore, join, spawn};
 
-/// Items that are nothing but their numbers.
-#[derive(Debug, Default)]
-struct Numbers {
-    next: usize,
-}
-
-impl Source for Numbers {
-    type Retired = ();
-
-    fn create(&mut self, want: usize, _most: usize, batch: &mut Batch) -> Result<(), Limit> {
-        for _ in 0..want {
-            batch.push(Entry::from_index(self.next));
-            self.next += 1;
-        }
-        Ok(())
-    }
-
-    fn retire(&mut self, _free: &mut Vec<Entry>, _level: Level) {}
-
-    fn held_bytes(&self) -> usize {
-        0
-    }
-
-    fn owns(&self, entry: Entry) -> bool {
-        entry.as_index() < self.next
-    }
-}
-
-/// A pool of `N` items, and a cell for each that loom watches: two users at once, or a
-/// user that does not see what the last one wrote, fail the model.
-struct Pool<const N: usize> {
-    engine: SharedEngine<Numbers>,
-    items: [UnsafeCell<u32>; N],
-}
-
-impl<const N: usize> Pool<N> {
-    fn new() -> Self {
-        Self {
-            engine: SharedEngine::new(N, 8, Numbers::default()),
-            items: std::array::from_fn(|_| UnsafeCell::new(0)),
-        }
-    }
-
-    fn acquire(&self) -> Option<Entry> {
-        let entry = self.engine.acquire(0).ok()?;
-        self.touch(entry);
-        Some(entry)
-    }
-
-    fn release(&self, entry: Entry) {
-        self.touch(entry);
-        // SAFETY: acquired from this engine, released once.
-        let released = unsafe { self.engine.release(entry) };
-        assert_eq!(released, Released::Home);
-    }
-
-    fn touch(&self, entry: Entry) {
-        self.items[entry.as_index()].with_mut(|item| {
-            // SAFETY: the item was acquired; loom fails the model if it was not.
-            unsafe { *item += 1 };
-        });
-    }
-}
-
-/// Runs `f` on the pool in a thread of its own. The engine's book of thread ids is gone when
-/// the model's first thread ends, so that one only spawns and joins.
-fn run<const N: usize>(
-    pool: &Arc<Pool<N>>,
-    f: impl FnOnce(&Pool<N>) + 'static,
-) -> thread::JoinHandle<()> {
-    let pool = Arc::clone(pool);
-    thread::spawn(move || f(&pool))
-}
-
-/// Everything is home, once: `N` acquires succeed and no more.
-fn check_whole<const N: usize>(pool: &Arc<Pool<N>>) {
-    let checker = run(pool, |pool| {
-        for _ in 0..N {
-            pool.acquire().expect("an item was lost");
-        }
-        assert!(pool.acquire().is_none(), "an item was given twice");
-    });
-    checker.join().expect("the checker ends");
-}
-
+/// The protocol at its smallest: the only item goes from one cache to another.
 #[test]
 fn stop_against_acquire_and_release() {
-    loom::model(|| {
+    explore(2, || {
         let pool = Arc::new(Pool::<1>::new());
-        let owner = run(&pool, |pool| {
-            for _ in 0..2 {
-                if let Some(entry) = pool.acquire() {
-                    pool.release(entry);
-                }
-            }
+        let owner = spawn(&pool, |pool| {
+            pool.pair();
+            pool.pair();
         });
-        let reclaimer = run(&pool, |pool| {
-            if let Some(entry) = pool.acquire() {
-                pool.release(entry);
-            }
+        pool.pair();
+        join([owner]);
+        pool.check();
+    });
+}
+
+/// The only item lies in the cache of a thread that does nothing.
+#[test]
+fn an_idle_cache_is_emptied() {
+    explore(2, || {
+        let pool = Arc::new(Pool::<1>::new());
+        pool.pair();
+        let other = spawn(&pool, |pool| {
+            let item = pool.acquire().expect("the item is free all the time");
+            pool.release(item);
         });
-        owner.join().expect("the owner ends");
-        reclaimer.join().expect("the reclaimer ends");
-        check_whole(&pool);
+        join([other]);
+        pool.check();
+    });
+}
+
+/// One item of two is leased at any time, though not always the same one: the
+/// other acquire must never fail, wherever the free one is on its way to.
+#[test]
+fn an_item_on_the_move_is_found() {
+    explore(2, || {
+        let pool = Arc::new(Pool::<2>::new());
+        let owner = spawn(&pool, |pool| {
+            pool.pair();
+            pool.pair();
+        });
+        let item = pool.acquire().expect("at most one of two items is leased");
+        pool.release(item);
+        join([owner]);
+        pool.check();
+    });
+}
+
+/// Each thread finds its cache stopped, opens it, and is stopped again.
+#[test]
+fn two_threads_stop_each_other_twice() {
+    explore(2, || {
+        let pool = Arc::new(Pool::<1>::new());
+        let other = spawn(&pool, |pool| {
+            pool.pair();
+            pool.pair();
+            pool.pair();
+        });
+        pool.pair();
+        pool.pair();
+        join([other]);
+        pool.check();
+    });
+}
+
+/// Two threads stop the pool at once, for the only item, which lies in the cache
+/// of a third.
+#[test]
+fn one_of_two_stops_finds_the_item() {
+    explore(2, || {
+        let pool = Arc::new(Pool::<1>::new());
+        pool.pair();
+        join([(); 2].map(|()| spawn(&pool, Pool::pair)));
+        pool.check();
+    });
+}
+
+/// Two of two items, taken and given back in pairs by both.
+#[test]
+fn pairs_of_items_change_sides() {
+    explore(2, || {
+        let pool = Arc::new(Pool::<2>::new());
+        let both = |pool: &Pool<2>| {
+            let items = [pool.acquire(), pool.acquire()];
+            for item in items.into_iter().flatten() {
+                pool.release(item);
+            }
+        };
+        let other = spawn(&pool, both);
+        both(&pool);
+        join([other]);
+        pool.check();
     });
 }

@@ -1,6 +1,7 @@
 //! Building a pool with more than a capacity.
 
 use crate::pool::FixedPool;
+use core::fmt;
 use core::marker::PhantomData;
 use millpond_core::engine::Local;
 use millpond_core::exhaustion::{Exhaustion, Fallback};
@@ -12,6 +13,8 @@ use millpond_core::slab::Slabs;
 use millpond_core::budget::Budget;
 #[cfg(feature = "std")]
 use millpond_core::engine::Shared;
+#[cfg(feature = "std")]
+use millpond_core::event::EventHook;
 #[cfg(feature = "std")]
 use millpond_core::shared::SharedEngine;
 
@@ -38,7 +41,6 @@ use millpond_core::shared::SharedEngine;
 /// assert!(matches!(refused.error().limit(), Limit::Budget(_)));
 /// assert!(budget.held() <= budget.limit());
 /// ```
-#[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct Builder<T> {
     capacity: usize,
@@ -47,6 +49,8 @@ pub struct Builder<T> {
     region: RegionOptions,
     #[cfg(feature = "std")]
     budget: Option<Budget>,
+    #[cfg(feature = "std")]
+    hook: Option<EventHook>,
     _values: PhantomData<fn() -> T>,
 }
 
@@ -75,6 +79,8 @@ impl<T> Builder<T> {
             region: RegionOptions::new(),
             #[cfg(feature = "std")]
             budget: None,
+            #[cfg(feature = "std")]
+            hook: None,
             _values: PhantomData,
         }
     }
@@ -104,6 +110,13 @@ impl<T> Builder<T> {
         self
     }
 
+    /// Tells `hook` what happens on the slow paths of a shared pool.
+    #[cfg(feature = "std")]
+    pub fn on_event(mut self, hook: EventHook) -> Self {
+        self.hook = Some(hook);
+        self
+    }
+
     fn slabs(&self) -> Slabs {
         let slabs = Slabs::new(size_of::<T>(), align_of::<T>()).with_options(self.region);
         #[cfg(feature = "std")]
@@ -130,6 +143,9 @@ impl<T> Builder<T> {
         if let Some(budget) = &self.budget {
             engine = engine.charged_to(budget.clone());
         }
+        if let Some(hook) = &self.hook {
+            engine = engine.told_to(hook.clone());
+        }
         let mut pool = FixedPool::over(engine);
         pool.policy = self.policy;
         pool.fallback = self.fallback();
@@ -145,5 +161,27 @@ impl<T> Builder<T> {
         pool.policy = self.policy;
         pool.fallback = self.fallback();
         pool
+    }
+}
+
+impl<T> Clone for Builder<T> {
+    fn clone(&self) -> Self {
+        Self {
+            #[cfg(feature = "std")]
+            budget: self.budget.clone(),
+            #[cfg(feature = "std")]
+            hook: self.hook.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<T> fmt::Debug for Builder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("capacity", &self.capacity)
+            .field("name", &self.name)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
     }
 }

@@ -8,17 +8,101 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 use core::panic::Location;
 use core::ptr::NonNull;
+use millpond_core::budget::{Membership, Reclaim};
 use millpond_core::engine::{Released, Shared};
 use millpond_core::error::Refused;
 use millpond_core::shared::SharedEngine;
+use millpond_core::trim::Level;
 use std::boxed::Box;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// What handles and owned leases point to.
 pub(crate) struct Pond<T> {
     /// Handles, and fallback items with owned leases.
     handles: AtomicUsize,
+    /// Through which the pool's budget asks it to trim.
+    member: Option<(Membership, Arc<Member>)>,
     pool: FixedPool<T, Shared>,
+}
+
+/// A pool as its budget sees it: something that can be asked to trim, and may
+/// be gone.
+///
+/// # Invariants
+///
+/// 1. While `pond` is present it is alive: it is taken out, under the lock,
+///    before the pool goes.
+struct Member {
+    pond: Mutex<Option<Trimmable>>,
+}
+
+/// A `Pond<T>` whose `T` is forgotten, so that it can be registered for any.
+#[derive(Clone, Copy)]
+struct Trimmable {
+    pond: NonNull<()>,
+    /// Takes part in the pond if somebody still does.
+    join: unsafe fn(NonNull<()>) -> bool,
+    /// Trims, and ends the part that `join` took.
+    trim_and_leave: unsafe fn(NonNull<()>) -> usize,
+}
+
+// SAFETY: ponds are shared between threads; what is called on them here does
+// not touch a `T`.
+unsafe impl Send for Trimmable {}
+
+impl Member {
+    fn lock(&self) -> MutexGuard<'_, Option<Trimmable>> {
+        self.pond.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reclaim for Member {
+    fn reclaim(&self, _: usize) -> usize {
+        let pond = self.lock();
+        let Some(this) = *pond else { return 0 };
+        // SAFETY: alive by 1 while the lock is held.
+        if !unsafe { (this.join)(this.pond) } {
+            return 0;
+        }
+        drop(pond);
+        // SAFETY: joined above, so alive until it is left.
+        unsafe { (this.trim_and_leave)(this.pond) }
+    }
+}
+
+impl<T> Pond<T> {
+    fn trimmable(pond: NonNull<Self>) -> Trimmable {
+        /// # Safety
+        ///
+        /// `pond` is a live `Pond<T>`.
+        unsafe fn join<T>(pond: NonNull<()>) -> bool {
+            // SAFETY: by the caller.
+            let handles = unsafe { &(*pond.cast::<Pond<T>>().as_ptr()).handles };
+            let more = |count: usize| (count > 0).then_some(count + 1);
+            handles
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+                .is_ok()
+        }
+
+        /// # Safety
+        ///
+        /// `pond` is a `Pond<T>` that was joined; this leaves it.
+        unsafe fn trim_and_leave<T>(pond: NonNull<()>) -> usize {
+            let pond = pond.cast::<Pond<T>>();
+            // SAFETY: joined, so alive.
+            let freed = unsafe { pond.as_ref() }.pool.trim(Level::Moderate);
+            // SAFETY: joined once, left once.
+            unsafe { Pond::let_go(pond) };
+            freed.freed_bytes
+        }
+
+        Trimmable {
+            pond: pond.cast(),
+            join: join::<T>,
+            trim_and_leave: trim_and_leave::<T>,
+        }
+    }
 }
 
 /// A shared pool on the heap: clones are the same pool, and its leases need not
@@ -57,15 +141,28 @@ unsafe impl<T: Send> Sync for PoolHandle<T> {}
 
 impl<T> FixedPool<T, Shared> {
     /// Moves the pool to the heap, where its leases can outlive the borrow of
-    /// it.
+    /// it, and where its budget, if it has one, can ask it to trim when somebody
+    /// else's charge would be refused.
     #[must_use]
     pub fn into_handle(self) -> PoolHandle<T> {
-        let pond = Box::new(Pond {
-            handles: AtomicUsize::new(1),
-            pool: self,
+        let member = self.engine.budget().map(|budget| {
+            let member = Arc::new(Member {
+                pond: Mutex::new(None),
+            });
+            let weak: Weak<dyn Reclaim> = Arc::downgrade(&member) as _;
+            (budget.register(weak), member)
         });
+        let pond = NonNull::from(Box::leak(Box::new(Pond {
+            handles: AtomicUsize::new(1),
+            member,
+            pool: self,
+        })));
+        // SAFETY: just made.
+        if let Some((_, member)) = unsafe { &pond.as_ref().member } {
+            *member.lock() = Some(Pond::trimmable(pond));
+        }
         PoolHandle {
-            pond: NonNull::from(Box::leak(pond)),
+            pond,
             _pond: PhantomData,
         }
     }
@@ -170,7 +267,7 @@ unsafe impl<T> Keeper for Pond<T> {
     }
 
     #[cold]
-    unsafe fn free(keeper: NonNull<Self>) {
+    unsafe fn free_slow(keeper: NonNull<Self>) {
         // SAFETY: it came from a box; by the caller nobody else has it.
         drop(unsafe { Box::from_raw(keeper.as_ptr()) });
     }
@@ -190,10 +287,13 @@ unsafe impl<T> Keeper for Pond<T> {
         }
         // What other handles did happens before the pool goes.
         fence(Ordering::Acquire);
+        if let Some((_, member)) = &pond.member {
+            *member.lock() = None;
+        }
         // SAFETY: alive; no handle is left to call it.
         if unsafe { SharedEngine::orphan(&raw const pond.pool.engine) } == Released::Last {
             // SAFETY: no handle and no lease is left, and so nobody else.
-            unsafe { Self::free(keeper) };
+            unsafe { Self::free_slow(keeper) };
         }
     }
 }

@@ -72,10 +72,11 @@ macro_rules! lease {
 
             /// A lease whose value will not move again.
             pub fn into_pin(self) -> Pin<Self> {
-                // SAFETY: a slot does not move, whatever becomes of the lease, and
-                // is used again only after the value was dropped; moving the value
-                // out takes the lease, which a pin of an `!Unpin` value does not
-                // give.
+                // SAFETY: a slot does not move and is used again only after the
+                // value was dropped; if the lease is forgotten instead, the
+                // slot never comes home, and a pool that misses one leaves its
+                // slabs alone. Moving the value out takes the lease, which a
+                // pin of an `!Unpin` value does not give.
                 unsafe { Pin::new_unchecked(self) }
             }
         }

@@ -394,7 +394,8 @@ unsafe impl<T, M: Mode> Keeper for FixedPool<T, M> {
         keeper.as_ptr()
     }
 
-    unsafe fn free(_: NonNull<Self>) {
+    #[cold]
+    unsafe fn free_slow(_: NonNull<Self>) {
         unreachable!("a borrowed pool is not orphaned");
     }
 

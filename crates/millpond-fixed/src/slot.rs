@@ -43,7 +43,7 @@ pub(crate) unsafe trait Keeper: Sized {
     /// # Safety
     ///
     /// The engine answered `Last`.
-    unsafe fn free(keeper: NonNull<Self>);
+    unsafe fn free_slow(keeper: NonNull<Self>);
 
     /// Keeps the pool for an item that the engine does not count.
     ///
@@ -82,8 +82,11 @@ impl<K: Keeper> Slot<K> {
     /// least as long as the slot is out.
     #[inline(always)]
     pub(crate) unsafe fn new(entry: Entry, keeper: NonNull<K>) -> Self {
+        let item: NonNull<K::Value> = entry.as_ptr().cast();
+        // SAFETY: a slot of the size of the value, and the caller's own.
+        unsafe { poison::on_lease(item.cast(), size_of::<K::Value>()) };
         Self {
-            item: entry.as_ptr().cast(),
+            item,
             home: Home::new(keeper),
         }
     }
@@ -101,8 +104,6 @@ impl<K: Keeper> Slot<K> {
     /// The slot holds no value.
     #[inline(always)]
     pub(crate) unsafe fn fill(&self, value: K::Value) {
-        // SAFETY: ours by 1.
-        unsafe { poison::on_lease(self.item.cast(), size_of::<K::Value>()) };
         // SAFETY: by 1 the slot has the layout of the value and is ours.
         unsafe { self.item.write(value) };
     }
@@ -144,6 +145,8 @@ impl<K: Keeper> Slot<K> {
     /// The slot is not used afterwards.
     #[inline(always)]
     unsafe fn bring_home(&self, keeper: NonNull<K>) {
+        // SAFETY: ours by 1, and it holds no value any more.
+        unsafe { poison::on_release(self.item.cast(), size_of::<K::Value>()) };
         // SAFETY: alive by 2.
         let pool = unsafe { K::pool(keeper) };
         // SAFETY: a place inside a live pool.
@@ -152,7 +155,7 @@ impl<K: Keeper> Slot<K> {
         let released = unsafe { Engine::release(engine, self.entry()) };
         if released == millpond_core::engine::Released::Last {
             // SAFETY: told so by the engine.
-            unsafe { K::free(keeper) };
+            unsafe { K::free_slow(keeper) };
         }
     }
 }
@@ -160,8 +163,6 @@ impl<K: Keeper> Slot<K> {
 impl<K: Keeper> Drop for Slot<K> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: ours by 1, and it holds no value any more.
-        unsafe { poison::on_release(self.item.cast(), size_of::<K::Value>()) };
         match self.home.pool_if_plain() {
             // SAFETY: not used afterwards.
             Some(keeper) => unsafe { self.bring_home(keeper) },

@@ -62,10 +62,15 @@ impl<T, A: Allocator> Allocated<T, A> {
         const { assert!(size_of::<T>() > 0) };
         // SAFETY: the layout's size is not 0, as asserted above.
         let memory = unsafe { A::VALUE.alloc(Self::LAYOUT) };
-        let Some(at) = NonNull::new(memory.cast::<T>()) else { handle_alloc_error(Self::LAYOUT) };
+        let Some(at) = NonNull::new(memory.cast::<T>()) else {
+            handle_alloc_error(Self::LAYOUT)
+        };
         // SAFETY: `at` is fresh memory of `T`'s layout.
         unsafe { at.write(value) };
-        Self { at, allocator: PhantomData }
+        Self {
+            at,
+            allocator: PhantomData,
+        }
     }
 }
 
@@ -100,8 +105,11 @@ impl<T, A: Allocator> Drop for Allocated<T, A> {
 unsafe impl<T: Send, A: Allocator> Send for Allocated<T, A> {}
 
 impl Allocator for System {
-    const NAME: &'static str =
-        if cfg!(target_env = "gnu") { "Box on glibc" } else { "Box on the system allocator" };
+    const NAME: &'static str = if cfg!(target_env = "gnu") {
+        "Box on glibc"
+    } else {
+        "Box on the system allocator"
+    };
     const VALUE: Self = System;
 
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

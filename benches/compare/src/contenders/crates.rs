@@ -1,35 +1,69 @@
 //! Pool crates that one finds when one looks for a pool.
 //!
-//! Each holds `Box<T>`, so that items keep their address and moving a guard
-//! moves a pointer; each is filled before it is measured, so that no row times
-//! its first allocations.
+//! Each is filled before it is measured, so that no row times its first
+//! allocations, and holds `Box<T>`, so that items keep their address and moving a
+//! guard moves a pointer. `opool` is shown in both forms: as its documentation
+//! shows it, with items inside its queue and its guards, and boxed.
 
 use crate::contender::{Contender, Kind, Pool, Value};
 use std::ops::{Deref, DerefMut};
 
-/// The crate `opool`: an `ArrayQueue` with guards.
+/// The crate `opool`: an `ArrayQueue` of items, with guards that hold them.
 pub struct Opool;
 
 impl Contender for Opool {
     const NAME: &'static str = "opool";
     const KIND: Kind = Kind::Bounded;
-    type Pool<T: Value> = opool::Pool<Defaults, Box<T>>;
+    type Pool<T: Value> = opool::Pool<Defaults, T>;
 }
 
 /// Makes default items; resets nothing, because acquire writes the value.
 pub struct Defaults;
 
-impl<T: Value> opool::PoolAllocator<Box<T>> for Defaults {
+impl<T: Value> opool::PoolAllocator<T> for Defaults {
+    fn allocate(&self) -> T {
+        T::default()
+    }
+}
+
+impl<T: Value> Pool<T> for opool::Pool<Defaults, T> {
+    type Lease<'a> = opool::RefGuard<'a, Defaults, T>;
+
+    fn with_capacity(capacity: usize) -> Self {
+        Self::new_prefilled(capacity, Defaults)
+    }
+
+    #[inline(always)]
+    fn try_acquire(&self, value: T) -> Option<Self::Lease<'_>> {
+        let mut guard = self.try_get()?;
+        *guard = value;
+        Some(guard)
+    }
+}
+
+/// The crate `opool` with boxed items.
+pub struct OpoolOfBox;
+
+impl Contender for OpoolOfBox {
+    const NAME: &'static str = "opool of Box";
+    const KIND: Kind = Kind::Bounded;
+    type Pool<T: Value> = opool::Pool<Boxes, Box<T>>;
+}
+
+/// Makes default items in boxes.
+pub struct Boxes;
+
+impl<T: Value> opool::PoolAllocator<Box<T>> for Boxes {
     fn allocate(&self) -> Box<T> {
         Box::default()
     }
 }
 
-impl<T: Value> Pool<T> for opool::Pool<Defaults, Box<T>> {
-    type Lease<'a> = Unboxed<opool::RefGuard<'a, Defaults, Box<T>>>;
+impl<T: Value> Pool<T> for opool::Pool<Boxes, Box<T>> {
+    type Lease<'a> = Unboxed<opool::RefGuard<'a, Boxes, Box<T>>>;
 
     fn with_capacity(capacity: usize) -> Self {
-        Self::new_prefilled(capacity, Defaults)
+        Self::new_prefilled(capacity, Boxes)
     }
 
     #[inline(always)]

@@ -34,7 +34,11 @@ pub struct FreeList<T: Copy> {
 impl<T: Copy> FreeList<T> {
     /// A list of `capacity` free slots.
     pub fn new(capacity: usize) -> Self {
-        let empty = || UnsafeCell::new(Slot { next: ptr::null_mut() });
+        let empty = || {
+            UnsafeCell::new(Slot {
+                next: ptr::null_mut(),
+            })
+        };
         let slots: Box<[_]> = std::iter::repeat_with(empty).take(capacity).collect();
         let head = Cell::new(ptr::null_mut::<Slot<T>>());
         for slot in slots.iter().rev() {
@@ -43,7 +47,10 @@ impl<T: Copy> FreeList<T> {
             unsafe { at.write(Slot { next: head.get() }) };
             head.set(at);
         }
-        Self { head, _slots: slots }
+        Self {
+            head,
+            _slots: slots,
+        }
     }
 
     /// Takes the first slot and puts `value` into it.

@@ -6,6 +6,7 @@ pub mod intrusive;
 mod queues;
 
 use crate::contender::Contender;
+use crate::ours::Ours;
 use std::alloc::System;
 
 pub use allocators::Boxed;
@@ -18,6 +19,7 @@ pub trait Visitor {
 
 /// Visits every contender that this build has.
 pub fn visit_all(visitor: &mut impl Visitor) {
+    visitor.visit::<Ours>();
     visitor.visit::<Boxed<System>>();
     #[cfg(feature = "mimalloc")]
     visitor.visit::<Boxed<mimalloc::MiMalloc>>();
@@ -26,6 +28,7 @@ pub fn visit_all(visitor: &mut impl Visitor) {
     #[cfg(feature = "snmalloc")]
     visitor.visit::<Boxed<snmalloc_rs::SnMalloc>>();
     visitor.visit::<crates::Opool>();
+    visitor.visit::<crates::OpoolOfBox>();
     visitor.visit::<crates::ObjectPool>();
     visitor.visit::<crates::LockfreeObjectPool>();
     visitor.visit::<queues::Crossbeam>();

@@ -63,7 +63,9 @@ impl<T: Value> Bag<T> for Mutex<Vec<Box<T>>> {
 
     #[inline(always)]
     fn put(&self, item: Box<T>) {
-        self.lock().unwrap_or_else(PoisonError::into_inner).push(item);
+        self.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(item);
     }
 }
 
@@ -78,14 +80,20 @@ impl<T: Value, B: Bag<T>> Pool<T> for BagPool<T, B> {
 
     fn with_capacity(capacity: usize) -> Self {
         let bag = B::of((0..capacity).map(|_| Box::default()).collect());
-        Self { bag, holds: std::marker::PhantomData }
+        Self {
+            bag,
+            holds: std::marker::PhantomData,
+        }
     }
 
     #[inline(always)]
     fn try_acquire(&self, value: T) -> Option<Taken<'_, T, B>> {
         let mut item = self.bag.take()?;
         *item = value;
-        Some(Taken { item: Some(item), bag: &self.bag })
+        Some(Taken {
+            item: Some(item),
+            bag: &self.bag,
+        })
     }
 }
 

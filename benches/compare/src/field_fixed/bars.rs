@@ -29,12 +29,27 @@ pub fn bars(chapter: &ChapterRecord) -> Vec<Bar> {
         bars.extend(against_peer(chapter, row, SNMALLOC, 1.0));
     }
     let single = "its own single-thread cost, machine divided out";
-    bars.extend(absolute(chapter, rows::SCALING, single, (1.10, Figure::Ratio)));
-    bars.extend(absolute(chapter, rows::EXHAUSTED, "", (100.0, Figure::Nanos)));
+    bars.extend(absolute(
+        chapter,
+        rows::SCALING,
+        single,
+        (1.10, Figure::Ratio),
+    ));
+    bars.extend(absolute(
+        chapter,
+        rows::EXHAUSTED,
+        "",
+        (100.0, Figure::Nanos),
+    ));
     bars.extend(against_list(chapter, rows::LOCAL_PAIR, 1.1));
     bars.extend(against_list(chapter, rows::LOCAL_HELD, 0.7));
     bars.extend(mechanisms(chapter));
-    bars.extend(absolute(chapter, rows::ALLOCATIONS, "", (0.0, Figure::Count)));
+    bars.extend(absolute(
+        chapter,
+        rows::ALLOCATIONS,
+        "",
+        (0.0, Figure::Count),
+    ));
     bars.extend(burst(chapter));
     bars
 }
@@ -47,10 +62,16 @@ fn against_peer(chapter: &ChapterRecord, row: &str, peer: &str, limit: f64) -> O
 fn against_fastest(chapter: &ChapterRecord, row: &str, limit: f64) -> Option<Bar> {
     let row = chapter.row(row)?;
     let present = ALLOCATORS.iter().filter_map(|name| row.series(name));
-    let by_median =
-        |a: &&Series, b: &&Series| median(&a.values).total_cmp(&median(&b.values));
-    let fastest = present.filter(|series| !series.values.is_empty()).min_by(by_median);
-    ratio(row, ours::SHARED, fastest.map_or(SNMALLOC, |series| &series.contender), limit)
+    let by_median = |a: &&Series, b: &&Series| median(&a.values).total_cmp(&median(&b.values));
+    let fastest = present
+        .filter(|series| !series.values.is_empty())
+        .min_by(by_median);
+    ratio(
+        row,
+        ours::SHARED,
+        fastest.map_or(SNMALLOC, |series| &series.contender),
+        limit,
+    )
 }
 
 fn against_list(chapter: &ChapterRecord, row: &str, limit: f64) -> Option<Bar> {
@@ -62,7 +83,13 @@ fn ratio(row: &Row, own: &str, peer: &str, limit: f64) -> Option<Bar> {
     let other = row.series(peer).unwrap_or(&NOTHING);
     let measured = Estimate::of_ratio(&own.values, &other.values);
     let fat = Estimate::of_ratio(&own.fat, &other.fat);
-    Some(Bar::judge(&row.title, peer, (limit, Figure::Ratio), measured, fat))
+    Some(Bar::judge(
+        &row.title,
+        peer,
+        (limit, Figure::Ratio),
+        measured,
+        fat,
+    ))
 }
 
 fn absolute(
@@ -73,12 +100,20 @@ fn absolute(
 ) -> Option<Bar> {
     let row = chapter.row(row)?;
     let own = row.series(ours::SHARED).unwrap_or(&NOTHING);
-    Some(Bar::judge(&row.title, against, limit, own.estimate, own.fat_estimate))
+    Some(Bar::judge(
+        &row.title,
+        against,
+        limit,
+        own.estimate,
+        own.fat_estimate,
+    ))
 }
 
 /// What being reclaimable and being counted cost, as differences of medians.
 fn mechanisms(chapter: &ChapterRecord) -> Vec<Bar> {
-    let Some(row) = chapter.row(rows::MECHANISM) else { return Vec::new() };
+    let Some(row) = chapter.row(rows::MECHANISM) else {
+        return Vec::new();
+    };
     let shipped = row.series(variants::SHIPPED).unwrap_or(&NOTHING);
     [
         ("being reclaimable, a pair", variants::NO_RECLAIM, 0.4),
@@ -87,7 +122,7 @@ fn mechanisms(chapter: &ChapterRecord) -> Vec<Bar> {
     .map(|(what, without, limit)| {
         let other = row.series(without).unwrap_or(&NOTHING);
         let measured = difference_of_medians(&shipped.values, &other.values);
-        let against = format!("the same code, {without}");
+        let against = format!("the same code {without}");
         Bar::judge(what, against, (limit, Figure::Nanos), measured, None)
     })
     .into()
@@ -97,14 +132,24 @@ fn mechanisms(chapter: &ChapterRecord) -> Vec<Bar> {
 fn burst(chapter: &ChapterRecord) -> Option<Bar> {
     let values = |row| Some(&chapter.row(row)?.series(ours::SHARED)?.values);
     let allowed = |before: f64| before + (before * 0.10).max(LEFT_BEHIND_MIB);
-    let shares = values(rows::BURST_BEFORE).zip(values(rows::BURST_AFTER)).map(
-        |(before, after)| -> Vec<f64> {
-            before.iter().zip(after).map(|(before, after)| after / allowed(*before)).collect()
-        },
-    );
+    let shares = values(rows::BURST_BEFORE)
+        .zip(values(rows::BURST_AFTER))
+        .map(|(before, after)| -> Vec<f64> {
+            before
+                .iter()
+                .zip(after)
+                .map(|(before, after)| after / allowed(*before))
+                .collect()
+        });
     let measured = shares.and_then(|shares| Estimate::of(&shares));
     let against = "before + max(10 %, 4 MiB)";
-    Some(Bar::judge("memory after a burst", against, (1.0, Figure::Ratio), measured, None))
+    Some(Bar::judge(
+        "memory after a burst",
+        against,
+        (1.0, Figure::Ratio),
+        measured,
+        None,
+    ))
 }
 
 /// Stands in for a contender that did not take part.

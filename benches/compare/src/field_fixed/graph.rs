@@ -46,7 +46,10 @@ struct Edge {
 }
 
 pub fn measure(request: &Request) -> Result<Vec<Measurement>> {
-    let corpus = request.corpus.as_ref().context("the graph needs the corpus")?;
+    let corpus = request
+        .corpus
+        .as_ref()
+        .context("the graph needs the corpus")?;
     let mut entering = Entering {
         plan: Rc::new(Plan::of(corpus)),
         contest: Contest::new(),
@@ -55,9 +58,15 @@ pub fn measure(request: &Request) -> Result<Vec<Measurement>> {
     visit_all(&mut entering);
     let timed = entering.contest.run(time::schedule_of(request));
     let sums: Vec<u64> = entering.checksums.iter().map(|sum| sum.get()).collect();
-    ensure!(sums.iter().all(|&sum| sum == sums[0] && sum != 0), "checksums differ: {sums:x?}");
+    ensure!(
+        sums.iter().all(|&sum| sum == sums[0] && sum != 0),
+        "checksums differ: {sums:x?}"
+    );
     let mut measured = time::into_measurements(rows::GRAPH, timed);
-    measured.iter_mut().flat_map(|m| &mut m.values).for_each(|nanos| *nanos /= 1e3);
+    measured
+        .iter_mut()
+        .flat_map(|m| &mut m.values)
+        .for_each(|nanos| *nanos /= 1e3);
     Ok(measured)
 }
 
@@ -99,7 +108,11 @@ impl Plan {
         let mut random = Random::new(2026);
         let draw = |_| random.below(corpus.nodes.len()) as u32;
         let rewirings = (0..REWIRINGS).map(draw).collect();
-        Self { names: corpus.nodes.iter().map(hash).collect(), targets, rewirings }
+        Self {
+            names: corpus.nodes.iter().map(hash).collect(),
+            targets,
+            rewirings,
+        }
     }
 
     fn edge_count(&self) -> usize {
@@ -172,18 +185,29 @@ impl<'p, N: Pool<Node>, E: Pool<Edge>> Graph<'p, N, E> {
         let mut first = NIL;
         for place in 0..targets.len() {
             let to = targets[(place + turn) % targets.len()];
-            let edge = Edge { to, next: first, weight: turn as u64 };
+            let edge = Edge {
+                to,
+                next: first,
+                weight: turn as u64,
+            };
             first = self.vacant.pop().expect("as many places as edges");
             self.edges[first as usize] = Some(self.edge_pool.acquire(edge));
         }
         let (name, degree) = (plan.names[index], targets.len() as u32);
-        let node = Node { name, first, degree, visited: 0 };
+        let node = Node {
+            name,
+            first,
+            degree,
+            visited: 0,
+        };
         self.nodes[index] = Some(self.node_pool.acquire(node));
     }
 
     /// Releases a node and its edges.
     fn remove(&mut self, index: usize) {
-        let Some(node) = self.nodes[index].take() else { return };
+        let Some(node) = self.nodes[index].take() else {
+            return;
+        };
         let mut next = node.first;
         while let Some(edge) = self.edges.get_mut(next as usize).and_then(Option::take) {
             self.vacant.push(next);
@@ -196,7 +220,9 @@ impl<'p, N: Pool<Node>, E: Pool<Edge>> Graph<'p, N, E> {
         let mut sum = walk;
         self.ahead.push(start);
         while let Some(index) = self.ahead.pop() {
-            let Some(node) = self.nodes[index as usize].as_mut() else { continue };
+            let Some(node) = self.nodes[index as usize].as_mut() else {
+                continue;
+            };
             if node.visited == walk {
                 continue;
             }
@@ -218,5 +244,7 @@ fn mix(sum: u64, byte: u8) -> u64 {
 }
 
 fn mix_word(sum: u64, word: u64) -> u64 {
-    (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23)
+    (sum ^ word)
+        .wrapping_mul(0x0000_0100_0000_01b3)
+        .rotate_left(23)
 }

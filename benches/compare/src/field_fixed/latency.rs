@@ -9,7 +9,10 @@ use millpond_bench::worker::{Measurement, Request};
 
 pub fn measure(request: &Request) -> Vec<Measurement> {
     let _pinned = millpond_bench::pin::to_core(0);
-    let mut visitor = Timing { operations: request.count, measured: Vec::new() };
+    let mut visitor = Timing {
+        operations: request.count,
+        measured: Vec::new(),
+    };
     let timer = empty_measurement(request.count);
     visitor.note(EMPTY, &timer, &timer);
     visit_all(&mut visitor);

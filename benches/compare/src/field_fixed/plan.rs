@@ -33,7 +33,12 @@ impl Effort {
     fn of(mode: Mode) -> Self {
         let slice = Duration::from_millis(mode.pick(4, 20));
         let operations = mode.pick(100_000, 1_000_000);
-        Self { processes: mode.pick(3, 5), rounds: mode.pick(5, 6), slice, operations }
+        Self {
+            processes: mode.pick(3, 5),
+            rounds: mode.pick(5, 6),
+            slice,
+            operations,
+        }
     }
 
     /// Calibration fills some two slices before the first round.
@@ -62,12 +67,24 @@ pub fn tasks(mode: Mode) -> Vec<Task> {
 /// Rows whose contenders take turns in one process, and how many take part.
 fn interleaved() -> Vec<(&'static str, usize)> {
     let all = contenders::names().len();
-    let mut rows: Vec<_> =
-        rows::PAIR.iter().chain(&rows::HELD).map(|&(row, _)| (row, all)).collect();
+    let mut rows: Vec<_> = rows::PAIR
+        .iter()
+        .chain(&rows::HELD)
+        .map(|&(row, _)| (row, all))
+        .collect();
     if pin::core_count() > 1 {
-        rows.extend([(rows::TWO_THREADS, 2 * all + 2), (rows::CROSS, all), (rows::CHANNEL, all)]);
+        rows.extend([
+            (rows::TWO_THREADS, 2 * all + 2),
+            (rows::CROSS, all),
+            (rows::CHANNEL, all),
+        ]);
     }
-    rows.extend([(rows::EXHAUSTED, 5), (rows::LOCAL_PAIR, 2), (rows::LOCAL_HELD, 2), (GRAPH, all)]);
+    rows.extend([
+        (rows::EXHAUSTED, 6),
+        (rows::LOCAL_PAIR, 2),
+        (rows::LOCAL_HELD, 2),
+        (GRAPH, all),
+    ]);
     rows
 }
 
@@ -78,7 +95,12 @@ fn timed(effort: &Effort, row: &str, label: String, build: Build, expected: Dura
         slice_micros: u64::try_from(effort.slice.as_micros()).unwrap_or(u64::MAX),
         ..Request::default()
     };
-    Task { label, build, request, expected }
+    Task {
+        label,
+        build,
+        request,
+        expected,
+    }
 }
 
 /// The tiny binary under each cfg, in turn.
@@ -86,18 +108,32 @@ fn variants(effort: &Effort) -> Vec<Task> {
     let task = |name: &'static str| {
         let label = format!("mechanism, {name}");
         // The variant measures one pool at several code alignments.
-        timed(effort, rows::MECHANISM, label, Build::Variant(name), effort.time_for(8))
+        timed(
+            effort,
+            rows::MECHANISM,
+            label,
+            Build::Variant(name),
+            effort.time_for(8),
+        )
     };
     crate::variants::NAMES.map(task).into()
 }
 
 fn latency(effort: &Effort) -> Task {
-    let request =
-        Request { task: LATENCY.into(), count: effort.operations, ..Request::default() };
+    let request = Request {
+        task: LATENCY.into(),
+        count: effort.operations,
+        ..Request::default()
+    };
     // Two timed operations of some 60 ns for each contender.
     let nanos = effort.operations * 120 * contenders::names().len() as u64;
     let expected = Duration::from_nanos(nanos) + Duration::from_millis(50);
-    Task { label: "single operations".into(), build: Build::Release, request, expected }
+    Task {
+        label: "single operations".into(),
+        build: Build::Release,
+        request,
+        expected,
+    }
 }
 
 /// Objects in memory rows: 16 MiB of them, so that pages and bookkeeping of the
@@ -116,11 +152,24 @@ fn space() -> Vec<Task> {
             };
             let label = format!("{task}, {contender}");
             let expected = Duration::from_millis(120);
-            tasks.push(Task { label, build: Build::Release, request, expected });
+            tasks.push(Task {
+                label,
+                build: Build::Release,
+                request,
+                expected,
+            });
         }
     }
-    let request = Request { task: ALLOCATIONS.into(), ..Request::default() };
+    let request = Request {
+        task: ALLOCATIONS.into(),
+        ..Request::default()
+    };
     let expected = Duration::from_millis(400);
-    tasks.push(Task { label: ALLOCATIONS.into(), build: Build::Release, request, expected });
+    tasks.push(Task {
+        label: ALLOCATIONS.into(),
+        build: Build::Release,
+        request,
+        expected,
+    });
     tasks
 }

@@ -34,7 +34,9 @@ fn for_contender(
     let mut finding = Finding(&request.contender, None);
     visit_all(&mut finding);
     let count = usize::try_from(request.count).unwrap_or(usize::MAX);
-    finding.1.map_or(Vec::new(), |found| measure(count, &*found))
+    finding
+        .1
+        .map_or(Vec::new(), |found| measure(count, &*found))
 }
 
 trait Measuring {
@@ -53,8 +55,13 @@ impl<C: Contender> Measuring for Of<C> {
         // pool is made after that, and dropped after the leases.
         let pool = OnceCell::new();
         let mut places = empty_places(count);
-        let Some(before) = resident::bytes() else { return measured };
-        fill(pool.get_or_init(|| C::Pool::with_capacity(count)), &mut places);
+        let Some(before) = resident::bytes() else {
+            return measured;
+        };
+        fill(
+            pool.get_or_init(|| C::Pool::with_capacity(count)),
+            &mut places,
+        );
         let after = resident::bytes().unwrap_or(before);
         let each = after.saturating_sub(before) as f64 / count as f64;
         measured.push(Measurement::new(rows::MEMORY, C::NAME, vec![each]));
@@ -66,15 +73,21 @@ impl<C: Contender> Measuring for Of<C> {
         let (mut here, mut there) = (empty_places(count / 2), empty_places(count / 2));
         fill(&pool, &mut here[..WARM.min(count / 2)]);
         empty(&mut here);
-        let Some(before) = resident::bytes() else { return Vec::new() };
+        let Some(before) = resident::bytes() else {
+            return Vec::new();
+        };
         on_two_threads(|| fill(&pool, &mut here), || fill(&pool, &mut there));
         let peak = resident::bytes().unwrap_or(before);
         on_two_threads(|| empty(&mut here), || empty(&mut there));
         pool.trim();
         let after = resident::bytes().unwrap_or(peak);
-        [(rows::BURST_BEFORE, before), (rows::BURST_PEAK, peak), (rows::BURST_AFTER, after)]
-            .map(|(row, bytes)| Measurement::new(row, C::NAME, vec![mebibytes(bytes)]))
-            .into()
+        [
+            (rows::BURST_BEFORE, before),
+            (rows::BURST_PEAK, peak),
+            (rows::BURST_AFTER, after),
+        ]
+        .map(|(row, bytes)| Measurement::new(row, C::NAME, vec![mebibytes(bytes)]))
+        .into()
     }
 }
 
@@ -133,7 +146,11 @@ impl Visitor for Allocations {
         };
         let threads = pin::core_count().min(2);
         let counted = steady(threads, &work);
-        self.0.push(Measurement::new(rows::ALLOCATIONS, C::NAME, vec![counted as f64]));
+        self.0.push(Measurement::new(
+            rows::ALLOCATIONS,
+            C::NAME,
+            vec![counted as f64],
+        ));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::stop::Patience;
 use super::{SharedEngine, State};
+use crate::budget::BudgetExceeded;
 use crate::cache::Cache;
 use crate::entry::Entry;
 use crate::error::{AcquireError, Limit};
@@ -9,7 +10,7 @@ use crate::event::Event;
 use crate::magazine::Magazine;
 use crate::source::{Batch, Source};
 use crate::sync::{Mutex, MutexGuard};
-use crate::thread_id;
+use crate::wait::Wakes;
 
 /// What an attempt came to.
 pub(super) enum Attempt<'e> {
@@ -52,7 +53,8 @@ impl<S: Source> SharedEngine<S> {
     /// Counts a refusal, unlocks, tells of it and makes the error.
     pub(super) fn refuse(&self, mut state: MutexGuard<'_, State>, limit: Limit) -> AcquireError {
         state.tally.exhausted += 1;
-        // Strict or closed, so what is not in the depot is leased.
+        // Refusals come from a stopped pool, so what is not in the depot is
+        // leased.
         let (capacity, in_use) = (state.capacity, state.leased());
         let waiting = state.waiters.len();
         drop(state);
@@ -75,7 +77,7 @@ impl<S: Source> SharedEngine<S> {
             }
         }
         let mut state = self.lock_for(cache);
-        let mut refusal = None;
+        let (mut refusal, mut asked) = (None, false);
         loop {
             if state.closed {
                 return Attempt::Refused(Limit::Closed, state);
@@ -90,12 +92,7 @@ impl<S: Source> SharedEngine<S> {
                 }
                 return Attempt::Given(entry);
             }
-            if let Some(by) = state.changing {
-                if by == thread_id::current() {
-                    // This very thread is inside the source, by way of a trim
-                    // that ran somebody's destructor: waiting would be for ever.
-                    return Attempt::Refused(Limit::Reentrant, state);
-                }
+            if state.changing {
                 // Free items may be in the source's hands: come back when they
                 // are not.
                 drop(state);
@@ -103,15 +100,22 @@ impl<S: Source> SharedEngine<S> {
                 state = self.state.lock();
             } else if self.sweep(&mut state) > 0 {
                 // What ended threads left behind comes before new items.
-            } else if refusal.is_none() && state.created < state.capacity.saturating_add(room) {
+            } else if refusal.is_none() && state.created < state.limit(room) {
                 drop(state);
                 refusal = self.grow(room).err();
                 state = self.state.lock();
-            } else if state.strict && !state.skipped {
+            } else if !state.strict || state.skipped {
+                if self.stop(&mut state, Patience::Endless) > 0 {
+                    state.quota = (state.quota / 2).max(1);
+                }
+            } else if let Some(Limit::Budget(exceeded)) = refusal.take_if(|_| !asked) {
+                asked = true;
+                drop(state);
+                refusal = self.make_room(exceeded).err();
+                state = self.state.lock();
+            } else {
                 state.calm = 0;
                 return Attempt::Refused(refusal.unwrap_or(Limit::Capacity), state);
-            } else if self.stop(&mut state, Patience::Endless) > 0 {
-                state.quota = (state.quota / 2).max(1);
             }
         }
     }
@@ -119,13 +123,14 @@ impl<S: Source> SharedEngine<S> {
     /// Takes an item out of the owner's magazines or the depot, if there is one.
     fn take(&self, state: &mut MutexGuard<'_, State>, cache: Option<&Cache>) -> Option<Entry> {
         let usable = cache.filter(|cache| self.settle(state, cache));
+        if state.shrinking && state.leased() >= state.capacity {
+            return None;
+        }
         let entry = match usable {
             Some(cache) => self.refill(state, cache)?,
             None => state.depot.pop()?,
         };
-        state.tally.acquires += 1;
-        let outside = state.created - state.depot.count();
-        state.tally.high_water = state.tally.high_water.max(outside);
+        state.count_acquire();
         Some(entry)
     }
 
@@ -133,52 +138,70 @@ impl<S: Source> SharedEngine<S> {
     /// who wait first. `Ok` without effect if somebody else was faster.
     #[cold]
     fn grow(&self, room: usize) -> Result<(), Limit> {
-        if let Some(created) = self.create(room)? {
-            self.serve();
-            self.tell(&Event::Grown { created });
-        }
+        let Some((created, wakes)) = self.create(room)? else {
+            return Ok(());
+        };
+        drop(wakes);
+        self.serve();
+        self.tell(&Event::Grown { created });
         Ok(())
     }
 
-    /// Has the source create items; answers how many exist, if it did.
-    fn create(&self, room: usize) -> Result<Option<usize>, Limit> {
+    /// Makes others give back what the budget refused, by charging it with no
+    /// lock held. It is refunded at once, so that whoever is first may use it.
+    #[cold]
+    fn make_room(&self, exceeded: BudgetExceeded) -> Result<(), Limit> {
+        let Some(budget) = &self.budget else {
+            return Err(Limit::Budget(exceeded));
+        };
+        let charge = budget.try_charge(exceeded.requested);
+        charge.map(drop).map_err(Limit::Budget)
+    }
+
+    /// Has the source create items; answers how many exist, if it did, and whom
+    /// to wake.
+    fn create(&self, room: usize) -> Result<Option<(usize, Wakes)>, Limit> {
         let mut source = self.population.lock();
         let (most, slots) = {
             let mut state = self.state.lock();
-            let limit = state.capacity.saturating_add(room);
+            let limit = state.limit(room);
             if state.depot.count() > 0 || state.closed || state.created >= limit {
                 return Ok(None);
             }
-            state.changing = Some(thread_id::current());
-            let most = limit - state.created;
-            (most, state.depot.slots() - state.created)
+            state.changing = true;
+            (limit - state.created, state.depot.slots() - state.created)
         };
+        let changing = Changing(&self.state);
         let want = most.min(usize::from(self.rounds));
-        let _changing = Changing(&self.state);
-        let mut batch = Batch::new();
-        let created = self.fund(want > slots).and_then(|magazine| {
-            source
-                .create(want, most, &mut batch)
-                .map(|()| magazine)
-                .inspect_err(|_| {
-                    if let Some(magazine) = magazine {
-                        self.refund(Magazine::bytes(magazine.capacity()));
-                        // SAFETY: allocated by `fund`, known to nobody else.
-                        unsafe { magazine.free() };
-                    }
-                })
-        });
+        let mut batch = Batch::new(want);
+        let magazine = self.fund(want > slots)?;
+        let created = source.create(want, most, &mut batch);
+        if let (Err(_), Some(magazine)) = (&created, magazine) {
+            self.refund(Magazine::bytes(magazine.capacity()));
+            // SAFETY: allocated by `fund`, known to nobody else.
+            unsafe { magazine.free() };
+        }
+        created?;
+        let mut wakes = Wakes::new();
         let mut state = self.state.lock();
-        if let Some(magazine) = created? {
+        if let Some(magazine) = magazine {
             state.tally.machinery_bytes += Magazine::bytes(magazine.capacity());
             state.depot.fund(magazine);
         }
+        state.tally.held_bytes = source.held_bytes();
         state.created += batch.len();
         state.tally.created += batch.len() as u64;
         for entry in batch.iter().rev() {
-            state.depot.push(entry);
+            if wakes.is_full() {
+                state.depot.push(entry);
+            } else if let Some(wake) = state.place(entry) {
+                wakes.push(wake);
+            }
         }
-        Ok(Some(state.created))
+        let created = state.created;
+        drop(state);
+        drop(changing);
+        Ok(Some((created, wakes)))
     }
 
     /// Creates items for those who wait, as far as a raised capacity allows.
@@ -198,15 +221,20 @@ impl<S: Source> SharedEngine<S> {
     /// Hands what lies in the depot to those who wait: after a change of the
     /// population, with no lock held, for it runs their wakers.
     pub(super) fn serve(&self) {
-        let mut state = self.state.lock();
-        while !state.waiters.is_empty() {
-            let Some(entry) = state.depot.pop() else {
+        loop {
+            let mut wakes = Wakes::new();
+            let mut state = self.state.lock();
+            while !state.waiters.is_empty() && !wakes.is_full() {
+                let Some(entry) = state.depot.pop() else {
+                    break;
+                };
+                if let Some(wake) = state.place(entry) {
+                    wakes.push(wake);
+                }
+            }
+            drop(state);
+            if wakes.is_empty() {
                 return;
-            };
-            if let Some(wake) = state.place(entry) {
-                drop(state);
-                wake.wake();
-                state = self.state.lock();
             }
         }
     }
@@ -219,7 +247,7 @@ impl<S: Source> SharedEngine<S> {
         let rounds = usize::from(self.rounds);
         let bytes = Magazine::bytes(rounds);
         if let Some(budget) = &self.budget {
-            budget.charge_bytes(bytes).map_err(Limit::Budget)?;
+            budget.charge_now(bytes).map_err(Limit::Budget)?;
         }
         let magazine = Magazine::allocate(rounds);
         if magazine.is_none() {
@@ -234,6 +262,13 @@ pub(super) struct Changing<'e>(pub(super) &'e Mutex<State>);
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
-        self.0.lock().changing = None;
+        self.0.lock().changing = false;
+    }
+}
+
+impl State {
+    /// How many items an acquire with `room` may bring into existence.
+    fn limit(&self, room: usize) -> usize {
+        self.capacity.saturating_add(room)
     }
 }

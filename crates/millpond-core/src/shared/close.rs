@@ -6,7 +6,7 @@ use crate::engine::Released;
 use crate::event::Event;
 use crate::source::Source;
 use crate::sync::MutexGuard;
-use crate::wait::Turn;
+use crate::wait::{Turn, Wakes};
 
 impl<S: Source> SharedEngine<S> {
     /// Closes the pool: every later acquire fails, whoever waits is told so,
@@ -19,16 +19,23 @@ impl<S: Source> SharedEngine<S> {
     }
 
     fn close_locked(&self) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock();
-        state.closed = true;
-        self.stop(&mut state, Patience::Endless);
-        // SAFETY: the lock is held.
-        while let Ok(wake) = unsafe { state.waiters.decide_first(Turn::Closed) } {
+        loop {
+            let mut wakes = Wakes::new();
+            let mut state = self.state.lock();
+            state.closed = true;
+            self.stop(&mut state, Patience::Endless);
+            while !wakes.is_full() {
+                // SAFETY: the lock is held.
+                match unsafe { state.waiters.decide_first(Turn::Closed) } {
+                    Ok(wake) => wakes.push(wake),
+                    Err(_) => break,
+                }
+            }
+            if wakes.is_empty() {
+                return state;
+            }
             drop(state);
-            wake.wake();
-            state = self.state.lock();
         }
-        state
     }
 
     /// Closes the pool for its owner, who is about to let go of it. `Last`: all

@@ -41,9 +41,6 @@ impl<S: Source> SharedEngine<S> {
 impl<S: Source> Acquire<'_, S> {
     /// First poll: takes an item or enqueues.
     fn begin(&mut self, wake: Wake) -> Poll<Result<Entry, AcquireError>> {
-        if let Some(entry) = self.engine.try_pop() {
-            return Poll::Ready(Ok(entry));
-        }
         let (limit, mut state) = match self.engine.attempt(self.room) {
             Attempt::Given(entry) => return Poll::Ready(Ok(entry)),
             Attempt::Refused(limit, state) => (limit, state),
@@ -84,10 +81,15 @@ impl<S: Source> Future for Acquire<'_, S> {
     type Output = Result<Entry, AcquireError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Cloned before the lock: wakers are foreign code.
-        let wake = Wake::Task(cx.waker().clone());
         // SAFETY: the node is not moved out of; no other field is pinned.
         let this = unsafe { self.get_unchecked_mut() };
+        if !this.queued {
+            if let Some(entry) = this.engine.try_pop() {
+                return Poll::Ready(Ok(entry));
+            }
+        }
+        // Cloned before the lock: wakers are foreign code.
+        let wake = Wake::Task(cx.waker().clone());
         if this.queued {
             this.proceed(wake)
         } else {

@@ -1,6 +1,7 @@
 //! The figures of a shared pool: read from structure when somebody asks.
 
 use super::SharedEngine;
+use super::stop::Patience;
 use crate::engine::{Engine, Released};
 use crate::entry::Entry;
 use crate::error::AcquireError;
@@ -13,12 +14,7 @@ use core::time::Duration;
 
 impl<S: Source> SharedEngine<S> {
     fn observation(&self) -> Observation {
-        // The source first, by the lock order; a source at work is left alone.
-        let held_bytes = self.population.try_lock().map(|source| source.held_bytes());
-        let mut state = self.state.lock();
-        if let Some(bytes) = held_bytes {
-            state.tally.held_bytes = bytes;
-        }
+        let state = self.state.lock();
         let hits: u64 = self.table.iter().map(|(_, cache)| cache.acquires()).sum();
         let cached: usize = self.table.iter().map(|(_, cache)| cache.items()).sum();
         let (tally, created, depot) = (state.tally, state.created, state.depot.count());
@@ -110,7 +106,13 @@ unsafe impl<S: Source> Engine for SharedEngine<S> {
     }
 
     fn set_capacity(&self, capacity: usize) {
-        self.state.lock().capacity = capacity;
+        let mut state = self.state.lock();
+        state.capacity = capacity;
+        state.shrinking = state.created > capacity;
+        if state.shrinking {
+            self.stop(&mut state, Patience::Endless);
+        }
+        drop(state);
         self.fill_for_waiters();
     }
 }

@@ -65,11 +65,12 @@ impl<S: Source> SharedEngine<S> {
         Some(self.table.find(id))
     }
 
-    /// Charges `bytes` of machinery; answers them, for the tally.
+    /// Charges `bytes` of machinery; answers them, for the tally. Asks nobody to
+    /// give bytes back: a cache is a convenience, and releases come by here.
     pub(super) fn charge(&self, bytes: usize) -> Option<usize> {
         match &self.budget {
             None => Some(bytes),
-            Some(budget) => budget.charge_bytes(bytes).ok().map(|()| bytes),
+            Some(budget) => budget.charge_now(bytes).ok().map(|()| bytes),
         }
     }
 
@@ -132,6 +133,8 @@ impl<S: Source> SharedEngine<S> {
         let old = unsafe {
             cache.contents(|contents| {
                 contents.exchanges = 0;
+                let capacity = contents.loaded.map_or(0, Magazine::capacity);
+                debug_assert!(capacity < rounds, "only the owner replaces its magazines");
                 fresh.map(|fresh| replace_magazines(cache, contents, fresh))
             })
         };

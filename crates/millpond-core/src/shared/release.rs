@@ -33,7 +33,7 @@ impl<S: Source> SharedEngine<S> {
             return Released::Home;
         }
         if state.strict {
-            state.calm += 1;
+            state.calm = state.calm.saturating_add(1);
             if state.calm >= CALM_RELEASES && state.may_relax() {
                 state.strict = false;
             }
@@ -62,7 +62,7 @@ impl State {
         match unsafe { self.waiters.decide_first(Turn::Given(entry)) } {
             Ok(wake) => {
                 self.tally.handed_over += 1;
-                self.tally.acquires += 1;
+                self.count_acquire();
                 Some(wake)
             }
             Err(_) => {
@@ -72,9 +72,16 @@ impl State {
         }
     }
 
+    /// Counts an acquire under the lock, after the item was taken out.
+    pub(super) fn count_acquire(&mut self) {
+        self.tally.acquires += 1;
+        let outside = self.created - self.depot.count();
+        self.tally.high_water = self.tally.high_water.max(outside);
+    }
+
     /// Whether the caches of a strict pool may open again.
     fn may_relax(&self) -> bool {
-        self.waiters.is_empty() && !self.closed && !self.pinned && !self.skipped
+        self.waiters.is_empty() && !self.closed && !self.pinned && !self.shrinking
     }
 
     /// Whether the item that came home was the last of an orphaned pool.

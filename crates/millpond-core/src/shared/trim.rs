@@ -7,63 +7,67 @@ use crate::entry::Entry;
 use crate::event::Event;
 use crate::magazine::{Magazine, Stack};
 use crate::source::Source;
-use crate::thread_id;
 use crate::trim::{Level, TrimReport};
 use alloc::vec::Vec;
+
+/// What a trim takes out of the pool while it works.
+struct Taken {
+    /// Full magazines of the depot.
+    full: Stack,
+    /// Those of them whose entries are on a list now.
+    emptied: Stack,
+    /// What lay in the depot's loose magazine.
+    loose: Vec<Entry>,
+    /// Magazines of caches.
+    machinery: Stack,
+}
 
 impl<S: Source> SharedEngine<S> {
     /// Gives back what `level` allows. Items leave existence under the lock and
     /// their memory goes after unlocking, so an acquire meanwhile may create
     /// new ones, but is never told that items are leased which are not.
     pub fn trim(&self, level: Level) -> TrimReport {
-        let source = match level {
-            Level::Full if !self.is_changing_here() => Some(self.population.lock()),
-            // A trim on behalf of a budget may come from inside another pool's
-            // growth: waiting for each other would be for ever.
-            _ => self.population.try_lock(),
-        };
-        let Some(mut source) = source else {
-            return TrimReport {
-                busy: true,
-                ..TrimReport::default()
-            };
-        };
-        let mut free = Vec::new();
         let mut report = TrimReport::default();
-        let state = self.state.lock();
-        let expected = state.created;
-        drop(state);
-        if free.try_reserve(expected).is_err() {
+        let mut loose = Vec::new();
+        if loose.try_reserve(usize::from(self.rounds)).is_err() {
             return report;
         }
-        let before = source.held_bytes();
-        let machinery = self.collect(level, &mut free, &mut report);
+        let mut source = self.population.lock();
+        let mut taken = self.take_out(level, loose, &mut report);
         let changing = Changing(&self.state);
+        let before = source.held_bytes();
+        let Some(mut free) = taken.entries() else {
+            // No memory for the list: everything stays.
+            self.put_back(taken, &[], 0);
+            return report;
+        };
         let home = free.len();
         let retired = source.retire(&mut free, level);
         report.freed_items = home - free.len();
         report.pinned = free.len();
         report.freed_bytes = before - source.held_bytes();
-        let magazines = self.restore(&free, report.freed_items);
+        let machinery = self.put_back(taken, &free, report.freed_items);
+        self.state.lock().tally.held_bytes = source.held_bytes();
         drop(changing);
         drop(source);
         self.serve();
-        report.freed_bytes += self.free_magazines(machinery) + self.free_magazines(magazines);
+        report.freed_bytes += self.free_magazines(machinery);
         // Memory goes, and foreign destructors may run, with no lock held.
         drop(retired);
         self.tell(&Event::Trimmed { report: &report });
         report
     }
 
-    fn is_changing_here(&self) -> bool {
-        self.state.lock().changing == Some(thread_id::current())
-    }
-
-    /// Takes the free items into `free`, which has room for them, and, for a
-    /// full trim, the magazines out of the caches.
-    fn collect(&self, level: Level, free: &mut Vec<Entry>, report: &mut TrimReport) -> Stack {
-        let mut machinery = Stack::new();
+    /// Takes the free items out, by a few pointers, and, for a full trim, the
+    /// magazines out of the caches.
+    fn take_out(&self, level: Level, loose: Vec<Entry>, report: &mut TrimReport) -> Taken {
         let mut state = self.state.lock();
+        let mut taken = Taken {
+            full: Stack::new(),
+            emptied: Stack::new(),
+            loose,
+            machinery: Stack::new(),
+        };
         if level > Level::Light {
             let strict = state.strict;
             self.stop(&mut state, Patience::Brief);
@@ -72,22 +76,23 @@ impl<S: Source> SharedEngine<S> {
             // opens it again.
             state.strict = strict;
             if level == Level::Full {
-                self.take_magazines(&mut machinery);
+                self.take_magazines(&mut taken.machinery);
             }
-        }
-        while free.len() < free.capacity() {
-            let Some(entry) = state.depot.pop() else {
-                break;
-            };
-            free.push(entry);
         }
         let cached: usize = self.table.iter().map(|(_, cache)| cache.items()).sum();
         if level > Level::Light {
             report.unreachable = cached;
         }
-        report.leased = (state.created - state.depot.count()).saturating_sub(free.len() + cached);
-        state.changing = Some(thread_id::current());
-        machinery
+        report.leased = state.leased().saturating_sub(cached);
+        taken.full = state.depot.take_full();
+        while taken.loose.len() < taken.loose.capacity() {
+            let Some(entry) = state.depot.pop() else {
+                break;
+            };
+            taken.loose.push(entry);
+        }
+        state.changing = true;
+        taken
     }
 
     /// Takes the magazines out of stopped caches.
@@ -110,22 +115,42 @@ impl<S: Source> SharedEngine<S> {
         }
     }
 
-    /// Puts back what the source kept, and answers the magazines that the depot
-    /// no longer needs.
-    fn restore(&self, kept: &[Entry], retired: usize) -> Stack {
+    /// Puts back what the source kept, in the magazines it came in, and answers
+    /// those that nobody needs any more.
+    fn put_back(&self, taken: Taken, kept: &[Entry], retired: usize) -> Stack {
+        let mut magazines = taken.emptied;
+        let mut full = taken.full;
+        let mut chunks = kept.chunks_exact(usize::from(self.rounds));
+        for chunk in chunks.by_ref() {
+            let Some(magazine) = magazines.pop() else {
+                unreachable!("as many magazines as were taken hold what was in them");
+            };
+            // SAFETY: as below; a chunk is a magazine full.
+            unsafe { magazine.write(chunk) };
+            // SAFETY: taken out of the depot, so ours alone.
+            unsafe { full.push(magazine) };
+        }
         let mut state = self.state.lock();
         state.created -= retired;
         state.tally.retired += retired as u64;
-        for &entry in kept.iter().rev() {
+        state.shrinking &= state.created > state.capacity;
+        while let Some(magazine) = full.pop() {
+            // SAFETY: ours alone, and every slot was written.
+            unsafe { state.depot.put_full(magazine) };
+        }
+        while let Some(magazine) = magazines.pop() {
+            state.depot.fund(magazine);
+        }
+        for &entry in chunks.remainder().iter().chain(&taken.loose) {
             state.depot.push(entry);
         }
-        let mut magazines = Stack::new();
         let created = state.created;
+        let mut spare = taken.machinery;
         while let Some(magazine) = state.depot.defund(created) {
             // SAFETY: taken out of the depot, so ours alone.
-            unsafe { magazines.push(magazine) };
+            unsafe { spare.push(magazine) };
         }
-        magazines
+        spare
     }
 
     /// Frees magazines and refunds them; answers the bytes.
@@ -141,5 +166,22 @@ impl<S: Source> SharedEngine<S> {
             self.refund(bytes);
         }
         bytes
+    }
+}
+
+impl Taken {
+    /// Moves everything that was taken into one list, and the magazines it was
+    /// in to `emptied`. `None`, and nothing is moved, if there is no memory.
+    fn entries(&mut self) -> Option<Vec<Entry>> {
+        let count: usize = self.full.iter().map(Magazine::capacity).sum();
+        self.loose.try_reserve(count).ok()?;
+        let mut entries = core::mem::take(&mut self.loose);
+        while let Some(magazine) = self.full.pop() {
+            // SAFETY: taken out of the depot, so ours alone.
+            entries.extend(unsafe { magazine.entries() });
+            // SAFETY: as above.
+            unsafe { self.emptied.push(magazine) };
+        }
+        Some(entries)
     }
 }

@@ -29,6 +29,7 @@ impl<S: Source> SharedEngine<S> {
     ) -> Result<Entry, AcquireError> {
         // A deadline that no clock reaches is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let began = Instant::now();
         // Taken before the lock, for it may allocate.
         let thread = sync::current();
         let (limit, mut state) = match self.attempt(room) {
@@ -45,7 +46,6 @@ impl<S: Source> SharedEngine<S> {
         // left only after its turn was decided or it was unlinked.
         unsafe { state.waiters.push(node, Wake::Thread(thread)) };
         drop(state);
-        let began = Instant::now();
         loop {
             let in_time = park_until(deadline);
             let mut state = self.state.lock();

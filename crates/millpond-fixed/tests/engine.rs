@@ -1,0 +1,160 @@
+//! Promises of the engine that were once broken, each seen through a pool.
+use millpond_core::budget::Budget;
+use millpond_core::shared::SharedEngine;
+use millpond_core::slab::Slabs;
+use millpond_fixed::*;
+use std::sync::Arc;
+use std::time::Duration;
+
+const fn sends<T: Send + Sync>() {}
+const _: () = sends::<SharedEngine<Slabs>>();
+const _: () = sends::<FixedPool<std::cell::Cell<u8>>>();
+const _: () = {
+    const fn send<T: Send>() {}
+    send::<millpond_core::local::LocalEngine<Slabs>>();
+};
+
+/// Once, a pop that found nothing left its cache marked as busy, and a stop waited
+/// for ever.
+#[test]
+fn a_pop_that_finds_nothing_stops_nobody() {
+    let engine = Arc::new(SharedEngine::new(4, 8, Slabs::new(8, 8)));
+    {
+        let engine = engine.clone();
+        std::thread::spawn(move || {
+            let entry = engine.acquire(0).unwrap();
+            // SAFETY: acquired above, released once.
+            let _ = unsafe { SharedEngine::release(&raw const *engine, entry) };
+            while engine.try_pop().is_some() {}
+        })
+        .join()
+        .unwrap();
+    }
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let other = engine.clone();
+        std::thread::spawn(move || {
+            let _ = other.acquire(0);
+            std::thread::park();
+        });
+        std::thread::sleep(Duration::from_millis(50));
+        engine.close();
+        let _ = done.send(());
+    });
+    wait.recv_timeout(Duration::from_secs(5))
+        .expect("close() hangs");
+}
+
+/// Once, a doubled slab was refused although a smaller one fitted.
+#[test]
+fn a_budget_is_used_up_before_it_refuses() {
+    let budget = Budget::new("b", 1 << 20);
+    let pool = FixedPool::<[u8; 1024]>::builder(100_000)
+        .budget(&budget)
+        .build();
+    let mut leases = vec![];
+    while let Ok(lease) = pool.try_acquire([0; 1024]) {
+        leases.push(lease);
+    }
+    let share = leases.len() * 1024 * 100 / budget.limit();
+    println!(
+        "{} items, held {} of {}",
+        leases.len(),
+        budget.held(),
+        budget.limit()
+    );
+    assert!(share >= 90, "refused at {share} %");
+}
+
+/// Once, everything that existed was handed out after the capacity was lowered.
+#[test]
+fn a_lowered_capacity_counts_for_later_acquires() {
+    let pool = FixedPool::<u64>::new(10);
+    drop(
+        (0..10)
+            .map(|i| pool.try_acquire(i).unwrap())
+            .collect::<Vec<_>>(),
+    );
+    pool.set_capacity(2);
+    let leases: Vec<_> = (0..10).map_while(|i| pool.try_acquire(i).ok()).collect();
+    assert!(leases.len() <= 2, "{} of 2", leases.len());
+}
+
+/// The high-water mark is an upper bound of what was leased.
+#[test]
+fn high_water_counts_what_was_handed_over() {
+    let pool = FixedPool::<u64>::new(1);
+    let one = pool.try_acquire(1).unwrap();
+    std::thread::scope(|s| {
+        for _ in 0..3 {
+            s.spawn(|| {
+                let l = pool.acquire_timeout(2, Duration::from_secs(5)).unwrap();
+                std::thread::sleep(Duration::from_millis(300));
+                drop(l);
+            });
+        }
+        while pool.stats().waiting < 3 {
+            std::thread::yield_now();
+        }
+        pool.set_capacity(4);
+        std::thread::sleep(Duration::from_millis(50));
+        let stats = pool.stats();
+        assert_eq!(stats.in_use, 4);
+        assert!(stats.high_water >= 4, "{stats:?}");
+    });
+    drop(one);
+}
+
+/// Once, a waker that panicked took the wake-ups of others with it.
+#[test]
+fn a_waker_that_panics_does_not_lose_items() {
+    use std::future::Future;
+    use std::task::{Context, Wake, Waker};
+    struct Bad;
+    impl Wake for Bad {
+        fn wake(self: Arc<Self>) {
+            panic!("bad waker")
+        }
+    }
+    let pool = FixedPool::<u64>::new(1);
+    let _held = pool.try_acquire(0).unwrap();
+    let bad = Waker::from(Arc::new(Bad));
+    let mut first = Box::pin(pool.acquire_async(1));
+    assert!(
+        first
+            .as_mut()
+            .poll(&mut Context::from_waker(&bad))
+            .is_pending()
+    );
+    let mut second = Box::pin(pool.acquire_async(2));
+    assert!(
+        second
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
+    );
+    let r = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pool.set_capacity(3)));
+    assert!(r.is_err());
+    // Two items exist now, for two waiters.
+    assert!(
+        second
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_ready(),
+        "{:?}",
+        pool.stats()
+    );
+}
+
+/// Once, this aborted in a build for the address sanitizer: the slot was released
+/// before it was marked as leased.
+#[test]
+fn a_panicking_constructor_gives_its_slot_back() {
+    let pool = FixedPool::<u64>::new(1);
+    drop(pool.try_acquire(1).unwrap());
+    let r = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        drop(pool.try_acquire_with(|| panic!("constructor")));
+    }));
+    assert!(r.is_err());
+    assert!(pool.try_acquire(1).is_ok());
+}
