@@ -9,8 +9,8 @@
 
 use millpond_core::budget::Budget;
 use millpond_fixed::{
-    Diagnosis, Exhaustion, FixedPool, Lease, Level, LocalFixedPool, Mode, Observation,
-    OwnedLease, PoolHandle, Shared,
+    Diagnosis, Exhaustion, FixedPool, Lease, Level, LocalFixedPool, Mode, Observation, OwnedLease,
+    PoolHandle, Shared,
 };
 use millpond_testing::{Census, Lending, Lends, Specimen, Threads, pool_table, run_threads};
 
@@ -27,7 +27,11 @@ pool_table!(owned_leases, |case| Lending::<_, T>::new(Handle(
 )));
 pool_table!(under_a_budget, |case| {
     let budget = Budget::new("model", usize::MAX);
-    borrowed(FixedPool::<T>::builder(case.capacity).budget(&budget).build())
+    borrowed(
+        FixedPool::<T>::builder(case.capacity)
+            .budget(&budget)
+            .build(),
+    )
 });
 pool_table!(growing, |case| {
     let extra = case.capacity - case.capacity / 2;
@@ -235,4 +239,3 @@ impl<T: Specimen> Lends<T> for Handle<T> {
         self.0.trim(Level::Light);
     }
 }
-
