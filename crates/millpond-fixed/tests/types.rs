@@ -205,9 +205,8 @@ fn a_static_pool_lends_static_leases_to_any_thread() {
 #[test]
 fn a_pool_that_borrows_may_be_dropped_after_what_it_borrows() {
     // The pool holds no values, so it need not be dropped first.
-    let pool;
+    let pool = FixedPool::new(1);
     let text = String::from("dropped before the pool");
-    pool = FixedPool::new(1);
     let lease = pool.try_acquire(text.as_str()).expect("free");
     assert_eq!(*lease, text);
     drop(lease);
