@@ -139,6 +139,10 @@ unsafe impl<T: Send> Send for PoolHandle<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for PoolHandle<T> {}
 
+// As the pool itself.
+impl<T> core::panic::UnwindSafe for PoolHandle<T> {}
+impl<T> core::panic::RefUnwindSafe for PoolHandle<T> {}
+
 impl<T> FixedPool<T, Shared> {
     /// Moves the pool to the heap, where its leases can outlive the borrow of
     /// it, and where its budget, if it has one, can ask it to trim when somebody

@@ -81,6 +81,19 @@ macro_rules! lease {
             }
         }
 
+        // What a panic may leave half changed is the value, not the way back.
+        impl<$($generics)*> core::panic::UnwindSafe for $lease where
+            T: core::panic::UnwindSafe
+        {
+        }
+        impl<$($generics)*> core::panic::RefUnwindSafe for $lease where
+            T: core::panic::RefUnwindSafe
+        {
+        }
+
+        // A lease points to its value, so moving the lease does not move it.
+        impl<$($generics)*> Unpin for $lease {}
+
         impl<$($generics)*> Drop for $lease {
             #[inline(always)]
             fn drop(&mut self) {

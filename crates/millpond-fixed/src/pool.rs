@@ -88,6 +88,10 @@ unsafe impl<T: Send> Send for FixedPool<T, Shared> {}
 // the other may use it.
 unsafe impl<T: Send> Send for FixedPool<T, Local> {}
 
+// No user code runs while a pool is half changed, so a panic leaves it whole.
+impl<T, M: Mode> core::panic::UnwindSafe for FixedPool<T, M> {}
+impl<T, M: Mode> core::panic::RefUnwindSafe for FixedPool<T, M> {}
+
 #[cfg(feature = "std")]
 impl<T> FixedPool<T, Shared> {
     /// A pool of at most `capacity` values, for any number of threads.

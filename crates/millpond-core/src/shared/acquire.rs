@@ -109,8 +109,9 @@ impl<S: Source> SharedEngine<S> {
                 if self.stop(&mut state, Patience::Endless) > 0 {
                     state.quota = (state.quota / 2).max(1);
                 }
-            } else if let Some(Limit::Budget(exceeded)) = refusal.take_if(|_| !asked) {
+            } else if let (Some(Limit::Budget(exceeded)), false) = (&refusal, asked) {
                 asked = true;
+                let exceeded = exceeded.clone();
                 drop(state);
                 refusal = self.make_room(exceeded).err();
                 state = self.state.lock();

@@ -37,8 +37,11 @@ impl<S: Source> SharedEngine<S> {
         let changing = Changing(&self.state);
         let before = source.held_bytes();
         let Some(mut free) = taken.entries() else {
-            // No memory for the list: everything stays.
-            self.put_back(taken, &[], 0);
+            // No memory for the list: the items stay.
+            let machinery = self.put_back(taken, &[], 0);
+            drop(changing);
+            drop(source);
+            report.freed_bytes = self.free_magazines(machinery);
             return report;
         };
         let home = free.len();

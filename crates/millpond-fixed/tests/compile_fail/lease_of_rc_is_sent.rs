@@ -1,0 +1,10 @@
+use millpond_fixed::FixedPool;
+use std::rc::Rc;
+
+fn main() {
+    let pool = FixedPool::new(1);
+    let lease = pool.try_acquire(Rc::new(1)).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || drop(lease));
+    });
+}

@@ -1,0 +1,9 @@
+use millpond_fixed::FixedPool;
+
+fn main() {
+    let pool = FixedPool::new(1);
+    let lease = pool.try_acquire(1).unwrap();
+    let moved = pool;
+    drop(lease);
+    drop(moved);
+}
