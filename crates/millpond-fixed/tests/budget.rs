@@ -383,7 +383,7 @@ fn a_busy_pool_survives_every_failing_allocation() {
         failing.during(|| {
             for round in 0..6 {
                 leases.extend((0..CAPACITY).filter_map(|_| pool.try_acquire([round; 8]).ok()));
-                leases.truncate(round as usize);
+                leases.truncate(usize::try_from(round).expect("a few rounds"));
                 leases.clear();
                 if round == 3 {
                     pool.trim(Level::Full);

@@ -350,7 +350,7 @@ fn a_released_item_wakes_whoever_blocks_without_a_deadline() {
                 assert_eq!(waiter.join().expect("no panic"), 5);
             });
             let stats = pool.stats();
-            assert_eq!((stats.handed_over, stats.in_use), (1, 0));
+            assert_eq!((stats.misses_waited, stats.in_use), (1, 0));
         });
     }
 }
@@ -378,7 +378,7 @@ fn threads_are_served_in_the_order_in_which_they_came() {
         });
         let order = order.into_inner().expect("no panic");
         assert_eq!(order, (0..WAITERS).collect::<Vec<_>>());
-        assert_eq!(pool.stats().handed_over, WAITERS as u64);
+        assert_eq!(pool.stats().misses_waited, WAITERS as u64);
     });
 }
 
@@ -605,7 +605,7 @@ fn tasks_are_served_in_the_order_in_which_they_came() {
         held.push(lease);
     }
     let stats = pool.stats();
-    assert_eq!((stats.handed_over, stats.waits), (6, 6));
+    assert_eq!((stats.misses_waited, stats.waits), (6, 6));
 }
 
 #[test]

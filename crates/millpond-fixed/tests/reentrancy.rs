@@ -1,5 +1,4 @@
 //! User code that a refused charge runs may use the pool that made the charge.
-#![allow(clippy::result_large_err, reason = "a refused value comes back whole")]
 use millpond_core::budget::{Budget, Charge, Reclaim};
 use millpond_fixed::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
