@@ -242,7 +242,7 @@ impl<S: Source> SharedEngine<S> {
     /// relative. About fifteen instructions, no atomic read-modify-write.
     #[inline(always)]
     pub fn try_pop(&self) -> Option<Entry> {
-        let cache = self.table.find(thread_id::current());
+        let cache = self.table.find(thread_id::current())?;
         // SAFETY: filed under this thread's id, so its own, or the closed one.
         unsafe { cache.pop() }
     }
@@ -259,11 +259,12 @@ impl<S: Source> SharedEngine<S> {
     pub unsafe fn release(engine: *const Self, entry: Entry) -> Released {
         // SAFETY: alive by the caller, as long as the item is not home.
         let table = unsafe { &(*engine).table };
-        let cache: *const Cache = table.find(thread_id::current());
-        // SAFETY: this thread's own cache or the closed one; the item is the
-        // caller's to give.
-        if unsafe { Cache::push(cache, entry) } {
-            return Released::Home;
+        if let Some(cache) = table.find(thread_id::current()) {
+            // SAFETY: this thread's own cache or the closed one; the item is the
+            // caller's to give.
+            if unsafe { Cache::push(cache, entry) } {
+                return Released::Home;
+            }
         }
         // SAFETY: as above: the cache did not take it.
         unsafe { Self::release_slow(engine, entry) }

@@ -92,31 +92,25 @@ impl Table {
         }
     }
 
-    /// The cache of the thread with this id, or the closed one.
+    /// The cache of the thread with this id, or the closed one; `None` for an id
+    /// beyond the table.
     #[inline(always)]
-    pub(crate) fn find(&self, id: usize) -> &Cache {
+    pub(crate) fn find(&self, id: usize) -> Option<&Cache> {
         let header = self.current.load(Ordering::Acquire);
         // SAFETY: live by 1; the length never changes.
         let len = unsafe { (*header).len };
         // A branch that is predicted, and not a conditional move, which would
         // put the length on the way to the cache.
         if id >= len {
-            return self.closed_slow();
+            return None;
         }
         // SAFETY: `id < len`.
         let cache = unsafe { place(header, id) }.load(Ordering::Relaxed);
+        // Said, or the fast paths would test it.
+        // SAFETY: every place points to a cache (2).
+        unsafe { core::hint::assert_unchecked(!cache.is_null()) };
         // SAFETY: live by 2.
-        unsafe { &*cache }
-    }
-
-    /// The cache that nobody owns.
-    #[cold]
-    #[inline(never)]
-    fn closed_slow(&self) -> &Cache {
-        // SAFETY: live by 1; never changes.
-        let closed = unsafe { (*self.current.load(Ordering::Acquire)).closed };
-        // SAFETY: live by 2.
-        unsafe { &*closed }
+        Some(unsafe { &*cache })
     }
 
     /// Whether `cache` is the one that nobody owns.

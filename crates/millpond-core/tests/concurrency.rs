@@ -69,7 +69,7 @@ fn churn(pool: &Pool, seed: u64, steps: usize, most: usize) -> u64 {
     let mut acquired = 0;
     for _ in 0..steps {
         let number = next(&mut random);
-        if held.len() < most && !number.is_multiple_of(3) {
+        if held.len() < most && number % 3 != 0 {
             if let Ok(item) = pool.acquire(0) {
                 mark(item, number);
                 held.push((item, number));

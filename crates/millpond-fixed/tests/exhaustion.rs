@@ -546,9 +546,11 @@ impl Wake for Woken {
     }
 }
 
+type Acquired<'p> = Result<Lease<'p, u64>, Refused<u64>>;
+
 /// A task by hand: a future, and whether somebody woke it.
 struct Task<'p> {
-    future: Pin<Box<dyn Future<Output = Result<Lease<'p, u64>, Refused<u64>>> + 'p>>,
+    future: Pin<Box<dyn Future<Output = Acquired<'p>> + 'p>>,
     woken: Arc<Woken>,
 }
 

@@ -22,10 +22,9 @@ impl<S: Source> SharedEngine<S> {
     pub(super) fn own_cache(&self) -> Option<&Cache> {
         let id = thread_id::current_or_take()?;
         let cache = self.table.find(id);
-        if self.table.is_closed(cache) {
-            return self.file_cache(id);
-        }
-        Some(cache)
+        cache
+            .filter(|cache| !self.table.is_closed(cache))
+            .or_else(|| self.file_cache(id))
     }
 
     /// Files a fresh, closed cache without magazines for this thread.
@@ -62,7 +61,7 @@ impl<S: Source> SharedEngine<S> {
         if unused.is_some() {
             self.refund(table_bytes);
         }
-        Some(self.table.find(id))
+        self.table.find(id)
     }
 
     /// Charges `bytes` of machinery; answers them, for the tally. Asks nobody to
