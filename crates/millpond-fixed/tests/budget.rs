@@ -8,6 +8,9 @@
 #![cfg(feature = "std")]
 
 use millpond_core::budget::Budget;
+use millpond_core::entry::Entry;
+use millpond_core::shared::SharedEngine;
+use millpond_core::source::{Batch, Source};
 use millpond_fixed::{
     Exhaustion, FixedPool, Lease, Level, Limit, LocalFixedPool, Mode, Observation,
 };
@@ -15,6 +18,8 @@ use millpond_testing::{Census, Counts, Dice, Failing, Span, TestAllocator, Track
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -230,11 +235,65 @@ fn a_full_budget_is_waited_for_like_a_full_pool() {
 
 // ---- Failing allocations (F1) ------------------------------------------------------------
 
+/// Makes room for many threads that wait at locks. A lock for which threads wait
+/// allocates that room when it needs it, and ends the process where it cannot; a
+/// thread that starts or ends in another test may make it need it. Room that was
+/// made stays.
+fn make_room_at_locks() {
+    const WAITING: usize = 40;
+
+    /// Creates nothing until all the others wait for it.
+    struct Slow<'a>(&'a AtomicUsize);
+
+    impl Source for Slow<'_> {
+        type Retired = ();
+
+        fn create(&mut self, _: usize, _: usize, _: &mut Batch) -> Result<(), Limit> {
+            while self.0.load(Ordering::Relaxed) < WAITING {
+                thread::yield_now();
+            }
+            // The first; the others have arrived, and now wait for it.
+            if self.0.fetch_add(1, Ordering::Relaxed) == WAITING {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(Limit::Memory { bytes: 0 })
+        }
+
+        fn retire(&mut self, _: &mut Vec<Entry>, _: Level) {}
+
+        fn held_bytes(&self) -> usize {
+            0
+        }
+
+        fn owns(&self, _: Entry) -> bool {
+            false
+        }
+    }
+
+    static ONCE: Once = Once::new();
+    if cfg!(miri) {
+        return;
+    }
+    ONCE.call_once(|| {
+        let arrived = AtomicUsize::new(0);
+        let engine = SharedEngine::new(1, 8, Slow(&arrived));
+        thread::scope(|scope| {
+            for _ in 0..WAITING {
+                scope.spawn(|| {
+                    arrived.fetch_add(1, Ordering::Relaxed);
+                    assert!(engine.acquire(0).is_err());
+                });
+            }
+        });
+    });
+}
+
 /// Runs `attempt` with its first allocation failing, then its second, until none
 /// fails, and the same with all that follow failing too. Each attempt has a
 /// thread of its own, for which everything is the first time. Answers how many
 /// allocations there are to fail.
 fn walk_in_fresh_threads(attempt: impl Fn(Failing) + Sync) -> u64 {
+    make_room_at_locks();
     let fresh = |failing: Failing| -> Counts {
         let attempt = &attempt;
         let run = move || count(|| attempt(failing)).1;
