@@ -15,6 +15,7 @@ use millpond_testing::{Census, Counts, Dice, Failing, Span, TestAllocator, Track
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -44,8 +45,16 @@ fn assert_charged<T>(pool: &FixedPool<T, impl Mode>, budget: &Budget) {
 
 // ---- Charged is held -------------------------------------------------------------------
 
+/// Lets one test run at a time: a thread that has to wait for a lock for the
+/// first time makes `parking_lot` allocate, which does not survive a refusal.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn what_is_charged_is_what_is_held_after_every_step() {
+    let _alone = alone();
     fn walk<M: Mode>(pool: FixedPool<Value, M>, budget: &Budget, seed: u64) {
         let mut dice = Dice::new(seed);
         let mut leases: Vec<Lease<'_, Value, M>> = Vec::new();
@@ -86,6 +95,7 @@ fn what_is_charged_is_what_is_held_after_every_step() {
 
 #[test]
 fn what_threads_hold_is_charged_and_never_more_than_the_limit() {
+    let _alone = alone();
     const THREADS: usize = if cfg!(miri) { 2 } else { 4 };
     const ROUNDS: usize = if cfg!(miri) { 10 } else { 2000 };
     let budget = Budget::new("threads", 24 * 1024);
@@ -121,6 +131,7 @@ fn what_threads_hold_is_charged_and_never_more_than_the_limit() {
 
 #[test]
 fn a_pool_behind_handles_refunds_when_its_last_lease_ends() {
+    let _alone = alone();
     let budget = Budget::new("owned", usize::MAX);
     let pool = FixedPool::<Value>::builder(50).budget(&budget).build();
     let pool = pool.into_handle();
@@ -143,6 +154,7 @@ fn a_pool_behind_handles_refunds_when_its_last_lease_ends() {
 /// refused, and is whole afterwards.
 #[test]
 fn a_refused_charge_changes_nothing() {
+    let _alone = alone();
     fn at<M: Mode>(pool: &FixedPool<Tracked, M>, outer: &Budget, census: &Census) -> usize {
         let limit = outer.limit();
         let mut leases = Vec::new();
@@ -211,6 +223,7 @@ fn a_refused_charge_changes_nothing() {
 /// it, although the budget is full.
 #[test]
 fn a_full_budget_is_waited_for_like_a_full_pool() {
+    let _alone = alone();
     let budget = Budget::new("full", usize::MAX);
     let pool = FixedPool::<Value>::builder(1000).budget(&budget).build();
     let first = pool.try_acquire([1; 8]).expect("no limit yet");
@@ -319,6 +332,7 @@ fn finish<M: Mode>(pool: FixedPool<Value, M>, budget: &Budget) {
 
 #[test]
 fn the_first_acquire_survives_every_failing_allocation() {
+    let _alone = alone();
     fn attempt<M: Mode>(failing: Failing, make: fn(&Budget) -> FixedPool<Value, M>) {
         let budget = Budget::new("acquire", usize::MAX);
         let pool = make(&budget);
@@ -345,6 +359,7 @@ fn take_an_id() {
 
 #[test]
 fn the_first_acquire_of_another_thread_survives_every_failing_allocation() {
+    let _alone = alone();
     let points = walk_in_fresh_threads(|failing| {
         take_an_id();
         let budget = Budget::new("second", usize::MAX);
@@ -362,6 +377,7 @@ fn the_first_acquire_of_another_thread_survives_every_failing_allocation() {
 
 #[test]
 fn the_first_release_of_another_thread_survives_every_failing_allocation() {
+    let _alone = alone();
     let points = walk_in_fresh_threads(|failing| {
         take_an_id();
         let budget = Budget::new("release", usize::MAX);
@@ -376,6 +392,7 @@ fn the_first_release_of_another_thread_survives_every_failing_allocation() {
 
 #[test]
 fn a_busy_pool_survives_every_failing_allocation() {
+    let _alone = alone();
     fn attempt<M: Mode>(failing: Failing, make: fn(&Budget) -> FixedPool<Value, M>) {
         let budget = Budget::new("busy", usize::MAX);
         let pool = make(&budget);
@@ -401,6 +418,7 @@ fn a_busy_pool_survives_every_failing_allocation() {
 
 #[test]
 fn a_trim_survives_every_failing_allocation() {
+    let _alone = alone();
     fn attempt<M: Mode>(failing: Failing, level: Level, make: fn(&Budget) -> FixedPool<Value, M>) {
         let budget = Budget::new("trim", usize::MAX);
         let pool = make(&budget);
@@ -428,6 +446,7 @@ fn a_trim_survives_every_failing_allocation() {
 
 #[test]
 fn falling_back_survives_every_failing_allocation() {
+    let _alone = alone();
     let points = walk_in_fresh_threads(|failing| {
         let budget = Budget::new("fallback", usize::MAX);
         let policy = Exhaustion::Fallback { at_most: 2 };
@@ -447,6 +466,7 @@ fn falling_back_survives_every_failing_allocation() {
 /// Waiting allocates nothing that could fail, in a thread or in a task.
 #[test]
 fn waiting_survives_every_failing_allocation() {
+    let _alone = alone();
     walk_in_fresh_threads(|failing| {
         let budget = Budget::new("wait", usize::MAX);
         let pool = shared_pool(&budget);
@@ -470,6 +490,7 @@ fn waiting_survives_every_failing_allocation() {
 /// The last owned lease frees its pool, whatever else fails.
 #[test]
 fn freeing_a_pool_survives_every_failing_allocation() {
+    let _alone = alone();
     walk_in_fresh_threads(|failing| {
         let budget = Budget::new("last", usize::MAX);
         let pool = shared_pool(&budget).into_handle();
@@ -485,6 +506,7 @@ fn freeing_a_pool_survives_every_failing_allocation() {
 /// Figures that can be read at any time allocate nothing.
 #[test]
 fn looking_allocates_nothing() {
+    let _alone = alone();
     let budget = Budget::new("look", usize::MAX);
     let pool = shared_pool(&budget);
     let _lease = pool.try_acquire([1; 8]).expect("free");
