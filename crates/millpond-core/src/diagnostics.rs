@@ -112,18 +112,13 @@ impl Diagnostics {
         }
     }
 
-    /// The level, and whether this call was the first to ask and found another
-    /// than `Off` in the environment.
-    pub(crate) fn level(&self) -> (Diagnosis, bool) {
+    /// The level; `None` if nobody chose.
+    pub(crate) fn level(&self) -> Option<Diagnosis> {
         match self.level.load(Ordering::Relaxed) {
-            0 => {
-                let level = from_environment();
-                self.level.store(level as u8 + 1, Ordering::Relaxed);
-                (level, level != Diagnosis::Off)
-            }
-            1 => (Diagnosis::Off, false),
-            2 => (Diagnosis::Sampled, false),
-            _ => (Diagnosis::Full, false),
+            0 => None,
+            1 => Some(Diagnosis::Off),
+            2 => Some(Diagnosis::Sampled),
+            _ => Some(Diagnosis::Full),
         }
     }
 
@@ -133,6 +128,13 @@ impl Diagnostics {
         let mut book = self.book.lock();
         self.level.store(level as u8 + 1, Ordering::Relaxed);
         if let Some(book) = &mut *book {
+            book.patterned.clear();
+        }
+    }
+
+    /// Forgets which slots are patterned.
+    pub(crate) fn forget_patterns(&self) {
+        if let Some(book) = &mut *self.book.lock() {
             book.patterned.clear();
         }
     }
@@ -164,7 +166,7 @@ impl Diagnostics {
         let mut book = self.book.lock();
         // Under the lock of the book, so that a change of the level that
         // forgets the patterns does not miss this one.
-        let full = self.level().0 == Diagnosis::Full;
+        let full = self.level() == Some(Diagnosis::Full);
         if full {
             book.get_or_insert_default().patterned.insert(item);
         }
@@ -191,7 +193,7 @@ impl Diagnostics {
 
 /// The level that the environment asks for; a value that names none is as good
 /// as no value.
-fn from_environment() -> Diagnosis {
+pub(crate) fn from_environment() -> Diagnosis {
     static LEVEL: OnceLock<Diagnosis> = OnceLock::new();
     *LEVEL.get_or_init(|| {
         std::env::var(ENVIRONMENT_VARIABLE)

@@ -212,15 +212,21 @@ impl<T> PoolHandle<T> {
     /// # Errors
     ///
     /// As [`FixedPool::acquire_async`].
-    pub async fn acquire_owned_async(&self, value: T) -> Result<OwnedLease<T>, Refused<T>> {
-        match self.engine.acquire_async(self.policy.room()).await {
-            Ok(entry) => {
-                // SAFETY: just acquired; the pond lives while an item is leased.
-                let slot = unsafe { Slot::new(entry, self.pond) };
-                let slot = self.inspect(slot, Location::caller());
-                Ok(OwnedLease::of(slot, value))
+    #[track_caller]
+    pub fn acquire_owned_async(
+        &self,
+        value: T,
+    ) -> impl Future<Output = Result<OwnedLease<T>, Refused<T>>> {
+        let location = Location::caller();
+        async move {
+            match self.engine.acquire_async(self.policy.room()).await {
+                Ok(entry) => {
+                    // SAFETY: just acquired; the pond lives while an item is leased.
+                    let slot = unsafe { Slot::new(entry, self.pond) };
+                    Ok(OwnedLease::of(self.inspect(slot, location), value))
+                }
+                Err(error) => Err(Refused::new(error, value)),
             }
-            Err(error) => Err(Refused::new(error, value)),
         }
     }
 }

@@ -138,14 +138,22 @@ impl<T> FixedPool<T, Shared> {
     ///
     /// Hands the value back if the pool is or becomes closed, or could never
     /// give a slot.
-    pub async fn acquire_async(&self, value: T) -> Result<Lease<'_, T>, Refused<T>> {
-        match self.engine.acquire_async(self.policy.room()).await {
-            Ok(entry) => {
-                // SAFETY: just acquired; the lease borrows the pool.
-                let slot = unsafe { Slot::new(entry, NonNull::from(self)) };
-                Ok(Lease::of(self.inspect(slot, Location::caller()), value))
+    #[track_caller]
+    pub fn acquire_async(
+        &self,
+        value: T,
+    ) -> impl Future<Output = Result<Lease<'_, T>, Refused<T>>> {
+        // Not an `async fn`, which would not know its caller.
+        let location = Location::caller();
+        async move {
+            match self.engine.acquire_async(self.policy.room()).await {
+                Ok(entry) => {
+                    // SAFETY: just acquired; the lease borrows the pool.
+                    let slot = unsafe { Slot::new(entry, NonNull::from(self)) };
+                    Ok(Lease::of(self.inspect(slot, location), value))
+                }
+                Err(error) => Err(Refused::new(error, value)),
             }
-            Err(error) => Err(Refused::new(error, value)),
         }
     }
 

@@ -200,6 +200,7 @@ impl<T, M: Mode> FixedPool<T, M> {
     ///
     /// `keeper` keeps this pool for as long as the slot is out.
     #[inline(always)]
+    #[track_caller]
     pub(crate) unsafe fn slot<K>(
         &self,
         keeper: NonNull<K>,
@@ -276,13 +277,13 @@ impl<T, M: Mode> FixedPool<T, M> {
         };
         // SAFETY: alive, by the caller.
         unsafe { K::retain(keeper) };
+        // SAFETY: allocated for this slot alone; kept by the line above.
+        let slot = unsafe { Slot::new(entry, keeper) }.noted(FALLBACK);
         #[cfg(feature = "std")]
         self.engine.tell(&Event::FellBack {
             in_use: self.fallback.in_use(),
         });
-        // SAFETY: allocated for this slot alone; kept by the line above.
-        let slot = unsafe { Slot::new(entry, keeper) };
-        Ok(slot.noted(FALLBACK))
+        Ok(slot)
     }
 
     /// Finishes a slot that did not come by the fast path: records it, and looks
@@ -308,13 +309,15 @@ impl<T, M: Mode> FixedPool<T, M> {
         let Some(patterned) = self.engine.record(item, location) else {
             return slot;
         };
-        if patterned {
+        // Noted before a hook runs, which may panic.
+        let slot = slot.noted(TRACKED);
+        if patterned && !poison::BLINDS_PATTERN {
             // SAFETY: ours, and filled with the pattern when it came home.
             let damage = unsafe { poison::first_damage(slot.item.cast(), size_of::<T>()) };
             if let Some(offset) = damage {
                 self.engine.tell(&Event::Damaged { item, offset });
             }
         }
-        slot.noted(TRACKED)
+        slot
     }
 }

@@ -2,7 +2,7 @@
 
 use super::stop::Patience;
 use super::{SharedEngine, State};
-use crate::diagnostics::{Diagnosis, Holder};
+use crate::diagnostics::{self, Diagnosis, Holder};
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::source::Source;
@@ -12,26 +12,39 @@ use core::panic::Location;
 impl<S: Source> SharedEngine<S> {
     /// Sets the level of diagnostics while the pool is in use.
     pub fn set_diagnosis(&self, level: Diagnosis) {
+        let mut state = self.state.lock();
+        self.pin(&mut state, level);
         self.diagnostics.set_level(level);
-        self.pin();
     }
 
     /// The level of diagnostics.
     pub fn diagnosis(&self) -> Diagnosis {
-        let (level, fresh) = self.diagnostics.level();
-        if fresh {
-            self.pin();
-        }
-        level
+        self.diagnostics.level().unwrap_or_else(|| {
+            let mut state = self.state.lock();
+            // Somebody may have been faster, or have set it.
+            self.diagnostics.level().unwrap_or_else(|| {
+                let level = diagnostics::from_environment();
+                self.pin(&mut state, level);
+                self.diagnostics.set_level(level);
+                level
+            })
+        })
     }
 
-    /// Keeps the pool strict for full diagnostics, or lets it go.
-    fn pin(&self) {
-        let mut state = self.state.lock();
-        state.pinned = self.diagnostics.level().0 == Diagnosis::Full;
+    /// Keeps the pool strict for full diagnostics, or lets it go. Before the
+    /// level is set: a slot that is patterned must not be used through a cache
+    /// that is still open.
+    fn pin(&self, state: &mut State, level: Diagnosis) {
+        state.pinned = level == Diagnosis::Full;
         if state.pinned {
-            self.stop(&mut state, Patience::Endless);
+            self.stop(state, Patience::Endless);
         }
+    }
+
+    /// Forgets which slots are patterned: some are about to go, and others may
+    /// lie in their place.
+    pub(super) fn forget_patterns(&self) {
+        self.diagnostics.forget_patterns();
     }
 
     /// Records that `item`, which the slow path gave, is out. `None` if nobody

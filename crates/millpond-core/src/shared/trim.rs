@@ -58,6 +58,7 @@ impl<S: Source> SharedEngine<S> {
         drop(source);
         self.serve();
         report.freed_bytes += self.free_magazines(machinery);
+        self.forget_patterns();
         // Memory goes, and foreign destructors may run, with no lock held.
         drop(retired);
         self.tell(&Event::Trimmed { report: &report });

@@ -64,7 +64,12 @@ impl<S: Source> SharedEngine<S> {
             let limit = match turn {
                 Turn::Given(entry) => {
                     drop(state);
+                    let given = Given {
+                        engine: self,
+                        entry,
+                    };
                     self.tell(&Event::Waited { time });
+                    core::mem::forget(given);
                     return Ok(entry);
                 }
                 Turn::Closed => Limit::Closed,
@@ -72,6 +77,21 @@ impl<S: Source> SharedEngine<S> {
             };
             return Err(self.refuse(state, limit));
         }
+    }
+}
+
+/// An item that was handed over, until its new holder has it: a hook that panics
+/// gives it back.
+struct Given<'e, S: Source> {
+    engine: &'e SharedEngine<S>,
+    entry: Entry,
+}
+
+impl<S: Source> Drop for Given<'_, S> {
+    fn drop(&mut self) {
+        // SAFETY: handed over and used by nobody. The engine is borrowed, so its
+        // owner has not let go of it: never the last.
+        let _ = unsafe { SharedEngine::release(self.engine, self.entry) };
     }
 }
 
