@@ -269,22 +269,6 @@ const TABLE: &[Weakening] = &[
         test: "a_dead_threads_cache_is_swept_or_adopted",
     },
     Weakening {
-        name: "a cancelled waiter keeps its item",
-        file: "crates/millpond-core/src/shared/future.rs",
-        find: "if let Some(Turn::Given(entry)) = turn {",
-        replace: "if let (Some(Turn::Given(entry)), false) = (turn, true) {",
-        model: "loom_future",
-        test: "a_dropped_future_passes_its_item_on",
-    },
-    Weakening {
-        name: "a release does not look for waiters",
-        file: "crates/millpond-core/src/shared/release.rs",
-        find: "let wake = state.place(entry);",
-        replace: "state.depot.push(entry); let wake: Option<crate::wait::Wake> = None;",
-        model: "loom_wait",
-        test: "a_release_wakes_the_waiter",
-    },
-    Weakening {
         name: "an owner who goes tells nobody",
         file: "crates/millpond-core/src/shared/close.rs",
         find: "state.orphaned = true;",
