@@ -8,6 +8,9 @@
 #![cfg(feature = "std")]
 
 use millpond_core::budget::Budget;
+use millpond_core::entry::Entry;
+use millpond_core::shared::SharedEngine;
+use millpond_core::source::{Batch, Source};
 use millpond_fixed::{
     Exhaustion, FixedPool, Lease, Level, Limit, LocalFixedPool, Mode, Observation,
 };
@@ -15,7 +18,8 @@ use millpond_testing::{Census, Counts, Dice, Failing, Span, TestAllocator, Track
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -45,16 +49,8 @@ fn assert_charged<T>(pool: &FixedPool<T, impl Mode>, budget: &Budget) {
 
 // ---- Charged is held -------------------------------------------------------------------
 
-/// Lets one test run at a time: a thread that has to wait for a lock for the
-/// first time makes `parking_lot` allocate, which does not survive a refusal.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[test]
 fn what_is_charged_is_what_is_held_after_every_step() {
-    let _alone = alone();
     fn walk<M: Mode>(pool: FixedPool<Value, M>, budget: &Budget, seed: u64) {
         let mut dice = Dice::new(seed);
         let mut leases: Vec<Lease<'_, Value, M>> = Vec::new();
@@ -95,7 +91,6 @@ fn what_is_charged_is_what_is_held_after_every_step() {
 
 #[test]
 fn what_threads_hold_is_charged_and_never_more_than_the_limit() {
-    let _alone = alone();
     const THREADS: usize = if cfg!(miri) { 2 } else { 4 };
     const ROUNDS: usize = if cfg!(miri) { 10 } else { 2000 };
     let budget = Budget::new("threads", 24 * 1024);
@@ -131,7 +126,6 @@ fn what_threads_hold_is_charged_and_never_more_than_the_limit() {
 
 #[test]
 fn a_pool_behind_handles_refunds_when_its_last_lease_ends() {
-    let _alone = alone();
     let budget = Budget::new("owned", usize::MAX);
     let pool = FixedPool::<Value>::builder(50).budget(&budget).build();
     let pool = pool.into_handle();
@@ -154,7 +148,6 @@ fn a_pool_behind_handles_refunds_when_its_last_lease_ends() {
 /// refused, and is whole afterwards.
 #[test]
 fn a_refused_charge_changes_nothing() {
-    let _alone = alone();
     fn at<M: Mode>(pool: &FixedPool<Tracked, M>, outer: &Budget, census: &Census) -> usize {
         let limit = outer.limit();
         let mut leases = Vec::new();
@@ -223,7 +216,6 @@ fn a_refused_charge_changes_nothing() {
 /// it, although the budget is full.
 #[test]
 fn a_full_budget_is_waited_for_like_a_full_pool() {
-    let _alone = alone();
     let budget = Budget::new("full", usize::MAX);
     let pool = FixedPool::<Value>::builder(1000).budget(&budget).build();
     let first = pool.try_acquire([1; 8]).expect("no limit yet");
@@ -243,11 +235,65 @@ fn a_full_budget_is_waited_for_like_a_full_pool() {
 
 // ---- Failing allocations (F1) ------------------------------------------------------------
 
+/// Makes room for many threads that wait at locks. A lock for which threads wait
+/// allocates that room when it needs it, and ends the process where it cannot; a
+/// thread that starts or ends in another test may make it need it. Room that was
+/// made stays.
+fn make_room_at_locks() {
+    const WAITING: usize = 40;
+
+    /// Creates nothing until all the others wait for it.
+    struct Slow<'a>(&'a AtomicUsize);
+
+    impl Source for Slow<'_> {
+        type Retired = ();
+
+        fn create(&mut self, _: usize, _: usize, _: &mut Batch) -> Result<(), Limit> {
+            while self.0.load(Ordering::Relaxed) < WAITING {
+                thread::yield_now();
+            }
+            // The first; the others have arrived, and now wait for it.
+            if self.0.fetch_add(1, Ordering::Relaxed) == WAITING {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(Limit::Memory { bytes: 0 })
+        }
+
+        fn retire(&mut self, _: &mut Vec<Entry>, _: Level) {}
+
+        fn held_bytes(&self) -> usize {
+            0
+        }
+
+        fn owns(&self, _: Entry) -> bool {
+            false
+        }
+    }
+
+    static ONCE: Once = Once::new();
+    if cfg!(miri) {
+        return;
+    }
+    ONCE.call_once(|| {
+        let arrived = AtomicUsize::new(0);
+        let engine = SharedEngine::new(1, 8, Slow(&arrived));
+        thread::scope(|scope| {
+            for _ in 0..WAITING {
+                scope.spawn(|| {
+                    arrived.fetch_add(1, Ordering::Relaxed);
+                    assert!(engine.acquire(0).is_err());
+                });
+            }
+        });
+    });
+}
+
 /// Runs `attempt` with its first allocation failing, then its second, until none
 /// fails, and the same with all that follow failing too. Each attempt has a
 /// thread of its own, for which everything is the first time. Answers how many
 /// allocations there are to fail.
 fn walk_in_fresh_threads(attempt: impl Fn(Failing) + Sync) -> u64 {
+    make_room_at_locks();
     let fresh = |failing: Failing| -> Counts {
         let attempt = &attempt;
         let run = move || count(|| attempt(failing)).1;
@@ -332,7 +378,6 @@ fn finish<M: Mode>(pool: FixedPool<Value, M>, budget: &Budget) {
 
 #[test]
 fn the_first_acquire_survives_every_failing_allocation() {
-    let _alone = alone();
     fn attempt<M: Mode>(failing: Failing, make: fn(&Budget) -> FixedPool<Value, M>) {
         let budget = Budget::new("acquire", usize::MAX);
         let pool = make(&budget);
@@ -359,7 +404,6 @@ fn take_an_id() {
 
 #[test]
 fn the_first_acquire_of_another_thread_survives_every_failing_allocation() {
-    let _alone = alone();
     let points = walk_in_fresh_threads(|failing| {
         take_an_id();
         let budget = Budget::new("second", usize::MAX);
@@ -377,7 +421,6 @@ fn the_first_acquire_of_another_thread_survives_every_failing_allocation() {
 
 #[test]
 fn the_first_release_of_another_thread_survives_every_failing_allocation() {
-    let _alone = alone();
     let points = walk_in_fresh_threads(|failing| {
         take_an_id();
         let budget = Budget::new("release", usize::MAX);
@@ -392,7 +435,6 @@ fn the_first_release_of_another_thread_survives_every_failing_allocation() {
 
 #[test]
 fn a_busy_pool_survives_every_failing_allocation() {
-    let _alone = alone();
     fn attempt<M: Mode>(failing: Failing, make: fn(&Budget) -> FixedPool<Value, M>) {
         let budget = Budget::new("busy", usize::MAX);
         let pool = make(&budget);
@@ -418,7 +460,6 @@ fn a_busy_pool_survives_every_failing_allocation() {
 
 #[test]
 fn a_trim_survives_every_failing_allocation() {
-    let _alone = alone();
     fn attempt<M: Mode>(failing: Failing, level: Level, make: fn(&Budget) -> FixedPool<Value, M>) {
         let budget = Budget::new("trim", usize::MAX);
         let pool = make(&budget);
@@ -446,7 +487,6 @@ fn a_trim_survives_every_failing_allocation() {
 
 #[test]
 fn falling_back_survives_every_failing_allocation() {
-    let _alone = alone();
     let points = walk_in_fresh_threads(|failing| {
         let budget = Budget::new("fallback", usize::MAX);
         let policy = Exhaustion::Fallback { at_most: 2 };
@@ -466,7 +506,6 @@ fn falling_back_survives_every_failing_allocation() {
 /// Waiting allocates nothing that could fail, in a thread or in a task.
 #[test]
 fn waiting_survives_every_failing_allocation() {
-    let _alone = alone();
     walk_in_fresh_threads(|failing| {
         let budget = Budget::new("wait", usize::MAX);
         let pool = shared_pool(&budget);
@@ -490,7 +529,6 @@ fn waiting_survives_every_failing_allocation() {
 /// The last owned lease frees its pool, whatever else fails.
 #[test]
 fn freeing_a_pool_survives_every_failing_allocation() {
-    let _alone = alone();
     walk_in_fresh_threads(|failing| {
         let budget = Budget::new("last", usize::MAX);
         let pool = shared_pool(&budget).into_handle();
@@ -506,7 +544,6 @@ fn freeing_a_pool_survives_every_failing_allocation() {
 /// Figures that can be read at any time allocate nothing.
 #[test]
 fn looking_allocates_nothing() {
-    let _alone = alone();
     let budget = Budget::new("look", usize::MAX);
     let pool = shared_pool(&budget);
     let _lease = pool.try_acquire([1; 8]).expect("free");

@@ -220,7 +220,7 @@ impl Drop for Reentrant {
 #[test]
 fn a_destructor_may_use_its_pool() {
     let census = Arc::new(Census::new());
-    for depth in 0..10 {
+    for depth in 0..if cfg!(miri) { 4 } else { 10 } {
         let leases: Vec<_> = (0..4)
             .map(|_| REENTERED.try_acquire(Reentrant::new(depth, &census)))
             .collect();
@@ -297,6 +297,9 @@ fn a_destructor_may_use_its_local_pool() {
 
 // ---- Panics -----------------------------------------------------------------------
 
+/// Bombs in a pool. Each goes off once.
+const FEW: u64 = if cfg!(miri) { 3 } else { 6 };
+
 /// What every form of pool promises after a panic: all slots are there, once.
 fn assert_whole<T, M: Mode>(pool: &FixedPool<T, M>, value: impl Fn() -> T) {
     assert_eq!(pool.stats().in_use, 0, "a slot is lost");
@@ -318,7 +321,7 @@ fn a_constructor_that_panics_neither_loses_its_slot_nor_lends_it_twice() {
         let explosions = explode_everywhere(Fuse::at_construction, |fuse| {
             let pool = make();
             let outcome = catch_unwind(AssertUnwindSafe(|| {
-                let leases: Vec<_> = (0..5)
+                let leases: Vec<_> = (0..FEW)
                     .map(|stamp| pool.try_acquire_with(|| Bomb::new(fuse, stamp)))
                     .collect();
                 assert!(leases.iter().all(Result::is_ok));
@@ -327,10 +330,10 @@ fn a_constructor_that_panics_neither_loses_its_slot_nor_lends_it_twice() {
             assert_whole(&pool, || Bomb::new(&quiet, 9));
             outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         });
-        assert_eq!(explosions, 5);
+        assert_eq!(explosions as u64, FEW);
     }
-    check(|| FixedPool::new(5));
-    check(|| LocalFixedPool::new_local(5));
+    check(|| FixedPool::new(FEW as usize));
+    check(|| LocalFixedPool::new_local(FEW as usize));
 }
 
 #[test]
@@ -339,7 +342,7 @@ fn a_destructor_that_panics_neither_loses_its_slot_nor_lends_it_twice() {
         let explosions = explode_everywhere(Fuse::at_drop, |fuse| {
             let pool = make();
             let mut panic = None;
-            for stamp in 0..5 {
+            for stamp in 0..FEW {
                 let lease = pool.try_acquire(Bomb::new(fuse, stamp)).expect("free");
                 let outcome = catch_unwind(AssertUnwindSafe(|| drop(lease)));
                 panic = panic.or(outcome.err());
@@ -350,17 +353,17 @@ fn a_destructor_that_panics_neither_loses_its_slot_nor_lends_it_twice() {
                 std::panic::resume_unwind(panic);
             }
         });
-        assert_eq!(explosions, 5);
+        assert_eq!(explosions as u64, FEW);
     }
-    check(|| FixedPool::new(5));
-    check(|| LocalFixedPool::new_local(5));
+    check(|| FixedPool::new(FEW as usize));
+    check(|| LocalFixedPool::new_local(FEW as usize));
 }
 
 #[test]
 fn a_destructor_that_panics_in_a_collection_of_leases_spares_the_others() {
     let explosions = explode_everywhere(Fuse::at_drop, |fuse| {
-        let pool = FixedPool::new(6);
-        let leases: Vec<_> = (0..6)
+        let pool = FixedPool::new(FEW as usize);
+        let leases: Vec<_> = (0..FEW)
             .map(|stamp| pool.try_acquire(Bomb::new(fuse, stamp)).expect("free"))
             .collect();
         let outcome = catch_unwind(AssertUnwindSafe(|| drop(leases)));
@@ -368,7 +371,7 @@ fn a_destructor_that_panics_in_a_collection_of_leases_spares_the_others() {
         assert_whole(&pool, || Bomb::new(&quiet, 9));
         outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     });
-    assert_eq!(explosions, 6);
+    assert_eq!(explosions as u64, FEW);
 }
 
 #[test]
@@ -609,9 +612,10 @@ where
 
 #[test]
 fn zero_sized_values_have_slots_of_their_own() {
-    assert_fits(&FixedPool::<()>::new(100), |_| ());
-    assert_fits(&LocalFixedPool::<()>::new_local(100), |_| ());
-    assert_fits(&FixedPool::<Nowhere>::new(100), |_| Nowhere);
+    let count = MANY.min(100);
+    assert_fits(&FixedPool::<()>::new(count), |_| ());
+    assert_fits(&LocalFixedPool::<()>::new_local(count), |_| ());
+    assert_fits(&FixedPool::<Nowhere>::new(count), |_| Nowhere);
     assert_fits(&FixedPool::<[u64; 0]>::new(5), |_| []);
     // Destructors of zero-sized values run once each.
     static DROPS: AtomicUsize = AtomicUsize::new(0);
@@ -636,14 +640,16 @@ fn with_a_large_stack(work: impl FnOnce() + Send + 'static) {
 
 #[test]
 fn over_aligned_values_are_aligned() {
-    assert_fits(&FixedPool::<Line>::new(100), Line);
-    assert_fits(&FixedPool::<Sheet>::new(9), Sheet);
-    assert_fits(&LocalFixedPool::<Line>::new_local(100), Line);
-    assert_fits(&LocalFixedPool::<Sheet>::new_local(9), Sheet);
-    assert_fits(&FixedPool::<Odd>::new(200), |i| [i; 3]);
-    with_a_large_stack(|| {
-        assert_fits(&FixedPool::<Slab>::new(3), Slab);
-        assert_fits(&LocalFixedPool::<Slab>::new_local(3), Slab);
+    let count = MANY.min(100);
+    assert_fits(&FixedPool::<Line>::new(count), Line);
+    assert_fits(&FixedPool::<Sheet>::new(5), Sheet);
+    assert_fits(&LocalFixedPool::<Line>::new_local(count), Line);
+    assert_fits(&LocalFixedPool::<Sheet>::new_local(5), Sheet);
+    assert_fits(&FixedPool::<Odd>::new(count), |i| [i; 3]);
+    let few = if cfg!(miri) { 1 } else { 3 };
+    with_a_large_stack(move || {
+        assert_fits(&FixedPool::<Slab>::new(few), Slab);
+        assert_fits(&LocalFixedPool::<Slab>::new_local(few), Slab);
     });
 }
 
@@ -730,7 +736,7 @@ fn a_pool_of_none_gives_none_and_never_grows() {
 fn a_pool_of_one_gives_one() {
     fn check<M: Mode>(pool: &FixedPool<u64, M>) {
         let mut place = None;
-        for round in 0..100 {
+        for round in 0..MANY as u64 {
             let lease = pool.try_acquire(round).expect("free");
             assert!(pool.try_acquire(round).is_err());
             let here = Span::of(&*lease).address;

@@ -393,10 +393,11 @@ fn a_waiter_that_gives_up_is_not_served() {
                 let timeout = Duration::from_millis(30);
                 pool.acquire_timeout(1, timeout).map(drop)
             });
-            until("waiting", || pool.stats().waiting == 1);
+            until("in the queue", || pool.stats().waits == 1);
             let patient = scope.spawn(|| pool.acquire_timeout(2, HANGS).map(|lease| *lease));
             assert!(hasty.join().expect("no panic").is_err());
-            until("waiting", || pool.stats().waiting == 1);
+            until("in the queue", || pool.stats().waits == 2);
+            until("alone there", || pool.stats().waiting == 1);
             drop(held);
             let lease = patient.join().expect("no panic");
             assert_eq!(lease.expect("the only one left"), 2);
