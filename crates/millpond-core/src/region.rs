@@ -378,6 +378,11 @@ unsafe impl Send for Region {}
 // `discard`, whose caller does.
 unsafe impl Sync for Region {}
 
+// A panic leaves a region as it was: all that is ever asked of a supplier later is
+// to take the block back.
+impl core::panic::UnwindSafe for Region {}
+impl core::panic::RefUnwindSafe for Region {}
+
 /// A request that has been checked: everything that can overflow has been
 /// computed.
 #[derive(Debug, Clone, Copy)]
