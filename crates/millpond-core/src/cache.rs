@@ -186,9 +186,13 @@ impl Cache {
 
     /// Ends an operation. Release, because a reclaimer that sees BUSY clear
     /// must see what happened to the magazine; and the last touch of the pool.
+    ///
+    /// Takes the word and not the cache: the pool may be freed before this
+    /// returns, and an argument that refers to more than atomics must not
+    /// outlive what it refers to.
     #[inline(always)]
-    fn commit(&self, word: u64) {
-        self.word.store(word, Ordering::Release);
+    fn commit(place: &AtomicU64, word: u64) {
+        place.store(word, Ordering::Release);
     }
 
     /// Pops the entry that was released last. `None`: there is none, or the gate
@@ -207,7 +211,7 @@ impl Cache {
         let top = (word as u8).wrapping_sub(1);
         // One test for "empty" (255 is below no gate) and for "closed".
         if top >= gate {
-            self.commit(word);
+            Self::commit(&self.word, word);
             return None;
         }
         let entry = self.contents.with(|contents| {
@@ -218,7 +222,7 @@ impl Cache {
             // SAFETY: by 4 `top` is below the length.
             unsafe { loaded.get(usize::from(top)) }
         });
-        self.commit(word.wrapping_add(COUNT).wrapping_sub(1));
+        Self::commit(&self.word, word.wrapping_add(COUNT).wrapping_sub(1));
         Some(entry)
     }
 
@@ -243,7 +247,7 @@ impl Cache {
         )]
         let len = word as u8;
         if len >= gate {
-            this.commit(word);
+            Self::commit(&this.word, word);
             return false;
         }
         this.contents.with(|contents| {
@@ -254,7 +258,7 @@ impl Cache {
             // SAFETY: by 4 the magazine has at least `gate` slots.
             unsafe { loaded.set(usize::from(len), entry) };
         });
-        this.word.store(word.wrapping_add(1), Ordering::Release);
+        Self::commit(&this.word, word.wrapping_add(1));
         true
     }
 
@@ -276,11 +280,11 @@ impl Cache {
                 let loaded = unsafe { self.exchange(0) };
                 // SAFETY: by 4 `len - 1` is below the length of what is loaded now.
                 let entry = unsafe { loaded.get(len - 1) };
-                self.commit((word + COUNT) | (len as u64 - 1));
+                Self::commit(&self.word, (word + COUNT) | (len as u64 - 1));
                 return Some(entry);
             }
         }
-        self.commit(word);
+        Self::commit(&self.word, word);
         None
     }
 
@@ -299,10 +303,10 @@ impl Cache {
             let loaded = unsafe { this.exchange(gate) };
             // SAFETY: by 4 the magazine has at least one slot.
             unsafe { loaded.set(0, entry) };
-            this.word.store((word & !LENGTH) | 1, Ordering::Release);
+            Self::commit(&this.word, (word & !LENGTH) | 1);
             return true;
         }
-        this.commit(word);
+        Self::commit(&this.word, word);
         false
     }
 
@@ -327,7 +331,7 @@ impl Cache {
                 }
             });
         }
-        self.commit(word);
+        Self::commit(&self.word, word);
     }
 
     /// Exchanges the magazines; `len` is the length of what becomes `previous`.

@@ -67,6 +67,7 @@
 )]
 
 use alloc::alloc::Layout;
+use alloc::sync::Arc;
 use core::fmt;
 use core::ops::Range;
 use core::ptr::{self, NonNull};
@@ -242,6 +243,50 @@ pub enum Backing {
     Mapped,
     /// The system, from its reserve of huge pages.
     MappedHuge,
+    /// An allocator that the user supplied.
+    Supplied,
+}
+
+/// Memory that the user supplies, in place of the process's allocator and of
+/// mappings.
+///
+/// With the feature `allocator-api2`, every allocator of that crate that is
+/// `Send + Sync` is one.
+///
+/// # Safety
+///
+/// A block that `allocate` answers is valid for reads and writes of the layout's
+/// size at its alignment, belongs to the caller alone, and stays so until it is
+/// handed to `free`, whatever thread that happens on and wherever the supplier
+/// is moved.
+pub unsafe trait Supply: Send + Sync {
+    /// A block of memory, of any content, or `None` if there is none. Must not
+    /// use the pool that it supplies.
+    fn allocate(&self, layout: Layout) -> Option<NonNull<u8>>;
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    ///
+    /// `block` came from `allocate` of this supplier with the same layout, and
+    /// nobody uses it any more.
+    unsafe fn free(&self, block: NonNull<u8>, layout: Layout);
+}
+
+#[cfg(feature = "allocator-api2")]
+// SAFETY: what the trait asks is what `Allocator` promises, but that moving the
+// allocator might end its blocks' lives; a supplier lives in an `Arc`.
+unsafe impl<A: allocator_api2::alloc::Allocator + Send + Sync> Supply for A {
+    fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
+        allocator_api2::alloc::Allocator::allocate(self, layout)
+            .ok()
+            .map(NonNull::cast)
+    }
+
+    unsafe fn free(&self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: by the caller.
+        unsafe { self.deallocate(block, layout) };
+    }
 }
 
 /// What the system really granted, as opposed to what was wished for.
@@ -311,7 +356,8 @@ impl core::error::Error for RegionError {}
 ///    `isize::MAX - (align - 1)`.
 /// 3. If `backing` is `Heap`, `base` came from [`allocate_zeroed`] with the
 ///    layout `(len, align)`.
-/// 4. Otherwise `base..base + len` is exactly one stretch of our own private
+/// 4. If it is `Supplied`, `base` came from `supplier` with that layout.
+/// 5. Otherwise `base..base + len` is exactly one stretch of our own private
 ///    anonymous mapping, in whole pages, with nothing mapped around it that
 ///    would be ours.
 pub struct Region {
@@ -321,6 +367,7 @@ pub struct Region {
     backing: Backing,
     prefaulted: bool,
     numa_node: Option<u32>,
+    supplier: Option<Arc<dyn Supply>>,
 }
 
 // SAFETY: a region is the sole owner of its bytes (2) and is tied to no thread:
@@ -330,6 +377,11 @@ unsafe impl Send for Region {}
 // reached through `base()` by callers who answer for their own accesses, and by
 // `discard`, whose caller does.
 unsafe impl Sync for Region {}
+
+// A panic leaves a region as it was: all that is ever asked of a supplier later is
+// to take the block back.
+impl core::panic::UnwindSafe for Region {}
+impl core::panic::RefUnwindSafe for Region {}
 
 /// A request that has been checked: everything that can overflow has been
 /// computed.
@@ -386,6 +438,40 @@ impl Region {
         Ok(region)
     }
 
+    /// Creates a region of `len` zeroed bytes at a multiple of `align`, out of
+    /// memory that `supplier` hands out, and gets back.
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::new`].
+    pub fn supplied(
+        len: usize,
+        align: usize,
+        supplier: Arc<dyn Supply>,
+    ) -> Result<Self, RegionError> {
+        if !align.is_power_of_two() {
+            return Err(RegionError::BadAlignment { align });
+        }
+        let layout = Layout::from_size_align(len, align);
+        let layout = layout.map_err(|_| RegionError::TooLarge { len })?;
+        let base = match len {
+            0 => dangling(layout),
+            _ => supplier.allocate(layout),
+        };
+        let base = base.ok_or(RegionError::OutOfMemory { len })?;
+        // SAFETY: fresh, and of this size.
+        unsafe { base.write_bytes(0, len) };
+        Ok(Self {
+            base,
+            len,
+            align,
+            backing: Backing::Supplied,
+            prefaulted: false,
+            numa_node: None,
+            supplier: Some(supplier),
+        })
+    }
+
     /// The bytes that [`Region::new`] would take for the same arguments: `len`
     /// rounded up to whole pages where the region would be mapped.
     ///
@@ -403,6 +489,12 @@ impl Region {
         Plan::new(len, align, options).map(|plan| plan.layout.size())
     }
 
+    fn layout(&self) -> Layout {
+        // SAFETY: by 1 and 2 this is the layout that was valid when the region
+        // was created.
+        unsafe { Layout::from_size_align_unchecked(self.len, self.align) }
+    }
+
     fn heap(plan: Plan) -> Option<Self> {
         Some(Self {
             base: allocate_zeroed(plan.layout)?,
@@ -411,6 +503,7 @@ impl Region {
             backing: Backing::Heap,
             prefaulted: false,
             numa_node: None,
+            supplier: None,
         })
     }
 
@@ -431,17 +524,18 @@ impl Region {
             backing,
             prefaulted: false,
             numa_node: None,
+            supplier: None,
         };
         // The order matters: policy and page size must be known to the kernel
         // before the first page is touched.
         let wants_huge = options.huge_pages != HugePages::None && len >= HUGE_PAGE_BYTES;
         if backing == Backing::Mapped && wants_huge {
             // A refusal shows in `granted`.
-            // SAFETY: by 4 the range is our own mapping.
+            // SAFETY: by 5 the range is our own mapping.
             unsafe { system::advise_huge(region.base, region.len) };
         }
         if let Some(node) = options.numa_node {
-            // SAFETY: by 4 the range is our own mapping.
+            // SAFETY: by 5 the range is our own mapping.
             let accepted = unsafe { system::prefer_node(region.base, region.len, node) };
             region.numa_node = accepted.then_some(node);
         }
@@ -485,7 +579,7 @@ impl Region {
     #[must_use]
     pub fn granted(&self) -> Granted {
         let huge_page_bytes = match self.backing {
-            Backing::Heap => None,
+            Backing::Heap | Backing::Supplied => None,
             Backing::Mapped | Backing::MappedHuge => system::huge_bytes(self.base, self.len),
         };
         Granted {
@@ -503,9 +597,9 @@ impl Region {
     #[must_use]
     pub fn resident_bytes(&self) -> Option<usize> {
         match self.backing {
-            Backing::Heap => None,
+            Backing::Heap | Backing::Supplied => None,
             Backing::Mapped | Backing::MappedHuge => {
-                // SAFETY: by 4 the range is our own mapping, in whole pages.
+                // SAFETY: by 5 the range is our own mapping, in whole pages.
                 unsafe { system::resident_bytes(self.base, self.len) }
             }
         }
@@ -540,7 +634,7 @@ impl Region {
             self.len
         );
         let page = match self.backing {
-            Backing::Heap => return 0,
+            Backing::Heap | Backing::Supplied => return 0,
             Backing::Mapped => system::page_bytes(),
             Backing::MappedHuge => HUGE_PAGE_BYTES,
         };
@@ -553,15 +647,15 @@ impl Region {
         }
         // SAFETY: `start < end <= len`, so by 2 the result is in bounds.
         let first = unsafe { self.base.add(start) };
-        // SAFETY: by 4 the range is our own mapping, in whole pages; by the
+        // SAFETY: by 5 the range is our own mapping, in whole pages; by the
         // caller's promise nobody uses it.
         unsafe { system::discard(first, end - start) }
     }
 
     /// Touches every page. Answers whether all of them are now backed.
     fn prefault(&self) -> bool {
-        if self.backing != Backing::Heap {
-            // SAFETY: by 4 the range is our own mapping, in whole pages.
+        if matches!(self.backing, Backing::Mapped | Backing::MappedHuge) {
+            // SAFETY: by 5 the range is our own mapping, in whole pages.
             match unsafe { system::populate(self.base, self.len) } {
                 system::Populated::Yes => return true,
                 // The system is short of pages. Touching would only turn that
@@ -595,16 +689,21 @@ fn map_for(len: usize, align: usize, huge_pages: HugePages) -> Option<NonNull<u8
 impl Drop for Region {
     fn drop(&mut self) {
         match self.backing {
+            Backing::Supplied => {
+                if let Some(supplier) = self.supplier.take().filter(|_| self.len > 0) {
+                    // SAFETY: by 4 the base was allocated with this layout; it
+                    // is freed once, here.
+                    unsafe { supplier.free(self.base, self.layout()) };
+                }
+            }
             Backing::Heap => {
-                // SAFETY: by 1 and 2 this is the layout that was valid when the
-                // region was created.
-                let layout = unsafe { Layout::from_size_align_unchecked(self.len, self.align) };
+                let layout = self.layout();
                 // SAFETY: by 3 the base was allocated with this layout; it is
                 // freed once, here.
                 unsafe { free(self.base, layout) };
             }
             Backing::Mapped | Backing::MappedHuge => {
-                // SAFETY: by 4 the range is our own mapping, and by 2 nobody
+                // SAFETY: by 5 the range is our own mapping, and by 2 nobody
                 // else owns a byte of it; it is unmapped once, here.
                 unsafe { system::unmap(self.base, self.len) };
             }

@@ -16,10 +16,12 @@
 use crate::entry::Entry;
 use crate::error::Limit;
 use crate::poison;
-use crate::region::{Region, RegionOptions};
+use crate::region::{Region, RegionOptions, Supply};
 use crate::source::{Batch, Source};
 use crate::trim::Level;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::ptr::NonNull;
 
 #[cfg(feature = "std")]
@@ -45,11 +47,11 @@ const SLAB_ALIGN: usize = 64;
 /// 2. Slot `i` of a slab is at `base + i * stride`, and `slots * stride` is at
 ///    most the length of its region.
 /// 3. Slots below `carved` were handed to the engine; those above never were.
-#[derive(Debug)]
 pub struct Slabs {
     stride: usize,
     align: usize,
     options: RegionOptions,
+    supplier: Option<Arc<dyn Supply>>,
     slabs: Vec<Slab>,
     /// Position of the slab that is being carved.
     open: usize,
@@ -69,6 +71,17 @@ struct Slab {
 impl Slab {
     fn start(&self) -> usize {
         self.region.base().addr().get()
+    }
+}
+
+impl fmt::Debug for Slabs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slabs")
+            .field("stride", &self.stride)
+            .field("align", &self.align)
+            .field("slots", &self.slots)
+            .field("slabs", &self.slabs)
+            .finish_non_exhaustive()
     }
 }
 
@@ -114,6 +127,7 @@ impl Slabs {
             stride: size.next_multiple_of(align),
             align,
             options: RegionOptions::new(),
+            supplier: None,
             slabs: Vec::new(),
             open: 0,
             slots: 0,
@@ -138,6 +152,14 @@ impl Slabs {
         self
     }
 
+    /// The same source, with its slabs out of the user's memory: the options for
+    /// the system's regions then say nothing.
+    #[must_use]
+    pub fn supplied_by(mut self, supplier: Arc<dyn Supply>) -> Self {
+        self.supplier = Some(supplier);
+        self
+    }
+
     /// Bytes from one slot to the next.
     #[must_use]
     pub const fn stride(&self) -> usize {
@@ -158,12 +180,19 @@ impl Slabs {
         let too_large = Limit::Memory { bytes: usize::MAX };
         let align = self.align.max(SLAB_ALIGN);
         let bytes = slots.checked_mul(self.stride).ok_or(too_large.clone())?;
-        let bytes = Region::len_for(bytes, align, &self.options).map_err(|_| too_large)?;
+        let bytes = match self.supplier {
+            Some(_) => bytes,
+            None => Region::len_for(bytes, align, &self.options).map_err(|_| too_large)?,
+        };
         self.slabs.try_reserve(1).map_err(|_| Limit::Memory {
             bytes: size_of::<Slab>(),
         })?;
         self.charge(bytes)?;
-        let region = Region::new(bytes, align, &self.options).map_err(|_| {
+        let region = match &self.supplier {
+            Some(supplier) => Region::supplied(bytes, align, Arc::clone(supplier)),
+            None => Region::new(bytes, align, &self.options),
+        };
+        let region = region.map_err(|_| {
             self.refund(bytes);
             Limit::Memory { bytes }
         })?;

@@ -1,12 +1,13 @@
 //! Building a pool with more than a capacity.
 
 use crate::pool::FixedPool;
+use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
 use millpond_core::engine::Local;
 use millpond_core::exhaustion::{Exhaustion, Fallback};
 use millpond_core::local::LocalEngine;
-use millpond_core::region::RegionOptions;
+use millpond_core::region::{RegionOptions, Supply};
 use millpond_core::slab::Slabs;
 
 #[cfg(feature = "std")]
@@ -47,6 +48,7 @@ pub struct Builder<T> {
     name: &'static str,
     policy: Exhaustion,
     region: RegionOptions,
+    supplier: Option<Arc<dyn Supply>>,
     #[cfg(feature = "std")]
     budget: Option<Budget>,
     #[cfg(feature = "std")]
@@ -77,6 +79,7 @@ impl<T> Builder<T> {
             name: "",
             policy: Exhaustion::Fail,
             region: RegionOptions::new(),
+            supplier: None,
             #[cfg(feature = "std")]
             budget: None,
             #[cfg(feature = "std")]
@@ -110,6 +113,16 @@ impl<T> Builder<T> {
         self
     }
 
+    /// Takes slabs from `supplier` instead of the process's allocator and the
+    /// system. Fallback values and machinery stay where they are.
+    ///
+    /// With the feature `allocator-api2` any allocator of that crate that is
+    /// `Send + Sync` supplies.
+    pub fn supplier(mut self, supplier: Arc<dyn Supply>) -> Self {
+        self.supplier = Some(supplier);
+        self
+    }
+
     /// Tells `hook` what happens on the slow paths of a shared pool.
     #[cfg(feature = "std")]
     pub fn on_event(mut self, hook: EventHook) -> Self {
@@ -118,7 +131,10 @@ impl<T> Builder<T> {
     }
 
     fn slabs(&self) -> Slabs {
-        let slabs = Slabs::new(size_of::<T>(), align_of::<T>()).with_options(self.region);
+        let mut slabs = Slabs::new(size_of::<T>(), align_of::<T>()).with_options(self.region);
+        if let Some(supplier) = &self.supplier {
+            slabs = slabs.supplied_by(Arc::clone(supplier));
+        }
         #[cfg(feature = "std")]
         if let Some(budget) = &self.budget {
             return slabs.charged_to(budget.clone());
@@ -171,6 +187,7 @@ impl<T> Clone for Builder<T> {
             budget: self.budget.clone(),
             #[cfg(feature = "std")]
             hook: self.hook.clone(),
+            supplier: self.supplier.clone(),
             ..*self
         }
     }

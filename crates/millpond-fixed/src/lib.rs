@@ -71,6 +71,7 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 

@@ -1,7 +1,9 @@
 //! The pool.
 
 use crate::lease::Lease;
-use crate::slot::{Keeper, Patience, Slot};
+#[cfg(feature = "std")]
+use crate::slot::Slot;
+use crate::slot::{Keeper, Patience};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;

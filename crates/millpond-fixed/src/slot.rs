@@ -108,6 +108,7 @@ impl<K: Keeper> Slot<K> {
         unsafe { self.item.write(value) };
     }
 
+    #[cfg(feature = "std")]
     fn entry(&self) -> Entry {
         Entry::from_ptr(self.item.cast())
     }

@@ -300,6 +300,9 @@ fn a_destructor_may_use_its_local_pool() {
 /// Bombs in a pool. Each goes off once.
 const FEW: u64 = if cfg!(miri) { 3 } else { 6 };
 
+/// The same, as a capacity.
+const CAPACITY: usize = if cfg!(miri) { 3 } else { 6 };
+
 /// What every form of pool promises after a panic: all slots are there, once.
 fn assert_whole<T, M: Mode>(pool: &FixedPool<T, M>, value: impl Fn() -> T) {
     assert_eq!(pool.stats().in_use, 0, "a slot is lost");
@@ -332,8 +335,8 @@ fn a_constructor_that_panics_neither_loses_its_slot_nor_lends_it_twice() {
         });
         assert_eq!(explosions as u64, FEW);
     }
-    check(|| FixedPool::new(FEW as usize));
-    check(|| LocalFixedPool::new_local(FEW as usize));
+    check(|| FixedPool::new(CAPACITY));
+    check(|| LocalFixedPool::new_local(CAPACITY));
 }
 
 #[test]
@@ -355,14 +358,14 @@ fn a_destructor_that_panics_neither_loses_its_slot_nor_lends_it_twice() {
         });
         assert_eq!(explosions as u64, FEW);
     }
-    check(|| FixedPool::new(FEW as usize));
-    check(|| LocalFixedPool::new_local(FEW as usize));
+    check(|| FixedPool::new(CAPACITY));
+    check(|| LocalFixedPool::new_local(CAPACITY));
 }
 
 #[test]
 fn a_destructor_that_panics_in_a_collection_of_leases_spares_the_others() {
     let explosions = explode_everywhere(Fuse::at_drop, |fuse| {
-        let pool = FixedPool::new(FEW as usize);
+        let pool = FixedPool::new(CAPACITY);
         let leases: Vec<_> = (0..FEW)
             .map(|stamp| pool.try_acquire(Bomb::new(fuse, stamp)).expect("free"))
             .collect();

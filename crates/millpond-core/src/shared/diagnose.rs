@@ -20,13 +20,14 @@ impl<S: Source> SharedEngine<S> {
     /// The level of diagnostics.
     pub fn diagnosis(&self) -> Diagnosis {
         self.diagnostics.level().unwrap_or_else(|| {
+            // Read before the lock, for it may allocate.
+            let asked = diagnostics::from_environment();
             let mut state = self.state.lock();
             // Somebody may have been faster, or have set it.
             self.diagnostics.level().unwrap_or_else(|| {
-                let level = diagnostics::from_environment();
-                self.pin(&mut state, level);
-                self.diagnostics.set_level(level);
-                level
+                self.pin(&mut state, asked);
+                self.diagnostics.set_level(asked);
+                asked
             })
         })
     }
