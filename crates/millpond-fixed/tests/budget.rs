@@ -54,7 +54,7 @@ fn what_is_charged_is_what_is_held_after_every_step() {
     fn walk<M: Mode>(pool: FixedPool<Value, M>, budget: &Budget, seed: u64) {
         let mut dice = Dice::new(seed);
         let mut leases: Vec<Lease<'_, Value, M>> = Vec::new();
-        for step in 0..if cfg!(miri) { 60 } else { 3000 } {
+        for step in 0..if cfg!(miri) { 25 } else { 3000 } {
             match dice.below(100) {
                 0 => drop(pool.trim(Level::Light)),
                 1 => drop(pool.trim(Level::Moderate)),
@@ -79,7 +79,8 @@ fn what_is_charged_is_what_is_held_after_every_step() {
         Exhaustion::Fallback { at_most: 30 },
     ];
     for (seed, policy) in (0..).zip(policies) {
-        for capacity in [1, 40, 700] {
+        let capacities = if cfg!(miri) { &[4][..] } else { &[1, 40, 700] };
+        for &capacity in capacities {
             let budget = Budget::new("walk", usize::MAX);
             let builder = FixedPool::builder(capacity).exhaustion(policy);
             walk(builder.budget(&budget).build(), &budget, seed);
@@ -92,8 +93,11 @@ fn what_is_charged_is_what_is_held_after_every_step() {
 #[test]
 fn what_threads_hold_is_charged_and_never_more_than_the_limit() {
     const THREADS: usize = if cfg!(miri) { 2 } else { 4 };
-    const ROUNDS: usize = if cfg!(miri) { 10 } else { 2000 };
-    let budget = Budget::new("threads", 24 * 1024);
+    const ROUNDS: usize = if cfg!(miri) { 4 } else { 2000 };
+    /// Leases of a thread at once.
+    const MOST: usize = if cfg!(miri) { 12 } else { 100 };
+    let limit = if cfg!(miri) { 2 * 1024 } else { 24 * 1024 };
+    let budget = Budget::new("threads", limit);
     let pool = FixedPool::<Value>::builder(1000).budget(&budget).build();
     thread::scope(|scope| {
         for seed in 0..THREADS {
@@ -101,13 +105,13 @@ fn what_threads_hold_is_charged_and_never_more_than_the_limit() {
             scope.spawn(move || {
                 let mut dice = Dice::new(seed as u64);
                 for round in 0..ROUNDS {
-                    let count = dice.below(100);
+                    let count = dice.below(MOST);
                     let leases: Vec<_> = (0..count)
                         .map_while(|_| pool.try_acquire([1; 8]).ok())
                         .collect();
                     assert!(budget.held() <= budget.limit());
                     drop(leases);
-                    if round % 100 == 99 {
+                    if round % 100 == 3 {
                         pool.trim([Level::Light, Level::Moderate, Level::Full][dice.below(3)]);
                     }
                 }
@@ -191,23 +195,27 @@ fn a_refused_charge_changes_nothing() {
         assert_charged(pool, outer);
         count
     }
+    const PLENTY: usize = if cfg!(miri) { 7 } else { 100 };
     let census = Census::new();
-    let step = if cfg!(miri) { 509 } else { 61 };
+    let (most, step) = if cfg!(miri) { (1700, 211) } else { (9000, 61) };
     let mut counts = [BTreeSet::new(), BTreeSet::new()];
-    for limit in (0..9000).step_by(step) {
+    for limit in (0..most).step_by(step) {
         let outer = Budget::new("outer", limit);
         let inner = outer.child("inner", usize::MAX);
-        let builder = FixedPool::builder(100).budget(&inner);
+        let builder = FixedPool::builder(PLENTY).budget(&inner);
         counts[0].insert(at(&builder.build(), &outer, &census));
         assert_eq!(outer.held(), 0);
         outer.set_limit(limit);
-        let builder = LocalFixedPool::local_builder(100).budget(&inner);
+        let builder = LocalFixedPool::local_builder(PLENTY).budget(&inner);
         counts[1].insert(at(&builder.build_local(), &outer, &census));
         assert_eq!(outer.held(), 0);
     }
     for counts in counts {
         assert!(counts.len() >= if cfg!(miri) { 2 } else { 4 }, "{counts:?}");
-        assert!(counts.contains(&0) && counts.contains(&100), "{counts:?}");
+        assert!(
+            counts.contains(&0) && counts.contains(&PLENTY),
+            "{counts:?}"
+        );
     }
     census.assert_each_dropped_once();
 }
@@ -435,17 +443,18 @@ fn the_first_release_of_another_thread_survives_every_failing_allocation() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "slow, and made of what the others do")]
 fn a_busy_pool_survives_every_failing_allocation() {
     fn attempt<M: Mode>(failing: Failing, make: fn(&Budget) -> FixedPool<Value, M>) {
         let budget = Budget::new("busy", usize::MAX);
         let pool = make(&budget);
         let mut leases = Vec::with_capacity(CAPACITY);
         failing.during(|| {
-            for round in 0..if cfg!(miri) { 2 } else { 6 } {
+            for round in 0..6 {
                 leases.extend((0..CAPACITY).filter_map(|_| pool.try_acquire([round; 8]).ok()));
                 leases.truncate(usize::try_from(round).expect("a few rounds"));
                 leases.clear();
-                if round == 1 {
+                if round == 3 {
                     pool.trim(Level::Full);
                 }
             }
@@ -478,7 +487,8 @@ fn a_trim_survives_every_failing_allocation() {
         assert_eq!(pool.stats().created, before.created - report.freed_items);
         finish(pool, &budget);
     }
-    for level in [Level::Light, Level::Moderate, Level::Full] {
+    let levels = [Level::Full, Level::Moderate, Level::Light];
+    for level in levels.into_iter().take(if cfg!(miri) { 1 } else { 3 }) {
         let points = walk_in_fresh_threads(|failing| attempt(failing, level, shared_pool));
         assert!(points >= 3, "{level:?}: {points}");
         let points = walk_in_fresh_threads(|failing| attempt(failing, level, local_pool));

@@ -6,7 +6,7 @@ use crate::under_test::PoolUnderTest;
 
 /// Capacities of the table: none, one, an odd few, one magazine and many.
 pub const CAPACITIES: &[usize] = if cfg!(miri) {
-    &[0, 1, 2, 7]
+    &[0, 1, 5]
 } else {
     &[0, 1, 2, 7, 64, 1000]
 };
@@ -31,7 +31,7 @@ pub struct Case<'a> {
 impl Case<'_> {
     /// Enough steps to fill the pool and empty it a few times.
     const fn steps_for(capacity: usize) -> usize {
-        if cfg!(miri) { 40 } else { 200 + 4 * capacity }
+        if cfg!(miri) { 25 } else { 200 + 4 * capacity }
     }
 }
 
