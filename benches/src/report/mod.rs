@@ -1,6 +1,6 @@
 //! The report: the same run on the terminal, as Markdown, as JSON, and as one page.
 //!
-//! All of them show what [`view`] decides, so that no two of them disagree about
+//! All of them show what `view` decides, so that no two of them disagree about
 //! a winner. Rules: intervals beside medians; no winner where intervals overlap;
 //! every row that was measured is shown, whoever won it.
 

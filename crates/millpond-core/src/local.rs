@@ -41,7 +41,7 @@ const BATCH: usize = if cfg!(miri) { 2 } else { 64 };
 ///
 /// 1. `bottom` points to `room + 1` places, of which the first is `None` and
 ///    those from it up to `top` are free items. `room` is at least `created`.
-///    While `room` is 0 the one place is [`NOTHING`], which is never written.
+///    While `room` is 0 the one place is `NOTHING`, which is never written.
 /// 2. Every item that the source created and did not retire is on the stack
 ///    once or in the hands of one caller; `created` counts them.
 #[derive(Debug)]
