@@ -215,16 +215,18 @@ impl<S: Source> SharedEngine<S> {
 
     /// Creates items for those who wait, as far as a raised capacity allows.
     pub(super) fn fill_for_waiters(&self) {
+        let rest = Unserved(self);
         loop {
             let state = self.state.lock();
             if state.waiters.is_empty() || state.created >= state.capacity {
-                return;
+                break;
             }
             drop(state);
             if self.grow(0).is_err() {
-                return;
+                break;
             }
         }
+        core::mem::forget(rest);
     }
 
     /// Hands what lies in the depot to those who wait: after a change of the
@@ -263,6 +265,16 @@ impl<S: Source> SharedEngine<S> {
             self.refund(bytes);
         }
         magazine.map(Some).ok_or(Limit::Memory { bytes })
+    }
+}
+
+/// Waiters behind one whose waker panicked: they are served all the same.
+struct Unserved<'e, S: Source>(&'e SharedEngine<S>);
+
+impl<S: Source> Drop for Unserved<'_, S> {
+    fn drop(&mut self) {
+        self.0.serve();
+        self.0.fill_for_waiters();
     }
 }
 
