@@ -711,6 +711,34 @@ fn an_owned_lease_can_be_awaited() {
     assert_eq!(*lease, 2, "the lease alone keeps the pool");
 }
 
+/// A waker is foreign code. The first one panics; there are more waiters than are
+/// served at one go.
+#[test]
+fn a_waker_that_panics_costs_nobody_else_a_turn() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("foreign code");
+        }
+    }
+    const TASKS: u64 = if cfg!(miri) { 5 } else { 70 };
+    let pool = FixedPool::new(1);
+    let _held = hold(&pool, 1);
+    let mut first = pin!(pool.acquire_async(0));
+    let waker = Waker::from(Arc::new(Panics));
+    let mut context = Context::from_waker(&waker);
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    let mut tasks: Vec<_> = (1..TASKS).map(|i| Task::queued(&pool, i)).collect();
+    let raise = || pool.set_capacity(1 + TASKS as usize);
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(raise));
+    assert!(outcome.is_err(), "it is told of");
+    let leases: Vec<_> = tasks.iter_mut().map(Task::finish).collect();
+    for (value, lease) in (1..).zip(&leases) {
+        assert_eq!(**lease, value);
+    }
+    assert!(first.poll(&mut context).is_ready());
+}
+
 /// Tasks that are dropped at every stage while items come home on other threads.
 #[test]
 fn cancellation_races_hand_off_and_loses_no_item() {
