@@ -729,7 +729,7 @@ fn a_waker_that_panics_costs_nobody_else_a_turn() {
     let mut context = Context::from_waker(&waker);
     assert!(first.as_mut().poll(&mut context).is_pending());
     let mut tasks: Vec<_> = (1..TASKS).map(|i| Task::queued(&pool, i)).collect();
-    let raise = || pool.set_capacity(1 + TASKS as usize);
+    let raise = || pool.set_capacity(1 + usize::try_from(TASKS).expect("a few tasks"));
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(raise));
     assert!(outcome.is_err(), "it is told of");
     let leases: Vec<_> = tasks.iter_mut().map(Task::finish).collect();
