@@ -69,6 +69,7 @@ impl Measurement {
 ///
 /// If the process cannot be started, fails, or prints something else.
 pub fn ask(binary: &Path, request: &Request) -> Result<Outcome> {
+    let text = serde_json::to_vec(request)?;
     let mut child = Command::new(binary)
         .arg(ARGUMENT)
         .args([request.rounds.to_string(), request.slice_micros.to_string()])
@@ -77,19 +78,20 @@ pub fn ask(binary: &Path, request: &Request) -> Result<Outcome> {
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {}", binary.display()))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin
-            .write_all(&serde_json::to_vec(request)?)
-            .context("the worker took no request")?;
-    }
+    // A worker that dies before it has read its request says why by its status.
+    let taken = child
+        .stdin
+        .take()
+        .map_or(Ok(()), |mut stdin| stdin.write_all(&text));
     let output = child.wait_with_output()?;
-    if !output.status.success() {
+    if taken.is_err() || !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let line = said
             .lines()
             .find(|line| !line.trim().is_empty())
             .unwrap_or("no message");
-        bail!("task {}/{} failed: {line}", request.task, request.contender);
+        let (task, contender, status) = (&request.task, &request.contender, output.status);
+        bail!("task {task}/{contender} failed: {line} ({status})");
     }
     let said = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(&said).with_context(|| format!("task {} said: {said}", request.task))
