@@ -67,6 +67,7 @@ pub mod event;
 #[cfg(feature = "alloc")]
 pub mod exhaustion;
 pub mod home;
+pub mod id;
 #[cfg(feature = "alloc")]
 pub mod local;
 #[cfg(feature = "std")]
