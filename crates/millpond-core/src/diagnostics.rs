@@ -6,7 +6,9 @@
 //! | `Sampled` | acquires that take the slow path anyway            | a map insertion for those   |
 //! | `Full`    | every acquire; free slots are patterned and checked| every operation is slow     |
 //!
-//! A record says where an item was acquired, by which thread and when. `Full`
+//! A record says where an item was acquired, by which thread and when. When the
+//! item comes home, the time for which it was out goes into a histogram; pools
+//! of several sizes have one of the sizes that were asked for. `Full`
 //! keeps the pool strict, so that every operation comes by here; it also finds
 //! releases of items that are not out, and writes through stale pointers into
 //! free slots.
@@ -15,6 +17,7 @@
 //! `MILLPOND_DIAGNOSTICS` (`off`, `sampled`, `full`), read once per process.
 
 use crate::entry::Entry;
+use crate::observe::Sampled;
 use crate::sync::{AtomicU8, Mutex, Ordering};
 use alloc::vec::Vec;
 use core::panic::Location;
@@ -100,6 +103,7 @@ pub(crate) struct Diagnostics {
 struct Book {
     out: HashMap<Entry, Record>,
     patterned: HashSet<Entry>,
+    sampled: Sampled,
 }
 
 impl Diagnostics {
@@ -153,11 +157,34 @@ impl Diagnostics {
         book.patterned.remove(&item)
     }
 
-    /// Strikes the record of an item that comes home.
+    /// Strikes the record of an item that comes home, and notes for how long it
+    /// was out.
     pub(crate) fn released(&self, item: Entry) {
-        if let Some(book) = &mut *self.book.lock() {
-            book.out.remove(&item);
+        let now = Instant::now();
+        let mut book = self.book.lock();
+        let Some(book) = &mut *book else { return };
+        if let Some(record) = book.out.remove(&item) {
+            let held = now.saturating_duration_since(record.since).as_nanos();
+            let held_ns = u64::try_from(held).unwrap_or(u64::MAX);
+            book.sampled.hold_ns.record(held_ns);
         }
+    }
+
+    /// Notes that `bytes` were asked for.
+    pub(crate) fn requested(&self, bytes: usize) {
+        let mut book = self.book.lock();
+        book.get_or_insert_default()
+            .sampled
+            .sizes
+            .record(bytes as u64);
+    }
+
+    /// The histograms.
+    pub(crate) fn sampled(&self) -> Sampled {
+        let book = self.book.lock();
+        book.as_ref()
+            .map(|book| book.sampled.clone())
+            .unwrap_or_default()
     }
 
     /// Notes that the slot of `item` is being filled with the pattern, before

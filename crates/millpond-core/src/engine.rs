@@ -1,15 +1,19 @@
 //! What the two engines have in common, so that one typed shell serves both.
 
+#[cfg(feature = "std")]
+use crate::diagnostics::Holder;
 use crate::entry::Entry;
 use crate::error::AcquireError;
 #[cfg(feature = "std")]
 use crate::event::Event;
 use crate::local::LocalEngine;
-use crate::observe::Observation;
+use crate::observe::{Observation, Sampled};
 #[cfg(feature = "std")]
 use crate::shared::SharedEngine;
 use crate::source::Source;
 use crate::trim::{Level, TrimReport};
+#[cfg(feature = "std")]
+use alloc::vec::Vec;
 #[cfg(feature = "std")]
 use core::panic::Location;
 use core::time::Duration;
@@ -76,6 +80,17 @@ pub unsafe trait Engine {
     /// All figures of the pool.
     fn observe(&self) -> Observation;
 
+    /// What diagnostics have sampled.
+    fn sampled(&self) -> Sampled {
+        Sampled::default()
+    }
+
+    /// Everybody of whom diagnostics have a record, longest holder first.
+    #[cfg(feature = "std")]
+    fn holders(&self) -> Vec<Holder> {
+        Vec::new()
+    }
+
     /// Gives memory back.
     fn trim(&self, level: Level) -> TrimReport;
 
@@ -90,6 +105,11 @@ pub unsafe trait Engine {
     /// Strikes the record of an item that is about to be released.
     #[cfg(feature = "std")]
     fn strike(&self, _item: Entry) {}
+
+    /// Notes that `bytes` were asked for, if somebody wants to know; beside
+    /// `record`, on the slow path.
+    #[cfg(feature = "std")]
+    fn record_size(&self, _bytes: usize) {}
 
     /// Whether to fill the slot of an item, which holds no value and is about to
     /// be released, with the pattern.

@@ -66,6 +66,8 @@ pub mod error;
 pub mod event;
 #[cfg(feature = "alloc")]
 pub mod exhaustion;
+#[cfg(feature = "alloc")]
+pub mod histogram;
 pub mod home;
 pub mod id;
 #[cfg(feature = "alloc")]

@@ -1,5 +1,12 @@
 //! The figures of a pool, in the words that reports, metrics and errors share.
 
+#[cfg(feature = "std")]
+use crate::diagnostics::Holder;
+#[cfg(feature = "alloc")]
+use crate::histogram::Histogram;
+#[cfg(feature = "alloc")]
+use alloc::{borrow::Cow, vec::Vec};
+
 /// Every figure that one pool (or one class of one) can give.
 ///
 /// Counters are exact once the threads that use the pool are quiet; a sum that
@@ -8,6 +15,8 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Observation {
+    /// Bytes of one item; 0 where items differ.
+    pub item_bytes: usize,
     /// Items that the pool may have.
     pub capacity: usize,
     /// Items that exist: leased, cached or in the depot.
@@ -43,8 +52,20 @@ pub struct Observation {
     pub exhausted: u64,
     /// Acquires that waited in the queue.
     pub waits: u64,
-    /// Nanoseconds that threads spent waiting. Tasks are not timed.
+    /// Acquires that waited in the queue until their deadline, and got nothing.
+    pub timeouts: u64,
+    /// Nanoseconds that threads and tasks spent waiting.
     pub wait_ns: u64,
+    /// Releases whose item was not kept for reuse: the sum of the next four.
+    pub discards: u64,
+    /// Discards because as many free items were kept as may be.
+    pub discards_full: u64,
+    /// Discards because the item had grown beyond what may be kept.
+    pub discards_large: u64,
+    /// Discards because the user's reset refused the item or panicked.
+    pub discards_rejected: u64,
+    /// Discards because the item fits no class of the pool.
+    pub discards_misfit: u64,
     /// Magazines (or parts) that caches fetched from the depot.
     pub refills: u64,
     /// Magazines (or parts) that caches gave to the depot.
@@ -60,7 +81,12 @@ pub struct Observation {
     pub fallback_in_use: usize,
     /// Items that were ever allocated outside the capacity.
     pub fallbacks: u64,
-    /// Bytes that items occupy, leased or not, fallback included.
+    /// Items larger than the largest class, allocated for one lease each, that
+    /// are leased now.
+    pub oversize_in_use: usize,
+    /// Acquires of more than the largest class has.
+    pub oversizes: u64,
+    /// Bytes that items occupy, leased or not, fallback and oversize included.
     pub held_bytes: usize,
     /// Bytes of the items that are leased.
     pub used_bytes: usize,
@@ -88,13 +114,20 @@ impl Observation {
             (&mut self.releases, earlier.releases),
             (&mut self.exhausted, earlier.exhausted),
             (&mut self.waits, earlier.waits),
+            (&mut self.timeouts, earlier.timeouts),
             (&mut self.wait_ns, earlier.wait_ns),
+            (&mut self.discards, earlier.discards),
+            (&mut self.discards_full, earlier.discards_full),
+            (&mut self.discards_large, earlier.discards_large),
+            (&mut self.discards_rejected, earlier.discards_rejected),
+            (&mut self.discards_misfit, earlier.discards_misfit),
             (&mut self.refills, earlier.refills),
             (&mut self.spills, earlier.spills),
             (&mut self.stops, earlier.stops),
             (&mut self.created_total, earlier.created_total),
             (&mut self.retired_total, earlier.retired_total),
             (&mut self.fallbacks, earlier.fallbacks),
+            (&mut self.oversizes, earlier.oversizes),
             (&mut self.returned_bytes, earlier.returned_bytes),
         ] {
             // A sum that is read while threads run may be behind.
@@ -116,7 +149,61 @@ impl Observation {
     }
 }
 
+/// What diagnostics have sampled: empty while they are off.
+///
+/// Which acquires are sampled follows from which take the slow path, so shares
+/// within one class mean something, and counts do not: scale them by the
+/// acquires of the class, which are exact.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sampled {
+    /// Bytes that were asked for.
+    pub sizes: Histogram,
+    /// Nanoseconds for which items were out.
+    pub hold_ns: Histogram,
+}
+
+/// One class of a pool that has several: a size class, a kind of arena.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Class {
+    /// What tells it from the other classes of the pool; short, for it labels
+    /// metrics. Sizes in bytes are written as numbers.
+    pub label: Cow<'static, str>,
+    /// Its figures.
+    pub figures: Observation,
+    /// What was sampled in it.
+    pub sampled: Sampled,
+}
+
+#[cfg(feature = "alloc")]
+impl Class {
+    /// A class of which nothing was sampled.
+    #[must_use]
+    pub fn new(label: impl Into<Cow<'static, str>>, figures: Observation) -> Self {
+        Self {
+            label: label.into(),
+            figures,
+            sampled: Sampled::default(),
+        }
+    }
+
+    /// The same with what was sampled.
+    #[must_use]
+    pub fn with_sampled(mut self, sampled: Sampled) -> Self {
+        self.sampled = sampled;
+        self
+    }
+}
+
 /// What can be observed: the interface between pools and analytics.
+///
+/// A pool of one kind of item implements the first two, and
+/// [`Observe::sampled`] and [`Observe::holders`] if it has diagnostics. A pool
+/// of several classes answers with their sums, and tells them apart in
+/// [`Observe::classes`].
 pub trait Observe {
     /// The name of the pool; `""` if it has none.
     fn name(&self) -> &str;
@@ -124,6 +211,31 @@ pub trait Observe {
     /// Reads all figures. Takes the pool's lock for as long as it takes to look
     /// at one word per thread.
     fn observe(&self) -> Observation;
+
+    /// What sort of pool it is, in a word: `fixed`, `arena`, `vector`, `bytes`.
+    fn kind(&self) -> &'static str {
+        "pool"
+    }
+
+    /// The classes, if there are several, in the order of their sizes. Costs as
+    /// much as observing each.
+    #[cfg(feature = "alloc")]
+    fn classes(&self) -> Vec<Class> {
+        Vec::new()
+    }
+
+    /// What diagnostics have sampled, over all classes.
+    #[cfg(feature = "alloc")]
+    fn sampled(&self) -> Sampled {
+        Sampled::default()
+    }
+
+    /// Everybody of whom diagnostics have a record, longest holder first. May
+    /// stop the pool's caches: ask once in a while, not in a loop.
+    #[cfg(feature = "std")]
+    fn holders(&self) -> Vec<Holder> {
+        Vec::new()
+    }
 }
 
 /// What can be tuned while it runs.

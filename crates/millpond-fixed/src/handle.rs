@@ -9,13 +9,16 @@ use core::ops::Deref;
 use core::panic::Location;
 use core::ptr::NonNull;
 use millpond_core::budget::{Membership, Reclaim};
+use millpond_core::diagnostics::Holder;
 use millpond_core::engine::{Released, Shared};
 use millpond_core::error::Refused;
+use millpond_core::observe::{Observation, Observe, Sampled};
 use millpond_core::shared::SharedEngine;
 use millpond_core::trim::Level;
 use std::boxed::Box;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::vec::Vec;
 
 /// What handles and owned leases point to.
 pub(crate) struct Pond<T> {
@@ -228,6 +231,28 @@ impl<T> PoolHandle<T> {
                 Err(error) => Err(Refused::new(error, value)),
             }
         }
+    }
+}
+
+impl<T> Observe for PoolHandle<T> {
+    fn name(&self) -> &str {
+        Observe::name(&**self)
+    }
+
+    fn observe(&self) -> Observation {
+        self.stats()
+    }
+
+    fn kind(&self) -> &'static str {
+        Observe::kind(&**self)
+    }
+
+    fn sampled(&self) -> Sampled {
+        Observe::sampled(&**self)
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        Observe::holders(&**self)
     }
 }
 

@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 use millpond_core::engine::{Engine, Local, Mode};
 use millpond_core::error::{AcquireError, Refused};
 use millpond_core::exhaustion::{Exhaustion, Fallback};
-use millpond_core::observe::{Observation, Observe, Tune};
+use millpond_core::observe::{Observation, Observe, Sampled, Tune};
 use millpond_core::slab::Slabs;
 use millpond_core::trim::{Level, Trim, TrimReport};
 
@@ -328,6 +328,7 @@ impl<T, M: Mode> FixedPool<T, M> {
     /// ```
     pub fn stats(&self) -> Observation {
         let mut figures = self.engine.observe();
+        figures.item_bytes = size_of::<T>();
         figures.fallback_in_use = self.fallback.in_use();
         figures.fallbacks = self.fallback.total() as u64;
         figures.held_bytes += figures.fallback_in_use * size_of::<T>();
@@ -367,6 +368,19 @@ impl<T, M: Mode> Observe for FixedPool<T, M> {
 
     fn observe(&self) -> Observation {
         self.stats()
+    }
+
+    fn kind(&self) -> &'static str {
+        "fixed"
+    }
+
+    fn sampled(&self) -> Sampled {
+        self.engine.sampled()
+    }
+
+    #[cfg(feature = "std")]
+    fn holders(&self) -> Vec<Holder> {
+        self.engine.holders()
     }
 }
 

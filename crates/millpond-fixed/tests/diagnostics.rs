@@ -8,6 +8,7 @@
 use millpond_core::engine::Released;
 use millpond_core::entry::Entry;
 use millpond_core::event::{Event, EventHook};
+use millpond_core::observe::Observe;
 use millpond_core::shared::SharedEngine;
 use millpond_core::slab::Slabs;
 use millpond_fixed::{Diagnosis, Exhaustion, FixedPool, Holder, Level};
@@ -45,6 +46,50 @@ fn lines(holders: &[Holder]) -> Vec<u32> {
         .iter()
         .map(|holder| holder.location.line())
         .collect()
+}
+
+// ---- How long ------------------------------------------------------------------------------
+
+#[test]
+fn hold_times_are_sampled_at_every_level_but_off() {
+    for (level, at_least) in [
+        (Diagnosis::Off, 0),
+        (Diagnosis::Sampled, 1),
+        (Diagnosis::Full, 10),
+    ] {
+        let pool = FixedPool::<u64>::new(4);
+        pool.set_diagnosis(level);
+        for value in 0..10 {
+            let lease = pool.try_acquire(value).expect("room for four");
+            thread::sleep(Duration::from_micros(50));
+            drop(lease);
+        }
+        let held = Observe::sampled(&pool).hold_ns;
+        assert!(held.count() >= at_least, "{level:?}: {held:?}");
+        assert!(level != Diagnosis::Off || held.is_empty());
+        assert!(held.sum() >= held.count() * 50_000, "{level:?}: {held:?}");
+    }
+}
+
+#[test]
+fn waiting_is_counted_and_timed_for_threads_and_tasks() {
+    let pool = FixedPool::<u64>::new(1);
+    let lease = pool.try_acquire(1).expect("free");
+    let pause = Duration::from_millis(2);
+    assert!(pool.acquire_timeout(2, pause).is_err());
+    let stats = pool.stats();
+    assert_eq!((stats.waits, stats.timeouts), (1, 1));
+    assert!(stats.wait_ns >= 2_000_000);
+
+    let mut context = Context::from_waker(Waker::noop());
+    let mut future = Box::pin(pool.acquire_async(3));
+    assert!(future.as_mut().poll(&mut context).is_pending());
+    thread::sleep(pause);
+    drop(lease);
+    assert!(future.as_mut().poll(&mut context).is_ready());
+    let stats = pool.stats();
+    assert_eq!((stats.waits, stats.timeouts), (2, 1));
+    assert!(stats.wait_ns >= 4_000_000);
 }
 
 // ---- Who holds what -----------------------------------------------------------------------

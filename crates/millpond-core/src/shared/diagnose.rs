@@ -5,6 +5,7 @@ use super::{SharedEngine, State};
 use crate::diagnostics::{self, Diagnosis, Holder};
 use crate::entry::Entry;
 use crate::event::Event;
+use crate::observe::Sampled;
 use crate::source::Source;
 use alloc::vec::Vec;
 use core::panic::Location;
@@ -60,6 +61,20 @@ impl<S: Source> SharedEngine<S> {
     /// Strikes the record of an item that is about to be released.
     pub fn strike(&self, item: Entry) {
         self.diagnostics.released(item);
+    }
+
+    /// Notes that `bytes` were asked for, if somebody wants to know: for pools
+    /// of several sizes, beside [`SharedEngine::record`].
+    pub fn record_size(&self, bytes: usize) {
+        if self.diagnosis() != Diagnosis::Off {
+            self.diagnostics.requested(bytes);
+        }
+    }
+
+    /// What was sampled so far: hold times, and sizes where the pool records
+    /// them.
+    pub fn sampled(&self) -> Sampled {
+        self.diagnostics.sampled()
     }
 
     /// Whether to fill the slot of an item, which holds no value and is about to

@@ -11,6 +11,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll};
+use std::time::Instant;
 
 /// A future for one item, made by [`SharedEngine::acquire_async`].
 ///
@@ -22,7 +23,8 @@ pub struct Acquire<'e, S: Source> {
     engine: &'e SharedEngine<S>,
     room: usize,
     node: Node,
-    queued: bool,
+    /// Since when it stands in the queue, if it does.
+    queued: Option<Instant>,
 }
 
 impl<S: Source> SharedEngine<S> {
@@ -33,7 +35,7 @@ impl<S: Source> SharedEngine<S> {
             engine: self,
             room,
             node: Node::new(),
-            queued: false,
+            queued: None,
         }
     }
 }
@@ -41,6 +43,7 @@ impl<S: Source> SharedEngine<S> {
 impl<S: Source> Acquire<'_, S> {
     /// First poll: takes an item or enqueues.
     fn begin(&mut self, wake: Wake) -> Poll<Result<Entry, AcquireError>> {
+        let began = Instant::now();
         let (limit, mut state) = match self.engine.attempt(self.room) {
             Attempt::Given(entry) => return Poll::Ready(Ok(entry)),
             Attempt::Refused(limit, state) => (limit, state),
@@ -52,13 +55,13 @@ impl<S: Source> Acquire<'_, S> {
         // SAFETY: the lock is held; this future is pinned, and unlinks the node
         // in its destructor.
         unsafe { state.waiters.push(NonNull::from(&self.node), wake) };
-        self.queued = true;
+        self.queued = Some(began);
         Poll::Pending
     }
 
     /// Later polls: sees whether the turn has come.
-    fn proceed(&mut self, wake: Wake) -> Poll<Result<Entry, AcquireError>> {
-        let state = self.engine.state.lock();
+    fn proceed(&mut self, since: Instant, wake: Wake) -> Poll<Result<Entry, AcquireError>> {
+        let mut state = self.engine.state.lock();
         // SAFETY: the lock is held.
         let Some(turn) = (unsafe { self.node.take() }) else {
             // SAFETY: the lock is held.
@@ -67,7 +70,8 @@ impl<S: Source> Acquire<'_, S> {
             drop(stale);
             return Poll::Pending;
         };
-        self.queued = false;
+        self.queued = None;
+        state.count_wait(since.elapsed());
         Poll::Ready(match turn {
             Turn::Given(entry) => Ok(entry),
             Turn::Closed | Turn::Idle | Turn::Waiting(_) => {
@@ -83,31 +87,29 @@ impl<S: Source> Future for Acquire<'_, S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: the node is not moved out of; no other field is pinned.
         let this = unsafe { self.get_unchecked_mut() };
-        if !this.queued {
+        if this.queued.is_none() {
             if let Some(entry) = this.engine.try_pop() {
                 return Poll::Ready(Ok(entry));
             }
         }
         // Cloned before the lock: wakers are foreign code.
         let wake = Wake::Task(cx.waker().clone());
-        if this.queued {
-            this.proceed(wake)
-        } else {
-            this.begin(wake)
+        match this.queued {
+            Some(since) => this.proceed(since, wake),
+            None => this.begin(wake),
         }
     }
 }
 
 impl<S: Source> Drop for Acquire<'_, S> {
     fn drop(&mut self) {
-        if !self.queued {
-            return;
-        }
+        let Some(since) = self.queued else { return };
         let mut state = self.engine.state.lock();
         // SAFETY: the lock is held; if waiting, the node is in this queue.
         let wake = unsafe { state.waiters.unlink(NonNull::from(&self.node), Turn::Idle) };
         // SAFETY: the lock is held.
         let turn = unsafe { self.node.take() };
+        state.count_wait(since.elapsed());
         drop(state);
         drop(wake);
         if let Some(Turn::Given(entry)) = turn {
@@ -121,7 +123,7 @@ impl<S: Source> Drop for Acquire<'_, S> {
 impl<S: Source> fmt::Debug for Acquire<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acquire")
-            .field("queued", &self.queued)
+            .field("queued", &self.queued.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -2,13 +2,15 @@
 
 use super::SharedEngine;
 use super::stop::Patience;
+use crate::diagnostics::Holder;
 use crate::engine::{Engine, Released};
 use crate::entry::Entry;
 use crate::error::AcquireError;
 use crate::event::Event;
-use crate::observe::Observation;
+use crate::observe::{Observation, Sampled};
 use crate::source::Source;
 use crate::trim::{Level, TrimReport};
+use alloc::vec::Vec;
 use core::panic::Location;
 use core::time::Duration;
 
@@ -23,6 +25,7 @@ impl<S: Source> SharedEngine<S> {
         let acquires = hits + misses;
         let item_bytes = self.item_bytes;
         Observation {
+            item_bytes,
             capacity: state.capacity,
             created,
             in_use,
@@ -40,6 +43,7 @@ impl<S: Source> SharedEngine<S> {
             releases: acquires.saturating_sub(in_use as u64),
             exhausted: tally.exhausted,
             waits: tally.waits,
+            timeouts: tally.timeouts,
             wait_ns: tally.wait_ns,
             refills: tally.refills,
             spills: tally.spills,
@@ -95,6 +99,18 @@ unsafe impl<S: Source> Engine for SharedEngine<S> {
 
     fn strike(&self, item: Entry) {
         Self::strike(self, item);
+    }
+
+    fn record_size(&self, bytes: usize) {
+        Self::record_size(self, bytes);
+    }
+
+    fn sampled(&self) -> Sampled {
+        Self::sampled(self)
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        Self::holders(self)
     }
 
     fn should_pattern(&self, item: Entry) -> bool {

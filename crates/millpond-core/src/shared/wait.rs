@@ -1,7 +1,7 @@
 //! Waiting for an item, in a thread that blocks.
 
-use super::SharedEngine;
 use super::acquire::Attempt;
+use super::{SharedEngine, State};
 use crate::entry::Entry;
 use crate::error::{AcquireError, Limit};
 use crate::event::Event;
@@ -60,7 +60,7 @@ impl<S: Source> SharedEngine<S> {
             }
             let Some(turn) = turn else { continue };
             let time = began.elapsed();
-            state.tally.wait_ns += u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            state.count_wait(time);
             let limit = match turn {
                 Turn::Given(entry) => {
                     drop(state);
@@ -73,10 +73,21 @@ impl<S: Source> SharedEngine<S> {
                     return Ok(entry);
                 }
                 Turn::Closed => Limit::Closed,
-                Turn::Idle | Turn::Waiting(_) => Limit::Deadline,
+                Turn::Idle | Turn::Waiting(_) => {
+                    state.tally.timeouts += 1;
+                    Limit::Deadline
+                }
             };
             return Err(self.refuse(state, limit));
         }
+    }
+}
+
+impl State {
+    /// Counts the time that somebody waited, whatever came of it.
+    pub(super) fn count_wait(&mut self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.tally.wait_ns = self.tally.wait_ns.saturating_add(nanos);
     }
 }
 
