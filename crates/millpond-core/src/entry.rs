@@ -4,7 +4,7 @@ use core::ptr::{self, NonNull};
 
 /// One item of a pool, as the engine sees it: a pointer, or an index dressed
 /// as one. The engine compares, copies and stores entries and never follows
-/// them, except to prefetch where the pool says that they are addresses.
+/// them, except to claim lines where the pool says that they are addresses.
 ///
 /// An entry is a name, not a permission: who may use the item is decided by
 /// who acquired it.

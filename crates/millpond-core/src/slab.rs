@@ -256,7 +256,7 @@ impl Slabs {
 impl Source for Slabs {
     type Retired = RetiredSlabs;
 
-    const PREFETCH: bool = true;
+    const ADDRESSES: bool = true;
 
     fn create(&mut self, want: usize, most: usize, batch: &mut Batch) -> Result<(), Limit> {
         while batch.len() < want {

@@ -16,9 +16,10 @@ pub trait Source {
     /// memory back, and may run user code: the engine holds no lock then.
     type Retired;
 
-    /// Whether entries are the addresses of items, so that it pays to prefetch
-    /// their first lines when a thread is handed a magazine of them.
-    const PREFETCH: bool = false;
+    /// Whether entries are the addresses of items, of at least one byte each, so
+    /// that a thread that only releases can take their lines into its core's
+    /// possession before it passes them on.
+    const ADDRESSES: bool = false;
 
     /// Creates up to `want` items (at least 1) and puts their entries into
     /// `batch`. `most` is how many may still be asked for, this call included.

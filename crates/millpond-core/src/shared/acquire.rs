@@ -82,14 +82,8 @@ impl<S: Source> SharedEngine<S> {
             if state.closed {
                 return Attempt::Refused(Limit::Closed, state);
             }
-            let refills = state.tally.refills;
             if let Some(entry) = self.take(&mut state, cache, fresh) {
-                let refilled = state.tally.refills != refills;
                 drop(state);
-                if let Some(cache) = cache.filter(|_| refilled && S::PREFETCH) {
-                    // SAFETY: this thread's own.
-                    unsafe { cache.prefetch() };
-                }
                 return Attempt::Given(entry);
             }
             if state.changing {

@@ -26,6 +26,10 @@ impl<S: Source> SharedEngine<S> {
         if !this.may_come_home(entry) {
             return Released::Home;
         }
+        if let Some(cache) = cache.filter(|_| S::ADDRESSES) {
+            // SAFETY: as above; entries are addresses.
+            unsafe { Cache::claim(cache) };
+        }
         let wake = {
             // In a scope of its own, and not an argument of `drop`: the guard
             // refers to the pool, which may go as soon as it is unlocked.
