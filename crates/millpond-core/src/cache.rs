@@ -7,6 +7,7 @@
 //!          acquires              │ BUSY │ length of `loaded`     written by the owner only
 //!   gate   0 = closed, else how many entries `loaded` may hold   written under the lock only
 //!   loaded, previous            two magazines, exchanged with the depot whole
+//!   notes                       what a pool counts beside acquires   by the owner only
 //! ```
 //!
 //! | BUSY | gate   | the owner …                     | a reclaimer (under the lock) …        |
@@ -25,6 +26,7 @@
 use crate::barrier;
 use crate::entry::Entry;
 use crate::magazine::Magazine;
+use crate::notes::Notes;
 use crate::region;
 use crate::sync::{AtomicU8, AtomicU64, Ordering, UnsafeCell};
 use core::alloc::Layout;
@@ -79,7 +81,12 @@ pub(crate) struct Cache {
     previous_len: AtomicU8,
     stolen: AtomicU8,
     contents: UnsafeCell<Contents>,
+    notes: Notes,
 }
+
+// Notes fill what two lines leave free.
+#[cfg(not(millpond_loom))]
+const _: () = assert!(size_of::<Cache>() == 128);
 
 // SAFETY: the atomics are Sync, and `contents` has one user at a time by 3.
 unsafe impl Sync for Cache {}
@@ -105,6 +112,7 @@ impl Cache {
             exchanges: 0,
             acquires_then: 0,
         }),
+        notes: Notes::NONE,
     };
 
     #[cfg(not(millpond_loom))]
@@ -125,6 +133,7 @@ impl Cache {
                 exchanges: 0,
                 acquires_then: 0,
             }),
+            notes: Notes::NONE,
         }
     }
 
@@ -435,6 +444,12 @@ impl Cache {
     /// Set by a reclaimer, cleared by the owner; both under the lock.
     pub(crate) fn set_stolen(&self, stolen: bool) {
         self.stolen.store(u8::from(stolen), Ordering::Relaxed);
+    }
+
+    /// What the owner noted. Only the owner notes.
+    #[inline(always)]
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.notes
     }
 
     /// Acquires on the fast path so far.

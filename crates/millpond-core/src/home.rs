@@ -1,9 +1,12 @@
-//! Where a lease goes when it ends: a pointer to its pool, and two notes.
+//! Where a lease goes when it ends: a pointer to its pool, and a few notes.
 //!
 //! ```text
-//!   63 ........................... 2 │ 1       │ 0
-//!   address of the pool              │ TRACKED │ FALLBACK
+//!   63 .................. n │ n-1 ...... 2 │ 1       │ 0
+//!   address of the pool     │ the pool's   │ TRACKED │ FALLBACK
 //! ```
+//!
+//! As many bits as the alignment of the pool leaves free, `n`, may be noted; the
+//! first two mean the same everywhere.
 //!
 //! A lease is two words: its item and its home. What is unusual about a lease
 //! (it lies outside the pool's capacity; diagnostics know of it) is written
@@ -20,8 +23,6 @@ pub const FALLBACK: usize = 1;
 /// Diagnostics hold a record of the lease.
 pub const TRACKED: usize = 2;
 
-const NOTES: usize = FALLBACK | TRACKED;
-
 /// A pointer to a pool of type `P`, with notes in its low bits.
 ///
 /// # Invariants
@@ -33,25 +34,34 @@ pub struct Home<P> {
 }
 
 impl<P> Home<P> {
-    const ALIGNED: () = assert!(align_of::<P>() > NOTES, "a pool has room for notes");
+    /// The bits that an aligned address leaves free.
+    const NOTES: usize = {
+        let free = align_of::<P>() - 1;
+        assert!(free >= FALLBACK | TRACKED, "a pool has room for notes");
+        free
+    };
 
     /// A lease of `pool` with nothing unusual about it.
     #[inline(always)]
     #[must_use]
     pub const fn new(pool: NonNull<P>) -> Self {
-        let () = Self::ALIGNED;
+        let _ = Self::NOTES;
         Self {
             tagged: pool.cast(),
             _pool: PhantomData,
         }
     }
 
-    /// The same, with `notes`, a sum of [`FALLBACK`] and [`TRACKED`].
+    /// The same, with `notes`: a sum of [`FALLBACK`], [`TRACKED`] and what the pool
+    /// has a use for, below its alignment.
+    #[inline(always)]
     #[must_use]
     pub fn with_notes(self, notes: usize) -> Self {
-        debug_assert_eq!(notes & !NOTES, 0);
+        debug_assert_eq!(notes & !Self::NOTES, 0);
         Self {
-            tagged: self.tagged.map_addr(|address| address | (notes & NOTES)),
+            tagged: self
+                .tagged
+                .map_addr(|address| address | (notes & Self::NOTES)),
             _pool: PhantomData,
         }
     }
@@ -60,7 +70,7 @@ impl<P> Home<P> {
     #[inline(always)]
     #[must_use]
     pub fn notes(self) -> usize {
-        self.tagged.addr().get() & NOTES
+        self.tagged.addr().get() & Self::NOTES
     }
 
     /// The pool, of a home without notes: saves the masking.
@@ -74,7 +84,10 @@ impl<P> Home<P> {
     #[inline(always)]
     #[must_use]
     pub fn pool(self) -> NonNull<P> {
-        let address = self.tagged.as_ptr().map_addr(|address| address & !NOTES);
+        let address = self
+            .tagged
+            .as_ptr()
+            .map_addr(|address| address & !Self::NOTES);
         // SAFETY: by 1 this is the pointer that the value was made from.
         unsafe { NonNull::new_unchecked(address.cast()) }
     }
@@ -106,7 +119,7 @@ mod tests {
         let pool = 7u64;
         let plain = Home::new(NonNull::from(&pool));
         assert_eq!(plain.pool_if_plain(), Some(NonNull::from(&pool)));
-        for notes in [FALLBACK, TRACKED, FALLBACK | TRACKED] {
+        for notes in [FALLBACK, TRACKED, FALLBACK | TRACKED, 4] {
             let noted = plain.with_notes(notes);
             assert_eq!(noted.pool(), NonNull::from(&pool));
             assert_eq!(noted.notes(), notes);

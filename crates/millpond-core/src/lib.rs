@@ -74,6 +74,8 @@ pub mod id;
 pub mod local;
 #[cfg(feature = "std")]
 mod magazine;
+#[cfg(feature = "std")]
+pub mod notes;
 pub mod observe;
 pub mod poison;
 #[cfg(feature = "alloc")]

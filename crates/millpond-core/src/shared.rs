@@ -19,6 +19,7 @@ mod close;
 mod diagnose;
 mod fork;
 mod future;
+mod note;
 mod observe;
 mod owner;
 mod release;
@@ -36,6 +37,7 @@ use crate::engine::Released;
 use crate::entry::Entry;
 use crate::event::EventHook;
 use crate::magazine::LONGEST;
+use crate::notes::Notes;
 use crate::source::Source;
 use crate::sync::{Mutex, const_unless_model};
 use crate::table::Table;
@@ -131,6 +133,8 @@ pub struct SharedEngine<S> {
     diagnostics: Diagnostics,
     rounds: u8,
     item_bytes: usize,
+    /// Of threads that have no cache.
+    notes: Notes,
 }
 
 /// What the lock protects.
@@ -206,6 +210,7 @@ impl<S: Source> SharedEngine<S> {
                 diagnostics: Diagnostics::new(),
                 rounds,
                 item_bytes,
+                notes: Notes::NONE,
             }
         }
     }

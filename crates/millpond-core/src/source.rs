@@ -88,7 +88,9 @@ impl Batch {
         self.len == 0
     }
 
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Entry> {
+    /// The entries, in the order in which they were added: for sources that
+    /// complete what another source created.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Entry> {
         self.entries[..self.len].iter().map(|entry| {
             // SAFETY: entries below `len` were written by `push`.
             unsafe { entry.assume_init() }
