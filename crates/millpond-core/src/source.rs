@@ -90,6 +90,7 @@ impl Batch {
 
     /// The entries, in the order in which they were added: for sources that
     /// complete what another source created.
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Entry> {
         self.entries[..self.len].iter().map(|entry| {
             // SAFETY: entries below `len` were written by `push`.

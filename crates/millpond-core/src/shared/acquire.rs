@@ -141,13 +141,49 @@ impl<S: Source> SharedEngine<S> {
     /// who wait first. `Ok` without effect if somebody else was faster.
     #[cold]
     fn grow(&self, room: usize) -> Result<(), Limit> {
-        let Some((created, wakes)) = self.create(room)? else {
+        let Some((created, wakes)) = self.create(|state| match state.depot.count() {
+            0 => state.limit(room),
+            _ => 0,
+        })?
+        else {
             return Ok(());
         };
         drop(wakes);
         self.serve();
         self.tell(&Event::Grown { created });
         Ok(())
+    }
+
+    /// Creates items until `items` exist, as far as the capacity allows, so that
+    /// acquires need not; answers how many were created.
+    ///
+    /// # Errors
+    ///
+    /// Which limit of the source was hit. What was created by then stays.
+    pub fn reserve(&self, items: usize) -> Result<usize, AcquireError> {
+        let first = self.state.lock().created;
+        let mut asked = false;
+        loop {
+            let made = self.create(|state| state.capacity.min(items));
+            let refusal = match made {
+                Ok(None) => return Ok(self.state.lock().created.saturating_sub(first)),
+                Ok(Some((created, wakes))) => {
+                    drop(wakes);
+                    self.serve();
+                    self.tell(&Event::Grown { created });
+                    continue;
+                }
+                Err(Limit::Budget(exceeded)) if !asked => {
+                    asked = true;
+                    self.make_room(exceeded).err()
+                }
+                Err(limit) => Some(limit),
+            };
+            if let Some(limit) = refusal {
+                let state = self.state.lock();
+                return Err(self.refuse(state, limit));
+            }
+        }
     }
 
     /// Makes others give back what the budget refused, by charging it with no
@@ -161,14 +197,14 @@ impl<S: Source> SharedEngine<S> {
         charge.map(drop).map_err(Limit::Budget)
     }
 
-    /// Has the source create items; answers how many exist, if it did, and whom
-    /// to wake.
-    fn create(&self, room: usize) -> Result<Option<(usize, Wakes)>, Limit> {
+    /// Has the source create items until `limit` exist, a magazine of them at
+    /// most; answers how many exist, if it did, and whom to wake.
+    fn create(&self, limit: impl FnOnce(&State) -> usize) -> Result<Option<(usize, Wakes)>, Limit> {
         let mut source = self.population.lock();
         let (most, slots) = {
             let mut state = self.state.lock();
-            let limit = state.limit(room);
-            if state.depot.count() > 0 || state.closed || state.created >= limit {
+            let limit = limit(&state);
+            if state.closed || state.created >= limit {
                 return Ok(None);
             }
             state.changing = true;

@@ -1,0 +1,245 @@
+//! Classes: the buffers of one size, on an engine of their own.
+
+use crate::config::Config;
+use crate::pond::Pond;
+use crate::slot::{self, Slots};
+use core::alloc::Layout;
+use core::ptr::NonNull;
+use core::time::Duration;
+use millpond_core::engine::{Engine, Released};
+use millpond_core::entry::Entry;
+use millpond_core::error::AcquireError;
+use millpond_core::exhaustion::Exhaustion;
+use millpond_core::home::Home;
+use millpond_core::notes::BINS;
+use millpond_core::poison;
+use millpond_core::region;
+use millpond_core::shared::SharedEngine;
+
+/// Note in a home: the buffer is wiped when it is released.
+pub(crate) const WIPE: usize = 4;
+
+/// Note in a home: the buffer was never to be pooled: too large, or too small.
+pub(crate) const DIRECT: usize = 8;
+
+/// # Invariants
+///
+/// 1. Entries of `engine` are slots for buffers of `size` bytes.
+/// 2. `pond` is alive until the class has ended (see [`Class::end`]), and the
+///    class until the engine said that it is the last's turn.
+#[derive(Debug)]
+#[repr(C, align(128))] // What acquires read, apart from the lock of the engine.
+pub(crate) struct Class {
+    pub(crate) size: usize,
+    /// Sizes are noted in bins of `1 << shift` bytes, the topmost first.
+    shift: u32,
+    /// Requests that it serves are above this, in every table that it is in.
+    pub(crate) floor: usize,
+    /// The home of its buffers: itself, and perhaps [`WIPE`].
+    home: Home<Class>,
+    pub(crate) pond: NonNull<Pond>,
+    pub(crate) engine: SharedEngine<Slots>,
+}
+
+/// How long an acquire tries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// Not at all.
+    None,
+    /// As the pool's policy says.
+    Policy,
+    /// This long, waiting in the thread.
+    Until(Duration),
+}
+
+impl Class {
+    /// A class for requests above `floor` and up to `size` bytes; `None` if there
+    /// is no memory for it.
+    pub(crate) fn allocate(
+        config: &Config,
+        pond: NonNull<Pond>,
+        floor: usize,
+        size: usize,
+    ) -> Option<NonNull<Self>> {
+        let mut slabs = Slots::slabs(size).with_options(config.region);
+        if let Some(budget) = &config.budget {
+            slabs = slabs.charged_to(budget.clone());
+        }
+        let slot_bytes = slabs.stride();
+        let capacity = config.buffers_per_class;
+        let mut engine =
+            SharedEngine::new(capacity, slot_bytes, Slots::new(slabs)).named(config.name);
+        if let Some(budget) = &config.budget {
+            engine = engine.charged_to(budget.clone());
+        }
+        if let Some(hook) = &config.hook {
+            engine = engine.told_to(hook.clone());
+        }
+        let place = region::allocate(Layout::new::<Self>())?.cast::<Self>();
+        let class = Self {
+            size,
+            shift: bin_shift(size - floor),
+            floor,
+            home: if config.wipe_on_release {
+                Home::new(place).with_notes(WIPE)
+            } else {
+                Home::new(place)
+            },
+            pond,
+            engine,
+        };
+        // SAFETY: freshly allocated with the layout of a class.
+        unsafe { place.write(class) };
+        Some(place)
+    }
+
+    /// Frees a class.
+    ///
+    /// # Safety
+    ///
+    /// It came from [`Class::allocate`], and nobody uses it any more.
+    pub(crate) unsafe fn free(class: NonNull<Self>) {
+        // SAFETY: by the caller.
+        unsafe { class.drop_in_place() };
+        // SAFETY: allocated with this layout.
+        unsafe { region::free(class.cast(), Layout::new::<Self>()) };
+    }
+
+    /// Frees a class of which the last buffer has come home after the pool went,
+    /// and the pool if it was the last class.
+    ///
+    /// # Safety
+    ///
+    /// Its engine answered `Last`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn end(class: NonNull<Self>) {
+        // SAFETY: alive until here by 2.
+        let pond = unsafe { class.as_ref() }.pond;
+        // SAFETY: by the caller nobody else uses it.
+        unsafe { Self::free(class) };
+        // SAFETY: the part that this class had.
+        unsafe { Pond::leave(pond) };
+    }
+
+    /// The home of a buffer of this class.
+    #[inline(always)]
+    pub(crate) fn home(&self) -> Home<Self> {
+        self.home
+    }
+
+    /// The bin of a request of `len` bytes, above `floor` and at most `size`.
+    #[inline(always)]
+    pub(crate) fn bin(&self, len: usize) -> usize {
+        debug_assert!(self.floor < len && len <= self.size);
+        (self.size - len) >> self.shift
+    }
+
+    /// The largest request of a bin.
+    pub(crate) fn top_of(&self, bin: usize) -> usize {
+        self.size.saturating_sub(bin << self.shift).max(1)
+    }
+
+    /// Pops the slot of a buffer for `len` bytes, at most `size`.
+    #[inline(always)]
+    pub(crate) fn try_pop(&self, len: usize) -> Option<Entry> {
+        self.engine.try_pop_noted(self.bin(len), len)
+    }
+
+    /// As [`Class::try_pop`], by the slow path.
+    pub(crate) fn acquire_slow(
+        &self,
+        len: usize,
+        patience: Patience,
+        policy: Exhaustion,
+    ) -> Result<Entry, AcquireError> {
+        let entry = match (patience, policy) {
+            (Patience::None, _) => self.engine.acquire_slow(0),
+            (Patience::Until(timeout), _) => {
+                self.engine.acquire_waiting(policy.room(), Some(timeout))
+            }
+            (Patience::Policy, Exhaustion::Block { timeout }) => {
+                self.engine.acquire_waiting(policy.room(), timeout)
+            }
+            (Patience::Policy, _) => self.engine.acquire_slow(policy.room()),
+        }?;
+        self.engine.note(self.bin(len), len);
+        Ok(entry)
+    }
+
+    /// Gives the slot with these bytes back.
+    ///
+    /// # Safety
+    ///
+    /// The slot is of this class, the caller's own, and not used afterwards. The
+    /// class may be gone afterwards.
+    #[inline(always)]
+    pub(crate) unsafe fn bring_home(class: NonNull<Self>, bytes: NonNull<u8>, capacity: usize) {
+        // SAFETY: the caller's own bytes.
+        unsafe { poison::on_release(bytes, capacity) };
+        // SAFETY: the bytes of a slot.
+        let header = unsafe { slot::header_of(bytes) };
+        let class_place = class.as_ptr();
+        // SAFETY: alive until the slot is home; a place inside it.
+        let engine = unsafe { &raw const (*class_place).engine };
+        // SAFETY: by the caller.
+        let released = unsafe { SharedEngine::release(engine, Entry::from_ptr(header.cast())) };
+        if released == Released::Last {
+            // SAFETY: told so by the engine.
+            unsafe { Self::end(class) };
+        }
+    }
+
+    /// As [`Class::bring_home`], for a home with notes.
+    ///
+    /// # Safety
+    ///
+    /// As [`Class::bring_home`].
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn bring_home_slow(home: Home<Self>, bytes: NonNull<u8>, capacity: usize) {
+        use millpond_core::home::{FALLBACK, TRACKED};
+
+        if home.notes() & WIPE != 0 {
+            // SAFETY: the caller's own bytes.
+            unsafe { crate::wipe::wipe(bytes, capacity) };
+        }
+        let class = home.pool();
+        // SAFETY: the bytes of a slot.
+        let entry = Entry::from_ptr(unsafe { slot::header_of(bytes) }.cast());
+        if home.notes() & (FALLBACK | DIRECT) != 0 {
+            // SAFETY: alive, as its pond is retained by the buffer.
+            let pond = unsafe { class.as_ref() }.pond;
+            // SAFETY: noted as allocated by this pond, and the caller's own.
+            return unsafe { Pond::free_direct(pond, entry, capacity, home.notes()) };
+        }
+        {
+            // SAFETY: alive until the slot is home.
+            let engine = &unsafe { class.as_ref() }.engine;
+            if home.notes() & TRACKED != 0 {
+                engine.strike(entry);
+            }
+            if home.notes() & WIPE == 0 && engine.should_pattern(entry) {
+                // SAFETY: the caller's own bytes.
+                unsafe { poison::fill(bytes, capacity) };
+            }
+        }
+        // SAFETY: by the caller.
+        unsafe { Self::bring_home(class, bytes, capacity) };
+    }
+
+    /// What the figures call bytes of items: the buffers without headers.
+    pub(crate) fn observe(&self) -> millpond_core::observe::Observation {
+        let mut figures = Engine::observe(&self.engine);
+        figures.used_bytes = figures.in_use * self.size;
+        figures.wasted_bytes =
+            figures.held_bytes - (figures.created * self.size).min(figures.held_bytes);
+        figures
+    }
+}
+
+/// The width of bins, as a power of two, for `span` different sizes.
+fn bin_shift(span: usize) -> u32 {
+    let bits = usize::BITS - (span - 1).leading_zeros();
+    bits.saturating_sub(BINS.trailing_zeros())
+}

@@ -1,0 +1,85 @@
+//! Origins: where a buffer came from, and so where it goes.
+
+use crate::buf::PoolBuf;
+use crate::class::Class;
+use crate::pond::Pond;
+use core::panic::Location;
+use core::ptr::NonNull;
+use millpond_core::error::AcquireError;
+use millpond_core::home::Home;
+
+/// Where a [`PoolBuf`] goes when it is dropped, and where it grows. Sealed.
+#[expect(private_bounds, reason = "sealed")]
+pub trait Origin: Sealed {}
+
+/// # Safety
+///
+/// `acquire` answers a buffer with a slot of its own.
+pub(crate) unsafe trait Sealed: Copy {
+    /// Takes the slot with these bytes back.
+    ///
+    /// # Safety
+    ///
+    /// The slot came from here, is the caller's own and not used afterwards.
+    unsafe fn bring_home(self, bytes: NonNull<u8>, capacity: usize);
+
+    /// An empty buffer for `len` bytes from the same pool.
+    fn acquire(
+        self,
+        len: usize,
+        location: &'static Location<'static>,
+    ) -> Result<PoolBuf<Self>, AcquireError>
+    where
+        Self: Origin;
+
+    /// The same, wiping the buffer when it is released.
+    fn wiping(self) -> Self;
+
+    /// Whether the buffer is wiped when it is released.
+    fn is_wiping(self) -> bool;
+}
+
+/// The origin of buffers of a [`BytePool`](crate::BytePool).
+#[derive(Clone, Copy, Debug)]
+pub struct Pooled(pub(crate) Home<Class>);
+
+// SAFETY: a name of where a buffer goes, which may be brought there from any
+// thread.
+unsafe impl Send for Pooled {}
+// SAFETY: as above.
+unsafe impl Sync for Pooled {}
+
+impl Origin for Pooled {}
+
+// SAFETY: an acquire gives a slot of its own.
+unsafe impl Sealed for Pooled {
+    #[inline(always)]
+    unsafe fn bring_home(self, bytes: NonNull<u8>, capacity: usize) {
+        match self.0.pool_if_plain() {
+            // SAFETY: by the caller.
+            Some(class) => unsafe { Class::bring_home(class, bytes, capacity) },
+            // SAFETY: by the caller.
+            None => unsafe { Class::bring_home_slow(self.0, bytes, capacity) },
+        }
+    }
+
+    #[cold]
+    fn acquire(
+        self,
+        len: usize,
+        location: &'static Location<'static>,
+    ) -> Result<PoolBuf<Self>, AcquireError> {
+        // SAFETY: a buffer that is out keeps its class alive, or the pond.
+        let pond = unsafe { self.0.pool().as_ref() }.pond;
+        // SAFETY: alive, as a class of it is.
+        unsafe { Pond::acquire_slow(pond, len, crate::class::Patience::None, location) }
+    }
+
+    fn wiping(self) -> Self {
+        Self(self.0.with_notes(self.0.notes() | crate::class::WIPE))
+    }
+
+    fn is_wiping(self) -> bool {
+        self.0.notes() & crate::class::WIPE != 0
+    }
+}

@@ -1,0 +1,417 @@
+//! Ponds: what the handles of one pool, and its buffers, share.
+//!
+//! ```text
+//!   handles ─▶ pond ─▶ table ─▶ class 2 KiB ◀─ buffer        a buffer counts nothing:
+//!                │        └───▶ class 4 KiB ◀─ buffer        its engine knows it is out
+//!                └─ all tables and classes that ever were
+//! ```
+//!
+//! A pond lives for as long as a handle does, or a class of which a buffer is
+//! out. Tables that were replaced and classes that are in no table any more stay
+//! until the pond goes, empty: a reader needs no lock and no count to look into
+//! the table it has found.
+
+use crate::class::{Class, DIRECT};
+use crate::config::{Config, ConfigError};
+use crate::direct::Direct;
+use crate::slot;
+use crate::table::Table;
+use core::alloc::Layout;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
+use millpond_core::budget::{Membership, Reclaim};
+use millpond_core::engine::Released;
+use millpond_core::entry::Entry;
+use millpond_core::error::{AcquireError, Limit};
+use millpond_core::home::FALLBACK;
+use millpond_core::region;
+use millpond_core::shared::SharedEngine;
+use millpond_core::size_class::SizeClasses;
+use millpond_core::trim::Level;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::vec::Vec;
+
+/// Everything that was ever made for the pond.
+#[derive(Debug)]
+pub(crate) struct Estate {
+    tables: Vec<NonNull<Table>>,
+    pub(crate) classes: Vec<NonNull<Class>>,
+}
+
+/// # Invariants
+///
+/// 1. `table` points to one of `estate.tables`, which live as long as the pond.
+/// 2. `estate.classes` live until the pond is orphaned, and each until its last
+///    buffer is home.
+/// 3. `parts` is 1 for all handles, and 1 for each class that has not ended.
+pub(crate) struct Pond {
+    table: AtomicPtr<Table>,
+    handles: AtomicUsize,
+    parts: AtomicUsize,
+    pub(crate) config: Config,
+    estate: Mutex<Estate>,
+    /// Buffers of no class: too large, or too small.
+    pub(crate) direct: Direct,
+    /// Buffers outside the capacity of their class.
+    pub(crate) fallback: Direct,
+    pub(crate) ledger: crate::stats::Ledger,
+    member: Option<(Membership, Arc<Member>)>,
+}
+
+// SAFETY: classes and tables are shared between threads as the atomics and
+// engines in them allow; the lists of them are under a lock.
+unsafe impl Send for Pond {}
+// SAFETY: as above.
+unsafe impl Sync for Pond {}
+
+/// A pond as its budget sees it: something that can be asked to trim, and may be
+/// gone.
+///
+/// # Invariants
+///
+/// 1. While `pond` is present it is alive: it is taken out, under the lock,
+///    before the pond goes.
+pub(crate) struct Member {
+    pond: Mutex<Option<NonNull<Pond>>>,
+}
+
+// SAFETY: ponds are shared between threads.
+unsafe impl Send for Member {}
+// SAFETY: as above.
+unsafe impl Sync for Member {}
+
+impl Reclaim for Member {
+    fn reclaim(&self, _: usize) -> usize {
+        let pond = lock(&self.pond);
+        let Some(this) = *pond else { return 0 };
+        // SAFETY: alive by 1 while the lock is held.
+        if !unsafe { Pond::join(this) } {
+            return 0;
+        }
+        drop(pond);
+        // SAFETY: joined above, so alive until it is left.
+        let freed = unsafe { this.as_ref() }.trim(Level::Moderate).freed_bytes;
+        // SAFETY: joined once, left once.
+        unsafe { Pond::let_go(this) };
+        freed
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pond {
+    /// A pond with one handle.
+    pub(crate) fn allocate(config: Config) -> Result<NonNull<Self>, ConfigError> {
+        config.check()?;
+        let sizes = SizeClasses::new(&config.sizes)?;
+        let layout = Layout::new::<Self>();
+        let refused = ConfigError::Memory {
+            bytes: layout.size(),
+        };
+        let pond = region::allocate(layout).ok_or(refused)?.cast::<Self>();
+        let member = config.budget.as_ref().map(|budget| {
+            let member = Arc::new(Member {
+                pond: Mutex::new(None),
+            });
+            let weak: Weak<dyn Reclaim> = Arc::downgrade(&member) as _;
+            (budget.register(weak), member)
+        });
+        let value = Self {
+            table: AtomicPtr::new(core::ptr::null_mut()),
+            handles: AtomicUsize::new(1),
+            parts: AtomicUsize::new(1),
+            direct: Direct::new(config.budget.as_ref()),
+            fallback: Direct::new(config.budget.as_ref()),
+            ledger: crate::stats::Ledger::new(),
+            config,
+            estate: Mutex::new(Estate {
+                tables: Vec::new(),
+                classes: Vec::new(),
+            }),
+            member,
+        };
+        // SAFETY: freshly allocated with the layout of a pond.
+        unsafe { pond.write(value) };
+        // SAFETY: just written.
+        let this = unsafe { pond.as_ref() };
+        // SAFETY: as above.
+        if let Err(error) = unsafe { Self::install(pond, sizes, this.config.pool_min_size) } {
+            // SAFETY: nobody else knows of it.
+            unsafe { Self::let_go(pond) };
+            return Err(error);
+        }
+        if let Some((_, member)) = &this.member {
+            *lock(&member.pond) = Some(pond);
+        }
+        Ok(pond)
+    }
+
+    /// Makes `sizes` the table: with classes that exist where there are such of
+    /// the size, else new ones. Classes that are in it no more get no new
+    /// buffers, and lose those that are home.
+    ///
+    /// # Safety
+    ///
+    /// `pond` is alive, and was allocated as one.
+    pub(crate) unsafe fn install(
+        pond: NonNull<Self>,
+        sizes: SizeClasses,
+        pool_min_size: usize,
+    ) -> Result<(), ConfigError> {
+        // SAFETY: by the caller.
+        let this = unsafe { pond.as_ref() };
+        let mut estate = this.estate();
+        let refused = |bytes| ConfigError::Memory { bytes };
+        let mut classes = Vec::new();
+        let list_bytes = sizes.count() * size_of::<NonNull<Class>>();
+        classes
+            .try_reserve_exact(sizes.count())
+            .map_err(|_| refused(list_bytes))?;
+        estate
+            .classes
+            .try_reserve(sizes.count())
+            .map_err(|_| refused(list_bytes))?;
+        estate
+            .tables
+            .try_reserve(1)
+            .map_err(|_| refused(size_of::<NonNull<Table>>()))?;
+        let mut floor = 0;
+        for &size in sizes.sizes() {
+            classes.push(this.class(pond, &mut estate, floor, size)?);
+            floor = size;
+        }
+        let place = region::allocate(Layout::new::<Table>());
+        let place = place.ok_or(refused(size_of::<Table>()))?.cast::<Table>();
+        let table = Table::new(sizes, classes, pool_min_size);
+        // SAFETY: freshly allocated with the layout of a table.
+        unsafe { place.write(table) };
+        estate.tables.push(place);
+        this.table.store(place.as_ptr(), Ordering::Release);
+        drop(estate);
+        this.adjust();
+        Ok(())
+    }
+
+    /// The class of requests above `floor` and up to `size`, made if there never
+    /// was one.
+    fn class(
+        &self,
+        pond: NonNull<Self>,
+        estate: &mut Estate,
+        floor: usize,
+        size: usize,
+    ) -> Result<NonNull<Class>, ConfigError> {
+        let fits = |class: &&NonNull<Class>| {
+            // SAFETY: alive by 2.
+            let class = unsafe { class.as_ref() };
+            (class.floor, class.size) == (floor, size)
+        };
+        if let Some(class) = estate.classes.iter().find(fits) {
+            return Ok(*class);
+        }
+        let class = Class::allocate(&self.config, pond, floor, size);
+        let class = class.ok_or(ConfigError::Memory {
+            bytes: size_of::<Class>(),
+        })?;
+        self.parts.fetch_add(1, Ordering::Relaxed);
+        estate.classes.push(class);
+        Ok(class)
+    }
+
+    /// Gives the classes of the table their capacity, and others none. With no
+    /// lock held, for wakers and hooks run; so if somebody else installs a table
+    /// meanwhile, this begins again.
+    fn adjust(&self) {
+        use millpond_core::engine::Engine;
+
+        loop {
+            let table = self.table();
+            for class in self.all_classes() {
+                let engine = &class.engine;
+                if table.classes().contains(&NonNull::from(class)) {
+                    engine.set_capacity(self.config.buffers_per_class);
+                } else {
+                    engine.set_capacity(0);
+                    engine.trim(Level::Full);
+                }
+            }
+            if core::ptr::eq(table, self.table()) {
+                return;
+            }
+        }
+    }
+
+    /// The table of this moment.
+    #[inline(always)]
+    pub(crate) fn table(&self) -> &Table {
+        let table = self.table.load(Ordering::Acquire);
+        // SAFETY: alive by 1.
+        unsafe { &*table }
+    }
+
+    pub(crate) fn estate(&self) -> MutexGuard<'_, Estate> {
+        lock(&self.estate)
+    }
+
+    /// Gives back what lies free in all classes.
+    pub(crate) fn trim(&self, level: Level) -> millpond_core::trim::TrimReport {
+        let mut sum = millpond_core::trim::TrimReport::default();
+        for class in self.all_classes() {
+            sum = sum.merge(class.engine.trim(level));
+        }
+        sum
+    }
+
+    /// Every class that ever was, read without keeping the lock.
+    pub(crate) fn all_classes(&self) -> impl Iterator<Item = &Class> {
+        let place = |index| self.estate().classes.get(index).copied();
+        // SAFETY: alive by 2 as long as the pond.
+        (0..)
+            .map_while(place)
+            .map(|class| unsafe { class.as_ref() })
+    }
+
+    // ---- Buffers of no class ------------------------------------------------
+
+    /// Allocates the slot of a buffer of `capacity` bytes outside the classes,
+    /// and retains the pond for it.
+    ///
+    /// # Safety
+    ///
+    /// `pond` is alive.
+    pub(crate) unsafe fn allocate_direct(
+        pond: NonNull<Self>,
+        capacity: usize,
+        note: usize,
+        at_most: usize,
+    ) -> Result<Entry, AcquireError> {
+        // SAFETY: by the caller.
+        let this = unsafe { pond.as_ref() };
+        let kind = this.direct_of(note);
+        let refused = |limit| AcquireError::new(this.config.name, limit, at_most, kind.in_use(), 0);
+        let layout = slot::layout(capacity).ok_or(Limit::Memory { bytes: capacity });
+        let layout = layout.map_err(refused)?;
+        let entry = kind.allocate(layout, at_most).map_err(refused)?;
+        // SAFETY: fresh memory of this layout.
+        unsafe { slot::prepare(entry, capacity) };
+        // SAFETY: alive by the caller.
+        unsafe { Self::retain(pond) };
+        Ok(entry)
+    }
+
+    /// Frees what [`Pond::allocate_direct`] allocated.
+    ///
+    /// # Safety
+    ///
+    /// It was allocated by this pond with this capacity and note, and is not
+    /// used afterwards, and neither is the pond.
+    pub(crate) unsafe fn free_direct(
+        pond: NonNull<Self>,
+        entry: Entry,
+        capacity: usize,
+        notes: usize,
+    ) {
+        let layout = slot::layout(capacity).expect("it was allocated");
+        // SAFETY: retained by the buffer.
+        let kind = unsafe { pond.as_ref() }.direct_of(notes);
+        // SAFETY: by the caller.
+        unsafe { kind.free(entry, layout) };
+        // SAFETY: retained when it was allocated.
+        unsafe { Self::let_go(pond) };
+    }
+
+    fn direct_of(&self, notes: usize) -> &Direct {
+        debug_assert!(notes & (DIRECT | FALLBACK) != 0);
+        if notes & DIRECT != 0 {
+            &self.direct
+        } else {
+            &self.fallback
+        }
+    }
+
+    // ---- Life ---------------------------------------------------------------
+
+    /// Counts a handle more.
+    ///
+    /// # Safety
+    ///
+    /// `pond` is alive.
+    pub(crate) unsafe fn retain(pond: NonNull<Self>) {
+        // SAFETY: by the caller.
+        let handles = unsafe { &(*pond.as_ptr()).handles };
+        let before = handles.fetch_add(1, Ordering::Relaxed);
+        assert!(before < usize::MAX / 2, "a pool has too many handles");
+    }
+
+    /// Counts a handle more if there are any.
+    ///
+    /// # Safety
+    ///
+    /// `pond` is alive.
+    unsafe fn join(pond: NonNull<Self>) -> bool {
+        // SAFETY: by the caller.
+        let handles = unsafe { &(*pond.as_ptr()).handles };
+        let more = |count: usize| (count > 0).then_some(count + 1);
+        handles
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .is_ok()
+    }
+
+    /// Counts a handle less. The last one orphans every class.
+    ///
+    /// # Safety
+    ///
+    /// `pond` is alive, and was retained for this.
+    pub(crate) unsafe fn let_go(pond: NonNull<Self>) {
+        // SAFETY: by the caller.
+        let this = unsafe { pond.as_ref() };
+        if this.handles.fetch_sub(1, Ordering::Release) != 1 {
+            return;
+        }
+        // What other handles did happens before the pool goes.
+        fence(Ordering::Acquire);
+        if let Some((_, member)) = &this.member {
+            *lock(&member.pond) = None;
+        }
+        let classes = core::mem::take(&mut this.estate().classes);
+        for class in classes {
+            // SAFETY: a place inside a class that has not ended (2).
+            let engine = unsafe { &raw const (*class.as_ptr()).engine };
+            // SAFETY: alive; no handle is left to call it.
+            if unsafe { SharedEngine::orphan(engine) } == Released::Last {
+                // SAFETY: told so by the engine.
+                unsafe { Class::end(class) };
+            }
+        }
+        // SAFETY: the part of the handles.
+        unsafe { Self::leave(pond) };
+    }
+
+    /// Counts a part less, and frees the pond with the last.
+    ///
+    /// # Safety
+    ///
+    /// The caller had the part, and does not use the pond afterwards.
+    pub(crate) unsafe fn leave(pond: NonNull<Self>) {
+        // SAFETY: alive by the caller's part.
+        let parts = unsafe { &(*pond.as_ptr()).parts };
+        if parts.fetch_sub(1, Ordering::Release) != 1 {
+            return;
+        }
+        fence(Ordering::Acquire);
+        // SAFETY: no part is left, so nobody else uses it.
+        let tables = core::mem::take(&mut unsafe { pond.as_ref() }.estate().tables);
+        for table in tables {
+            // SAFETY: written when it was allocated; nobody reads it any more.
+            unsafe { table.drop_in_place() };
+            // SAFETY: allocated with this layout.
+            unsafe { region::free(table.cast(), Layout::new::<Table>()) };
+        }
+        // SAFETY: as above.
+        unsafe { pond.drop_in_place() };
+        // SAFETY: allocated with this layout.
+        unsafe { region::free(pond.cast(), Layout::new::<Self>()) };
+    }
+}

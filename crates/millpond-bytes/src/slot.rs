@@ -1,0 +1,166 @@
+//! Slots: a header and the bytes of one buffer, and the source that makes them.
+//!
+//! ```text
+//!   entry ──▶ ┌────────┬──────────────────────┐
+//!             │ header │ bytes of the buffer  │   64 + class bytes, 64-byte aligned
+//!             └────────┴──────────────────────┘
+//! ```
+//!
+//! The header lies in front of the bytes and not in a table of its own: freezing
+//! finds it by a subtraction, and slots of a power-of-two class do not start in
+//! the same set of the processor's cache, as they would without it. An acquire
+//! and a release do not touch it.
+
+use crate::class::Class;
+use core::alloc::Layout;
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU64, AtomicUsize};
+use millpond_core::entry::Entry;
+use millpond_core::error::Limit;
+use millpond_core::home::Home;
+use millpond_core::poison;
+use millpond_core::slab::{RetiredSlabs, Slabs};
+use millpond_core::source::{Batch, Source};
+use millpond_core::trim::Level;
+use std::vec::Vec;
+
+/// Bytes in front of each buffer: one line.
+pub(crate) const HEADER_BYTES: usize = size_of::<Header>();
+
+/// The largest class or request that has a layout.
+pub(crate) const MAX_BYTES: usize = isize::MAX as usize - 2 * HEADER_BYTES;
+
+/// What is known of a slot beside its bytes. All zero in a slot that was never
+/// leased, so that fresh memory need not be touched.
+///
+/// # Invariants
+///
+/// 1. `views` is how many frozen views refer to the slot, and `whole` is written
+///    before the first exists.
+/// 2. `generation` is odd while the slot is out as raw parts, and only grows.
+/// 3. All bytes of the buffer but the last `tail` are initialised. `tail` is
+///    touched by the holder of the buffer only.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Header {
+    pub(crate) views: AtomicUsize,
+    pub(crate) generation: AtomicU64,
+    pub(crate) tail: UnsafeCell<usize>,
+    pub(crate) whole: UnsafeCell<MaybeUninit<Whole>>,
+}
+
+/// What turns the last view, or raw parts, into a buffer again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whole {
+    pub(crate) home: Home<Class>,
+    pub(crate) capacity: usize,
+}
+
+impl Header {
+    const fn new() -> Self {
+        Self {
+            views: AtomicUsize::new(0),
+            generation: AtomicU64::new(0),
+            tail: UnsafeCell::new(0),
+            whole: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+}
+
+/// The bytes of the slot of `entry`.
+///
+/// # Safety
+///
+/// `entry` is a slot.
+#[inline(always)]
+pub(crate) unsafe fn bytes_of(entry: Entry) -> NonNull<u8> {
+    // SAFETY: a slot is a header and bytes behind it.
+    unsafe { entry.as_ptr().cast::<u8>().add(HEADER_BYTES) }
+}
+
+/// The header in front of the bytes of a slot.
+///
+/// # Safety
+///
+/// `bytes` are those of a slot, with the provenance of all of it.
+#[inline(always)]
+pub(crate) unsafe fn header_of(bytes: NonNull<u8>) -> NonNull<Header> {
+    // SAFETY: a slot is a header and bytes behind it.
+    unsafe { bytes.sub(HEADER_BYTES) }.cast()
+}
+
+/// The layout of a slot for `capacity` bytes; `None` if there is none.
+pub(crate) fn layout(capacity: usize) -> Option<Layout> {
+    if capacity > MAX_BYTES {
+        return None;
+    }
+    Layout::from_size_align(HEADER_BYTES + capacity, align_of::<Header>()).ok()
+}
+
+/// Makes a header, and an initialised buffer of `capacity` bytes behind it, in
+/// fresh memory of any content.
+///
+/// # Safety
+///
+/// `entry` is fresh memory with the [`layout`] of `capacity`.
+pub(crate) unsafe fn prepare(entry: Entry, capacity: usize) {
+    let header: NonNull<Header> = entry.as_ptr().cast();
+    // SAFETY: by the caller.
+    unsafe { header.write(Header::new()) };
+    // SAFETY: just written.
+    let header = unsafe { header.as_ref() };
+    // SAFETY: nobody else has it.
+    unsafe { header.tail.get().write(capacity) };
+}
+
+/// The source of a class.
+#[derive(Debug)]
+pub(crate) struct Slots(Slabs);
+
+impl Slots {
+    pub(crate) const fn new(slabs: Slabs) -> Self {
+        Self(slabs)
+    }
+
+    /// Slabs whose slots hold buffers of `capacity` bytes, at most [`MAX_BYTES`].
+    pub(crate) const fn slabs(capacity: usize) -> Slabs {
+        Slabs::new(HEADER_BYTES + capacity, align_of::<Header>())
+    }
+}
+
+impl Source for Slots {
+    type Retired = RetiredSlabs;
+
+    const PREFETCH: bool = true;
+
+    fn create(&mut self, want: usize, most: usize, batch: &mut Batch) -> Result<(), Limit> {
+        self.0.create(want, most, batch)?;
+        for entry in batch.iter() {
+            let header: NonNull<Header> = entry.as_ptr().cast();
+            // The header of a slot is alive for as long as the slot.
+            // SAFETY: the first bytes of a slot that nobody has yet.
+            unsafe { poison::on_lease(header.cast(), HEADER_BYTES) };
+            // Fresh regions are zero, which is a fresh header; tools are told
+            // that they are not initialised.
+            if poison::BLINDS_PATTERN {
+                // SAFETY: as above.
+                unsafe { header.write(Header::new()) };
+            }
+        }
+        Ok(())
+    }
+
+    fn retire(&mut self, free: &mut Vec<Entry>, level: Level) -> RetiredSlabs {
+        self.0.retire(free, level)
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.0.held_bytes()
+    }
+
+    fn owns(&self, entry: Entry) -> bool {
+        self.0.owns(entry)
+    }
+}

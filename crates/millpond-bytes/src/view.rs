@@ -1,0 +1,286 @@
+//! Frozen buffers: shared, immutable views that go home with the last of them.
+
+use crate::buf::PoolBuf;
+use crate::origin::Pooled;
+use crate::slot::{Header, Whole, header_of};
+use core::borrow::Borrow;
+use core::cmp::Ordering as Order;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::ops::{Bound, Deref, RangeBounds};
+use core::ptr::NonNull;
+use core::slice;
+use core::sync::atomic::{AtomicUsize, Ordering, fence};
+
+/// A view of a frozen [`PoolBuf`]: `Clone`, sliceable, `Send + Sync`. Made by
+/// [`PoolBuf::freeze`].
+///
+/// Neither freezing, nor cloning, slicing and thawing allocate: the views are
+/// counted in the header of the buffer's slot. A clone is one atomic addition, a
+/// drop one subtraction; the last one gives the buffer back.
+///
+/// # Invariants
+///
+/// 1. While `header` is not absent, its slot is frozen: `whole` is written,
+///    `views` counts this value, and the bytes do not change.
+/// 2. `first` and the `len` bytes from there are initialised bytes of the slot.
+pub struct PoolBytes {
+    first: NonNull<u8>,
+    len: usize,
+    /// The bytes of the slot.
+    bytes: NonNull<u8>,
+}
+
+// SAFETY: the bytes do not change, the count is atomic, and a buffer may come
+// home from any thread.
+unsafe impl Send for PoolBytes {}
+// SAFETY: as above.
+unsafe impl Sync for PoolBytes {}
+
+impl core::panic::UnwindSafe for PoolBytes {}
+impl core::panic::RefUnwindSafe for PoolBytes {}
+
+impl PoolBytes {
+    pub(crate) fn of(buffer: PoolBuf) -> Self {
+        let (bytes, range, capacity, Pooled(home)) = buffer.suspend();
+        // SAFETY: the bytes of a slot.
+        let header = unsafe { header_of(bytes) };
+        // SAFETY: alive while its slot is out.
+        let header = unsafe { header.as_ref() };
+        let whole = MaybeUninit::new(Whole { home, capacity });
+        // SAFETY: no view exists, and the buffer was ours alone.
+        unsafe { header.whole.get().write(whole) };
+        header.views.store(1, Ordering::Relaxed);
+        Self {
+            // SAFETY: inside the slot.
+            first: unsafe { bytes.add(range.start) },
+            len: range.len(),
+            bytes,
+        }
+    }
+
+    fn views(&self) -> &AtomicUsize {
+        let header: NonNull<Header> = {
+            // SAFETY: the bytes of a slot.
+            unsafe { header_of(self.bytes) }
+        };
+        // SAFETY: alive while a view exists.
+        unsafe { &(*header.as_ptr()).views }
+    }
+
+    /// How many bytes there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes.
+    #[inline(always)]
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: by 2; they do not change while this exists (1).
+        unsafe { slice::from_raw_parts(self.first.as_ptr(), self.len) }
+    }
+
+    /// A view of a part.
+    ///
+    /// # Panics
+    ///
+    /// If the range is not inside.
+    #[must_use]
+    pub fn slice(&self, range: impl RangeBounds<usize>) -> Self {
+        let start = match range.start_bound() {
+            Bound::Included(&start) => start,
+            Bound::Excluded(&before) => before + 1,
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(&last) => last + 1,
+            Bound::Excluded(&end) => end,
+            Bound::Unbounded => self.len,
+        };
+        assert!(
+            start <= end && end <= self.len,
+            "slice {start}..{end} of {} bytes",
+            self.len
+        );
+        let mut part = self.clone();
+        part.narrow(start, end);
+        part
+    }
+
+    /// Splits the first `at` bytes off: they are answered, the rest stays.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    #[must_use]
+    pub fn split_to(&mut self, at: usize) -> Self {
+        let head = self.slice(..at);
+        self.narrow(at, self.len);
+        head
+    }
+
+    /// Splits what is behind the first `at` bytes off: that is answered, they
+    /// stay.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    #[must_use]
+    pub fn split_off(&mut self, at: usize) -> Self {
+        let rest = self.slice(at..);
+        self.narrow(0, at);
+        rest
+    }
+
+    /// Makes the view that of a part inside.
+    fn narrow(&mut self, start: usize, end: usize) {
+        debug_assert!(start <= end && end <= self.len);
+        // SAFETY: inside by 2.
+        self.first = unsafe { self.first.add(start) };
+        self.len = end - start;
+    }
+
+    /// Whether this is the only view, so that [`PoolBytes::try_into_mut`] would
+    /// succeed.
+    #[must_use]
+    pub fn is_unique(&self) -> bool {
+        self.views().load(Ordering::Acquire) == 1
+    }
+
+    /// The buffer again, with what this view shows as its contents and its whole
+    /// capacity. Allocates nothing and copies nothing.
+    ///
+    /// # Errors
+    ///
+    /// Hands the view back if there are others.
+    pub fn try_into_mut(self) -> Result<PoolBuf, Self> {
+        // Acquire: what the others read happens before it is written again.
+        if !self.is_unique() {
+            return Err(self);
+        }
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the only view, which is not used any more.
+        Ok(unsafe { this.thaw() })
+    }
+
+    /// The buffer behind the view.
+    ///
+    /// # Safety
+    ///
+    /// No view is used afterwards, this one included.
+    unsafe fn thaw(&self) -> PoolBuf {
+        // SAFETY: the bytes of a slot.
+        let header = unsafe { header_of(self.bytes) };
+        // SAFETY: alive while its slot is out.
+        let header = unsafe { header.as_ref() };
+        header.views.store(0, Ordering::Relaxed);
+        // SAFETY: nobody writes while there is a view.
+        let whole = unsafe { header.whole.get().read() };
+        // SAFETY: written by 1.
+        let whole = unsafe { whole.assume_init() };
+        let start = self.first.addr().get() - self.bytes.addr().get();
+        // SAFETY: by the caller and 2.
+        unsafe {
+            PoolBuf::resume(
+                self.bytes,
+                start..start + self.len,
+                whole.capacity,
+                Pooled(whole.home),
+            )
+        }
+    }
+}
+
+impl Clone for PoolBytes {
+    fn clone(&self) -> Self {
+        let before = self.views().fetch_add(1, Ordering::Relaxed);
+        // Forgotten clones could make the count wrap; it is taken back first.
+        if before > usize::MAX / 2 {
+            self.views().fetch_sub(1, Ordering::Relaxed);
+            panic!("a buffer has too many views");
+        }
+        Self { ..*self }
+    }
+}
+
+impl Drop for PoolBytes {
+    fn drop(&mut self) {
+        if self.views().fetch_sub(1, Ordering::Release) != 1 {
+            return;
+        }
+        // What others read happens before the buffer is somebody else's.
+        fence(Ordering::Acquire);
+        // SAFETY: it was the last.
+        drop(unsafe { self.thaw() });
+    }
+}
+
+impl From<PoolBuf> for PoolBytes {
+    fn from(buffer: PoolBuf) -> Self {
+        buffer.freeze()
+    }
+}
+
+impl Deref for PoolBytes {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl AsRef<[u8]> for PoolBytes {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl Borrow<[u8]> for PoolBytes {
+    fn borrow(&self) -> &[u8] {
+        self
+    }
+}
+
+impl fmt::Debug for PoolBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolBytes")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B: AsRef<[u8]> + ?Sized> PartialEq<B> for PoolBytes {
+    fn eq(&self, other: &B) -> bool {
+        self.as_slice() == other.as_ref()
+    }
+}
+
+impl Eq for PoolBytes {}
+
+impl PartialOrd for PoolBytes {
+    fn partial_cmp(&self, other: &Self) -> Option<Order> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for PoolBytes {
+    fn cmp(&self, other: &Self) -> Order {
+        self.as_slice().cmp(other)
+    }
+}
+
+impl Hash for PoolBytes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_slice().hash(state);
+    }
+}
