@@ -231,6 +231,7 @@ impl Class {
     /// What the figures call bytes of items: the buffers without headers.
     pub(crate) fn observe(&self) -> millpond_core::observe::Observation {
         let mut figures = Engine::observe(&self.engine);
+        figures.item_bytes = self.size;
         figures.used_bytes = figures.in_use * self.size;
         figures.wasted_bytes =
             figures.held_bytes - (figures.created * self.size).min(figures.held_bytes);

@@ -6,18 +6,15 @@ use millpond_core::budget::Budget;
 use millpond_core::entry::Entry;
 use millpond_core::error::Limit;
 use millpond_core::exhaustion::Fallback;
+use millpond_core::histogram::Histogram;
 use std::sync::Mutex;
-use std::vec::Vec;
-
-/// Sizes are recorded in this many steps for each doubling: to within 12.5 %.
-const STEPS: usize = 8;
 
 /// Allocates, counts and frees, and records the sizes asked for.
 #[derive(Debug)]
 pub(crate) struct Direct {
     items: Fallback,
-    /// Sizes, rounded up to a step, and how often they were asked for; sorted.
-    sizes: Mutex<Vec<(usize, u64)>>,
+    /// Sizes asked for.
+    sizes: Mutex<Histogram>,
 }
 
 impl Direct {
@@ -28,7 +25,7 @@ impl Direct {
                 Some(budget) => items.charged_to(budget.clone()),
                 None => items,
             },
-            sizes: Mutex::new(Vec::new()),
+            sizes: Mutex::new(Histogram::new()),
         }
     }
 
@@ -48,45 +45,21 @@ impl Direct {
         self.items.in_use()
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        self.items.bytes()
+    }
+
     pub(crate) fn total(&self) -> u64 {
         self.items.total() as u64
     }
 
-    /// Records a request. Without memory for it, it is only counted.
+    /// Records a request.
     pub(crate) fn note(&self, len: usize) {
-        let step = step_of(len);
-        let mut sizes = lock(&self.sizes);
-        match sizes.binary_search_by_key(&step, |&(size, _)| size) {
-            Ok(position) => sizes[position].1 += 1,
-            Err(position) => {
-                if sizes.try_reserve(1).is_ok() {
-                    sizes.insert(position, (step, 1));
-                }
-            }
-        }
+        lock(&self.sizes).record(len as u64);
     }
 
-    /// Sizes asked for, rounded up, with their counts.
-    pub(crate) fn sizes(&self) -> Vec<(usize, u64)> {
+    /// Sizes asked for.
+    pub(crate) fn sizes(&self) -> Histogram {
         lock(&self.sizes).clone()
-    }
-}
-
-/// `len` rounded up to its step.
-fn step_of(len: usize) -> usize {
-    let width = (len.max(STEPS).ilog2() - STEPS.ilog2()) as usize;
-    len.div_ceil(1 << width).saturating_mul(1 << width)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_rounded_up_by_an_eighth_at_most() {
-        for len in (1..100_000).chain([usize::MAX / 3]) {
-            let step = step_of(len);
-            assert!(step >= len && step - len <= len / 8, "{len} to {step}");
-        }
     }
 }

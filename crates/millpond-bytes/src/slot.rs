@@ -133,7 +133,7 @@ impl Slots {
 impl Source for Slots {
     type Retired = RetiredSlabs;
 
-    const PREFETCH: bool = true;
+    const ADDRESSES: bool = true;
 
     fn create(&mut self, want: usize, most: usize, batch: &mut Batch) -> Result<(), Limit> {
         self.0.create(want, most, batch)?;

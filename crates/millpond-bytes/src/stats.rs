@@ -5,15 +5,19 @@ use crate::pond::{Pond, lock};
 use crate::pool::BytePool;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
+use millpond_core::diagnostics::Holder;
+use millpond_core::histogram::Histogram;
 use millpond_core::notes::Noted;
-use millpond_core::observe::{Observation, Observe};
+use millpond_core::observe::{Observation, Observe, Sampled};
+use std::string::ToString;
 use std::sync::Mutex;
 use std::vec::Vec;
 
 /// What a pond remembers for its figures: baselines, and discards.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    /// What was counted when `reset_stats` was last called, by size of class.
+    /// What was counted when `reset_stats` was last called, by floor and size of
+    /// the class.
     baseline: Mutex<Baseline>,
     foreign: AtomicU64,
     wrong_size: AtomicU64,
@@ -22,7 +26,7 @@ pub(crate) struct Ledger {
 
 #[derive(Debug, Default)]
 struct Baseline {
-    classes: Vec<(usize, Observation, Noted)>,
+    classes: Vec<(usize, usize, Observation, Noted)>,
     oversize: u64,
     fallbacks: u64,
     discards: Discards,
@@ -266,21 +270,26 @@ impl fmt::Display for PoolStats {
 }
 
 impl Pond {
-    /// All classes with their figures, smallest first; counters since the
-    /// baseline.
-    fn class_figures(&self) -> Vec<(&Class, Observation, Noted)> {
+    /// All classes with their figures, smallest first.
+    fn class_figures_ever(&self) -> Vec<(&Class, Observation, Noted)> {
         let mut figures: Vec<_> = self
             .all_classes()
             .map(|class| (class, class.observe(), class.engine.noted()))
             .collect();
         figures.sort_by_key(|(class, ..)| class.size);
+        figures
+    }
+
+    /// The same, with counters since the baseline.
+    fn class_figures(&self) -> Vec<(&Class, Observation, Noted)> {
+        let mut figures = self.class_figures_ever();
         let baseline = lock(&self.ledger.baseline);
         for (class, seen, noted) in &mut figures {
             let earlier = baseline
                 .classes
                 .iter()
-                .find(|(size, ..)| *size == class.size);
-            if let Some((_, seen_then, noted_then)) = earlier {
+                .find(|(floor, size, ..)| (*floor, *size) == (class.floor, class.size));
+            if let Some((_, _, seen_then, noted_then)) = earlier {
                 *seen = seen.since(seen_then);
                 *noted = noted.since(noted_then);
             }
@@ -342,7 +351,8 @@ impl BytePool {
         let pond = self.pond();
         let mut classes = Vec::new();
         for class in pond.all_classes() {
-            classes.push((class.size, class.observe(), class.engine.noted()));
+            let (seen, noted) = (class.observe(), class.engine.noted());
+            classes.push((class.floor, class.size, seen, noted));
         }
         *lock(&pond.ledger.baseline) = Baseline {
             classes,
@@ -352,26 +362,26 @@ impl BytePool {
         };
     }
 
-    /// Sizes asked for since the last reset, as far as they are told apart (an
-    /// eighth of a class, rounded up), with how often they were asked for.
+    /// Sizes asked for, as far as they are told apart (an eighth of a class,
+    /// rounded up), with how often they were asked for, smallest first. Since
+    /// the last reset, but for requests that no class serves.
     #[must_use]
-    pub fn requested_sizes(&self) -> Vec<(usize, u64)> {
+    pub fn requested_sizes(&self) -> Histogram {
         let pond = self.pond();
         let mut sizes = pond.direct.sizes();
         for (class, _, noted) in pond.class_figures() {
-            let bins = noted.bins.iter().enumerate();
-            sizes.extend(bins.map(|(bin, &count)| (class.top_of(bin), count)));
+            sizes.merge(&class.sizes(&noted));
         }
-        sizes.retain(|&(_, count)| count > 0);
-        sizes.sort_unstable();
-        sizes.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            if same {
-                kept.1 += next.1;
-            }
-            same
-        });
         sizes
+    }
+}
+
+impl Class {
+    /// What was noted, as a histogram.
+    fn sizes(&self, noted: &Noted) -> Histogram {
+        let bins = noted.bins.iter().enumerate();
+        let buckets = bins.map(|(bin, &count)| (self.top_of(bin) as u64, count));
+        Histogram::from_buckets(buckets, noted.amount)
     }
 }
 
@@ -380,56 +390,51 @@ impl Observe for BytePool {
         self.pond().config.name
     }
 
+    fn kind(&self) -> &'static str {
+        "bytes"
+    }
+
     /// The sum of all classes. Capacities and high waters add up too: they are
     /// upper bounds.
     fn observe(&self) -> Observation {
         let pond = self.pond();
-        let mut sum = Observation::default();
-        for (_, seen, _) in pond.class_figures() {
-            add(&mut sum, &seen);
-        }
-        sum.fallback_in_use = pond.fallback.in_use() + pond.direct.in_use();
-        sum.fallbacks = pond.fallback.total() + pond.direct.total();
+        let figures = pond.all_classes().map(Class::observe);
+        let mut sum = figures.fold(Observation::default(), Observation::merge);
+        sum.item_bytes = 0;
+        sum.fallback_in_use = pond.fallback.in_use();
+        sum.fallbacks = pond.fallback.total();
+        sum.oversize_in_use = pond.direct.in_use();
+        sum.oversizes = pond.direct.total();
+        let outside = pond.fallback.bytes() + pond.direct.bytes();
+        sum.held_bytes += outside;
+        sum.used_bytes += outside;
+        sum.discards_misfit = pond.ledger.discards().total();
+        sum.discards = sum.discards_misfit;
         sum
     }
-}
 
-/// Adds the figures of one class.
-fn add(sum: &mut Observation, class: &Observation) {
-    sum.capacity = sum.capacity.saturating_add(class.capacity);
-    for (sum, class) in [
-        (&mut sum.created, class.created),
-        (&mut sum.in_use, class.in_use),
-        (&mut sum.cached, class.cached),
-        (&mut sum.depot, class.depot),
-        (&mut sum.high_water, class.high_water),
-        (&mut sum.waiting, class.waiting),
-        (&mut sum.held_bytes, class.held_bytes),
-        (&mut sum.used_bytes, class.used_bytes),
-        (&mut sum.wasted_bytes, class.wasted_bytes),
-        (&mut sum.machinery_bytes, class.machinery_bytes),
-    ] {
-        *sum += class;
+    fn classes(&self) -> Vec<millpond_core::observe::Class> {
+        let figures = self.pond().class_figures_ever();
+        let classes = figures.into_iter().map(|(class, seen, noted)| {
+            let mut sampled = class.engine.sampled();
+            // Sizes need no sampling: every request is noted.
+            sampled.sizes = class.sizes(&noted);
+            millpond_core::observe::Class::new(class.size.to_string(), seen).with_sampled(sampled)
+        });
+        classes.collect()
     }
-    for (sum, class) in [
-        (&mut sum.acquires, class.acquires),
-        (&mut sum.hits, class.hits),
-        (&mut sum.misses, class.misses),
-        (&mut sum.misses_refilled, class.misses_refilled),
-        (&mut sum.misses_created, class.misses_created),
-        (&mut sum.misses_strict, class.misses_strict),
-        (&mut sum.misses_waited, class.misses_waited),
-        (&mut sum.releases, class.releases),
-        (&mut sum.exhausted, class.exhausted),
-        (&mut sum.waits, class.waits),
-        (&mut sum.wait_ns, class.wait_ns),
-        (&mut sum.refills, class.refills),
-        (&mut sum.spills, class.spills),
-        (&mut sum.stops, class.stops),
-        (&mut sum.created_total, class.created_total),
-        (&mut sum.retired_total, class.retired_total),
-        (&mut sum.returned_bytes, class.returned_bytes),
-    ] {
-        *sum += class;
+
+    fn sampled(&self) -> Sampled {
+        let mut sum = Sampled::default();
+        for class in Observe::classes(self) {
+            sum.sizes.merge(&class.sampled.sizes);
+            sum.hold_ns.merge(&class.sampled.hold_ns);
+        }
+        sum.sizes.merge(&self.pond().direct.sizes());
+        sum
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        Self::holders(self)
     }
 }

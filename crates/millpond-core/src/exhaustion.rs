@@ -54,6 +54,7 @@ impl Exhaustion {
 #[derive(Debug)]
 pub struct Fallback {
     in_use: AtomicUsize,
+    bytes: AtomicUsize,
     total: AtomicUsize,
     #[cfg(feature = "std")]
     budget: Option<Budget>,
@@ -71,6 +72,7 @@ impl Fallback {
     pub const fn new() -> Self {
         Self {
             in_use: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
             total: AtomicUsize::new(0),
             #[cfg(feature = "std")]
             budget: None,
@@ -116,6 +118,7 @@ impl Fallback {
             });
         };
         self.total.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(layout.size(), Ordering::Relaxed);
         Ok(Entry::from_ptr(item.cast()))
     }
 
@@ -129,6 +132,7 @@ impl Fallback {
         // SAFETY: by the caller.
         unsafe { region::free(entry.as_ptr().cast(), layout) };
         self.refund(layout.size());
+        self.bytes.fetch_sub(layout.size(), Ordering::Relaxed);
         self.in_use.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -143,6 +147,12 @@ impl Fallback {
     #[must_use]
     pub fn in_use(&self) -> usize {
         self.in_use.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the items that are out now.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Items ever allocated.

@@ -136,6 +136,62 @@ impl Observation {
         self
     }
 
+    /// The figures of two pools, or classes of one, taken together: sums, and so
+    /// upper bounds where a maximum is meant. `item_bytes` stays if it is the same.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        if self.item_bytes != other.item_bytes {
+            self.item_bytes = 0;
+        }
+        self.capacity = self.capacity.saturating_add(other.capacity);
+        for (sum, more) in [
+            (&mut self.created, other.created),
+            (&mut self.in_use, other.in_use),
+            (&mut self.cached, other.cached),
+            (&mut self.depot, other.depot),
+            (&mut self.high_water, other.high_water),
+            (&mut self.waiting, other.waiting),
+            (&mut self.fallback_in_use, other.fallback_in_use),
+            (&mut self.oversize_in_use, other.oversize_in_use),
+            (&mut self.held_bytes, other.held_bytes),
+            (&mut self.used_bytes, other.used_bytes),
+            (&mut self.wasted_bytes, other.wasted_bytes),
+            (&mut self.machinery_bytes, other.machinery_bytes),
+        ] {
+            *sum += more;
+        }
+        for (sum, more) in [
+            (&mut self.acquires, other.acquires),
+            (&mut self.hits, other.hits),
+            (&mut self.misses, other.misses),
+            (&mut self.misses_refilled, other.misses_refilled),
+            (&mut self.misses_created, other.misses_created),
+            (&mut self.misses_strict, other.misses_strict),
+            (&mut self.misses_waited, other.misses_waited),
+            (&mut self.releases, other.releases),
+            (&mut self.exhausted, other.exhausted),
+            (&mut self.waits, other.waits),
+            (&mut self.timeouts, other.timeouts),
+            (&mut self.wait_ns, other.wait_ns),
+            (&mut self.discards, other.discards),
+            (&mut self.discards_full, other.discards_full),
+            (&mut self.discards_large, other.discards_large),
+            (&mut self.discards_rejected, other.discards_rejected),
+            (&mut self.discards_misfit, other.discards_misfit),
+            (&mut self.refills, other.refills),
+            (&mut self.spills, other.spills),
+            (&mut self.stops, other.stops),
+            (&mut self.created_total, other.created_total),
+            (&mut self.retired_total, other.retired_total),
+            (&mut self.fallbacks, other.fallbacks),
+            (&mut self.oversizes, other.oversizes),
+            (&mut self.returned_bytes, other.returned_bytes),
+        ] {
+            *sum += more;
+        }
+        self
+    }
+
     /// Acquires served by the caller's own cache, as a share of all; 1.0 for a
     /// pool that was not used.
     #[must_use]
@@ -267,5 +323,22 @@ mod tests {
         assert_eq!((since.acquires, since.hits, since.in_use), (5, 3, 5));
         assert_eq!(since.capacity, 8);
         assert!((since.hit_rate() - 0.6).abs() < 1e-9);
+    }
+
+    #[test]
+    fn two_classes_taken_together_are_their_sum() {
+        let one = Observation {
+            item_bytes: 8,
+            capacity: usize::MAX,
+            acquires: 10,
+            in_use: 3,
+            ..Observation::default()
+        };
+        let sum = one.merge(Observation {
+            item_bytes: 16,
+            ..one
+        });
+        assert_eq!((sum.item_bytes, sum.capacity), (0, usize::MAX));
+        assert_eq!((sum.acquires, sum.in_use), (20, 6));
     }
 }
