@@ -16,6 +16,10 @@ use crate::{Verdict, command, tool, workspace};
 /// Pointers keep their provenance, and alignment may not hold by luck.
 const STRICT: &str = "-Zmiri-strict-provenance -Zmiri-symbolic-alignment-check";
 
+/// Property tests write no files, which Miri forbids, and try few cases, for it is slow.
+const PROPERTIES: &str =
+    "-Zmiri-env-set=PROPTEST_DISABLE_FAILURE_PERSISTENCE=1 -Zmiri-env-set=PROPTEST_CASES=4";
+
 const CONCURRENCY: &str = "concurrency";
 
 /// Flags of `cargo xtask miri`.
@@ -60,13 +64,13 @@ fn interpret(flags: &str, selection: &[&str]) -> Result<bool> {
     let mut cargo = Command::new("cargo");
     cargo
         .arg(format!("+{}", tool::NIGHTLY))
-        .args(["miri", "test"])
+        .args(["miri", "test", "--no-fail-fast"])
         .args(selection);
     cargo
         .arg("--target-dir")
         .arg(workspace::target_dir_for("miri"));
     cargo
-        .env("MIRIFLAGS", flags)
+        .env("MIRIFLAGS", format!("{flags} {PROPERTIES}"))
         .env_remove("RUSTUP_TOOLCHAIN")
         .env_remove("RUSTC");
     command::succeeds(cargo.current_dir(workspace::root()))
