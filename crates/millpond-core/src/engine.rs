@@ -3,7 +3,7 @@
 #[cfg(feature = "std")]
 use crate::diagnostics::Holder;
 use crate::entry::Entry;
-use crate::error::AcquireError;
+use crate::error::{AcquireError, Limit};
 #[cfg(feature = "std")]
 use crate::event::Event;
 use crate::local::LocalEngine;
@@ -76,6 +76,26 @@ pub unsafe trait Engine {
     /// by an acquire of this engine, was not released since, and what it stands
     /// for is not used any more.
     unsafe fn release(engine: *const Self, entry: Entry) -> Released;
+
+    /// Has `create` make `count` items, which are the caller's from then on.
+    ///
+    /// # Errors
+    ///
+    /// The limit that was hit. Free items do not count as room: trim first.
+    ///
+    /// # Safety
+    ///
+    /// If `create` answers `Ok` it has created exactly `count` items of the
+    /// source, else none. It keeps the rules of [`Source`].
+    unsafe fn acquire_created<R>(
+        &self,
+        count: usize,
+        create: impl FnOnce(&mut Self::Source) -> Result<R, Limit>,
+    ) -> Result<R, AcquireError>;
+
+    /// Looks at the source, which waits meanwhile; `look` keeps the rules of
+    /// [`Source`].
+    fn look_at_source<R>(&self, look: impl FnOnce(&Self::Source) -> R) -> R;
 
     /// All figures of the pool.
     fn observe(&self) -> Observation;

@@ -231,6 +231,32 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
         Released::Home
     }
 
+    unsafe fn acquire_created<R>(
+        &self,
+        count: usize,
+        create: impl FnOnce(&mut S) -> Result<R, Limit>,
+    ) -> Result<R, AcquireError> {
+        let needed = self.created.get().checked_add(count);
+        let needed = needed.filter(|&needed| needed <= self.capacity.get());
+        let made = needed
+            .ok_or(Limit::Capacity)
+            .and_then(|needed| self.make_room(needed))
+            .and_then(|()| create(&mut self.source.borrow_mut()));
+        let made = made.map_err(|limit| self.refusal(limit))?;
+        let created = self.created.get() + count;
+        self.created.set(created);
+        self.acquires.set(self.acquires.get() + count as u64);
+        self.misses.set(self.misses.get() + count as u64);
+        self.created_total
+            .set(self.created_total.get() + count as u64);
+        self.high_water.set(self.high_water.get().max(created));
+        Ok(made)
+    }
+
+    fn look_at_source<R>(&self, look: impl FnOnce(&S) -> R) -> R {
+        look(&self.source.borrow())
+    }
+
     fn observe(&self) -> Observation {
         let free = self.len();
         let in_use = self.created.get() - free;

@@ -23,6 +23,7 @@ mod note;
 mod observe;
 mod owner;
 mod release;
+mod several;
 mod stop;
 mod trim;
 mod wait;

@@ -281,7 +281,7 @@ impl<S: Source> SharedEngine<S> {
     }
 
     /// A magazine that gives the depot room for a batch, if it needs one.
-    fn fund(&self, needed: bool) -> Result<Option<Magazine>, Limit> {
+    pub(super) fn fund(&self, needed: bool) -> Result<Option<Magazine>, Limit> {
         if !needed {
             return Ok(None);
         }

@@ -5,7 +5,7 @@ use super::stop::Patience;
 use crate::diagnostics::Holder;
 use crate::engine::{Engine, Released};
 use crate::entry::Entry;
-use crate::error::AcquireError;
+use crate::error::{AcquireError, Limit};
 use crate::event::Event;
 use crate::observe::{Observation, Sampled};
 use crate::source::Source;
@@ -91,6 +91,19 @@ unsafe impl<S: Source> Engine for SharedEngine<S> {
     unsafe fn release(engine: *const Self, entry: Entry) -> Released {
         // SAFETY: by the caller.
         unsafe { Self::release(engine, entry) }
+    }
+
+    unsafe fn acquire_created<R>(
+        &self,
+        count: usize,
+        create: impl FnOnce(&mut S) -> Result<R, Limit>,
+    ) -> Result<R, AcquireError> {
+        // SAFETY: by the caller.
+        unsafe { Self::acquire_created(self, count, create) }
+    }
+
+    fn look_at_source<R>(&self, look: impl FnOnce(&S) -> R) -> R {
+        Self::look_at_source(self, look)
     }
 
     fn record(&self, item: Entry, location: &'static Location<'static>) -> Option<bool> {

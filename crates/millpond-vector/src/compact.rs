@@ -1,0 +1,142 @@
+//! Compaction: stored rows move together, so that slabs become free.
+
+use crate::element::Element;
+use crate::lease::{RowId, enliven, lay_to_rest};
+use crate::pool::VectorPool;
+use crate::runs::is_live;
+use alloc::vec::Vec;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+use millpond_core::engine::{Engine, Mode};
+use millpond_core::entry::Entry;
+use millpond_core::id::{Generation, Id};
+use millpond_core::trim::Level;
+
+/// A stored row that moved: its id before, and its id now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved<E> {
+    /// Stale now.
+    pub from: RowId<E>,
+    /// The same row.
+    pub to: RowId<E>,
+}
+
+impl<E: Element, M: Mode> VectorPool<E, M> {
+    /// Moves stored rows into the gaps below them, and gives back the slabs that
+    /// become free. Answers which ids were replaced by which; rows that are not
+    /// named kept theirs. Rows keep their side arrays, not their order.
+    ///
+    /// Costs a copy of each row that moves, and a list of all free rows. If there
+    /// is no memory for the lists nothing moves.
+    ///
+    /// ```
+    /// use millpond_vector::VectorPool;
+    ///
+    /// let mut pool = VectorPool::<f32>::new(4, 100)?;
+    /// let ids: Vec<_> = (0..10)
+    ///     .map(|i| pool.insert(&[i as f32; 4]))
+    ///     .collect::<Result<_, _>>()?;
+    /// pool.remove(ids[0]);
+    /// let moved = pool.compact();
+    /// assert_eq!((moved.len(), moved[0].from), (1, ids[9]));
+    /// assert_eq!(pool.row(moved[0].to), Some(&[9.0; 4][..]));
+    /// assert_eq!(pool.runs().count(), 1);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    #[must_use = "the ids of rows that moved are stale"]
+    pub fn compact(&mut self) -> Vec<Moved<E>> {
+        // Nobody else uses the pool: afterwards all that is free lies in the
+        // depot.
+        self.trim(Level::Moderate);
+        let Some(mut free) = self.take_free() else {
+            return Vec::new();
+        };
+        free.sort_unstable();
+        let mut moved = Vec::new();
+        if moved.try_reserve_exact(free.len()).is_ok() {
+            let mut above = usize::MAX;
+            for place in &mut free {
+                let highest = self.last_stored(above).filter(|&row| row > *place);
+                let Some(highest) = highest else { break };
+                above = highest;
+                match self.move_row(highest, *place) {
+                    Some(ids) => moved.push(ids),
+                    None => break,
+                }
+                *place = highest;
+            }
+        }
+        for number in free {
+            let retired = self.directory.generation(number);
+            let retired =
+                retired.map(|it| Generation::from_bits(it.load(Ordering::Relaxed)).is_retired());
+            if retired != Some(true) {
+                // SAFETY: acquired above, or moved away from.
+                unsafe { self.release(Entry::from_index(number)) };
+            }
+        }
+        self.trim(Level::Moderate);
+        moved
+    }
+
+    /// Acquires every free row there is, and makes no new ones.
+    pub(crate) fn take_free(&self) -> Option<Vec<usize>> {
+        let figures = self.engine.observe();
+        let count = figures.created - figures.in_use;
+        let mut free = Vec::new();
+        free.try_reserve_exact(count).ok()?;
+        while free.len() < count {
+            let entry = self.engine.try_pop();
+            let Some(entry) = entry.or_else(|| self.engine.acquire_slow(0).ok()) else {
+                break;
+            };
+            free.push(entry.as_index());
+        }
+        Some(free)
+    }
+
+    /// The number of the last stored row below `end`.
+    fn last_stored(&self, end: usize) -> Option<usize> {
+        let (last, row) = self.directory.split(end);
+        let slabs = self.directory.len();
+        let (slabs, row) = if last < slabs {
+            (last + 1, row)
+        } else {
+            (slabs, usize::MAX)
+        };
+        (0..slabs).rev().find_map(|slab| {
+            let generations = self.directory.head(slab)?.generations();
+            let end = if slab == last { row } else { generations.len() };
+            let row = generations[..end].iter().rposition(is_live)?;
+            Some(self.directory.number(slab, row))
+        })
+    }
+
+    /// Moves a stored row to a place that the caller acquired; what it leaves is
+    /// the caller's.
+    fn move_row(&mut self, from: usize, to: usize) -> Option<Moved<E>> {
+        let old = self.live(from)?;
+        // SAFETY: by the directory's 3 a live row exists.
+        let source: NonNull<E> = unsafe { self.directory.row(from) }.cast();
+        // SAFETY: acquired by the caller.
+        let target: NonNull<E> = unsafe { self.directory.row(to) }.cast();
+        // SAFETY: the caller's own.
+        unsafe { enliven(target, self.dimension()) };
+        // SAFETY: two rows of one pool, borrowed by nobody; tails stay zero.
+        unsafe { target.copy_from_nonoverlapping(source, self.dimension()) };
+        // SAFETY: both exist, and are borrowed by nobody.
+        unsafe { self.directory.copy_side(from, to) };
+        let new = self.open(to)?;
+        let place = self.directory.generation(from)?;
+        let mut generation = Generation::from_bits(place.load(Ordering::Relaxed));
+        let closed = generation.close();
+        debug_assert!(closed, "a stored row is live");
+        place.store(generation.bits(), Ordering::Release);
+        // SAFETY: stored no more, and borrowed by nobody.
+        unsafe { lay_to_rest(source, self.dimension()) };
+        Some(Moved {
+            from: old,
+            to: Id::from_raw(new),
+        })
+    }
+}

@@ -1,0 +1,190 @@
+//! What a row is, for every dimension, element and alignment.
+
+use millpond_vector::{
+    Alignment, Bf16, Element, Exhaustion, F16, InsertError, Level, Limit, LocalVectorPool,
+    ShapeError, SideArrays, Spread, VectorPool,
+};
+
+const DIMENSIONS: [usize; 7] = [1, 15, 16, 17, 768, 1536, 65_536];
+
+fn rows_hold<E: Element>() {
+    for dimension in DIMENSIONS {
+        if cfg!(miri) && dimension > 768 {
+            continue;
+        }
+        for align in Alignment::ALL {
+            let pool = VectorPool::<E>::builder(dimension)
+                .alignment(align)
+                .capacity(5)
+                .build()
+                .unwrap();
+            let rows: Vec<_> = (0..5).map(|_| pool.acquire_zeroed().unwrap()).collect();
+            for row in &rows {
+                assert_eq!(row.len(), dimension);
+                assert_eq!(row.as_ptr().addr() % align.bytes(), 0);
+                assert_eq!(size_of_val(row.row_padded()) % align.bytes(), 0);
+                assert!(row.row_padded().iter().all(|&number| number == E::ZERO));
+            }
+            let refused = pool.try_acquire().unwrap_err();
+            assert_eq!(*refused.limit(), Limit::Capacity);
+            assert_eq!((refused.in_use(), refused.capacity()), (5, 5));
+        }
+    }
+}
+
+#[test]
+fn rows_of_every_element_and_dimension_are_aligned_and_padded_with_zeros() {
+    rows_hold::<f64>();
+    rows_hold::<f32>();
+    rows_hold::<F16>();
+    rows_hold::<Bf16>();
+    rows_hold::<i8>();
+    rows_hold::<u8>();
+    rows_hold::<u64>();
+}
+
+#[test]
+fn shapes_that_cannot_be_are_refused_by_name() {
+    assert_eq!(VectorPool::<f32>::new(0, 8).unwrap_err(), ShapeError::Empty);
+    let dimension = usize::MAX / 2;
+    let refused = VectorPool::<f64>::new(dimension, 8).unwrap_err();
+    assert_eq!(refused, ShapeError::TooLarge { dimension });
+    assert!(refused.to_string().contains(&dimension.to_string()));
+}
+
+#[test]
+fn rows_that_no_memory_can_hold_are_refused_when_they_are_asked_for() {
+    let dimension = isize::MAX as usize / 32;
+    let pool = VectorPool::<f64>::new(dimension, usize::MAX).unwrap();
+    let refused = pool.try_acquire().unwrap_err();
+    assert!(matches!(refused.limit(), Limit::Memory { .. }), "{refused}");
+    assert_eq!(pool.stats().in_use, 0);
+}
+
+#[test]
+fn prefix_scans_of_aliasing_strides_get_a_gap_of_zeros() {
+    let pool = VectorPool::<f32>::builder(1024)
+        .spread(Spread::PrefixScan)
+        .build()
+        .unwrap();
+    let rows: Vec<_> = (0..4)
+        .map(|i| pool.insert(&[i as f32 + 1.0; 1024]).unwrap())
+        .collect();
+    assert_eq!(pool.layout().stride_bytes(), 4096 + 64);
+    let addresses: Vec<_> = rows
+        .iter()
+        .map(|&id| pool.row(id).unwrap().as_ptr().addr())
+        .collect();
+    assert!(addresses.windows(2).all(|two| two[1] - two[0] == 4160));
+    let run = pool.runs().next().unwrap();
+    assert!(
+        run.as_slice()[1024..1040]
+            .iter()
+            .all(|&number| number == 0.0)
+    );
+}
+
+#[test]
+fn a_slice_of_another_length_is_refused_with_both_lengths() {
+    let pool = VectorPool::<f32>::new(4, 8).unwrap();
+    let refused = pool.insert(&[1.0; 3]).unwrap_err();
+    let expected = InsertError::Dimension {
+        expected: 4,
+        given: 3,
+    };
+    assert_eq!(refused, expected);
+    assert_eq!(pool.stats().in_use, 0);
+}
+
+#[test]
+fn rows_outside_the_capacity_are_rows_without_ids() {
+    let pool = VectorPool::<f32>::builder(100)
+        .capacity(1)
+        .exhaustion(Exhaustion::Fallback { at_most: 1 })
+        .build()
+        .unwrap();
+    let inside = pool.acquire().unwrap();
+    let mut outside = pool.acquire().unwrap();
+    assert!(pool.acquire().is_err());
+    assert!(outside.row_padded().iter().all(|&number| number == 0.0));
+    assert_eq!(outside.as_ptr().addr() % 64, 0);
+    outside.fill(1.0);
+    let outside = outside.store().expect_err("it has no id");
+    assert_eq!(pool.stats().fallback_in_use, 1);
+    assert!(
+        pool.insert(&[0.0; 100]).is_err(),
+        "a stored row lies inside"
+    );
+    drop((inside, outside));
+    assert_eq!(pool.stats().fallback_in_use, 0);
+}
+
+#[test]
+fn a_pool_of_capacity_zero_has_no_rows() {
+    let pool = VectorPool::<u8>::new(8, 0).unwrap();
+    assert!(pool.try_acquire().is_err());
+    assert_eq!(pool.stats().held_bytes, 0);
+}
+
+#[test]
+fn a_local_pool_has_the_same_rows() {
+    let mut pool = LocalVectorPool::<f32>::new_local(17, 3).unwrap();
+    let id = pool.insert(&[2.0; 17]).unwrap();
+    let lease = pool.acquire_zeroed().unwrap();
+    assert_eq!(lease.row_padded().len(), 32);
+    drop(lease);
+    pool.row_mut(id).unwrap()[0] = 9.0;
+    assert_eq!(pool.row(id).unwrap()[0], 9.0);
+    assert!(pool.remove(id));
+    assert_eq!(pool.trim(Level::Full).freed_items, 3);
+    assert_eq!(pool.row(id), None);
+}
+
+#[test]
+fn a_row_of_768_floats_costs_one_percent_beyond_its_padding_at_most() {
+    if cfg!(miri) {
+        return;
+    }
+    let rows = 20_000;
+    let pool = VectorPool::<f32>::new(768, rows).unwrap();
+    for _ in 0..rows {
+        pool.insert(&[1.0; 768]).unwrap();
+    }
+    let stats = pool.stats();
+    let bytes = stats.held_bytes + stats.machinery_bytes;
+    let padded = rows * 768 * 4;
+    assert!(bytes <= padded + padded / 100, "{bytes} bytes for {padded}");
+}
+
+#[test]
+fn stores_and_side_arrays_are_independent_of_each_other() {
+    for side in [
+        SideArrays::NONE,
+        SideArrays {
+            norms: true,
+            external_ids: false,
+        },
+        SideArrays {
+            norms: false,
+            external_ids: true,
+        },
+        SideArrays::ALL,
+    ] {
+        let mut pool = VectorPool::<f32>::builder(3)
+            .side_arrays(side)
+            .build()
+            .unwrap();
+        let id = pool.insert(&[1.0; 3]).unwrap();
+        assert_eq!(pool.set_norm(id, 2.5), side.norms);
+        assert_eq!(pool.set_external_id(id, 7), side.external_ids);
+        assert_eq!(pool.norm(id), side.norms.then_some(2.5));
+        assert_eq!(pool.external_id(id), side.external_ids.then_some(7));
+        assert_eq!(pool.row(id), Some(&[1.0; 3][..]));
+        let run = pool.runs().next().unwrap();
+        assert_eq!(run.norms().len(), usize::from(side.norms));
+        assert_eq!(run.external_ids().len(), usize::from(side.external_ids));
+        pool.remove(id);
+        assert_eq!((pool.norm(id), pool.external_id(id)), (None, None));
+        assert!(!pool.set_norm(id, 1.0));
+    }
+}
