@@ -38,7 +38,7 @@ stamp! {
     f32: f32::from,
     millpond_vector::F16: |byte| millpond_vector::F16::from_bits(byte.into()),
     millpond_vector::Bf16: |byte| millpond_vector::Bf16::from_bits(byte.into()),
-    i8: u8::cast_signed,
+    i8: |byte| i8::from_ne_bytes([byte]),
     u8: |byte| byte,
     u64: u64::from
 }
