@@ -38,7 +38,9 @@ use alloc::vec::Vec;
 const MANTISSA_BITS: u32 = 3;
 
 /// Counts of values in buckets. See the [module](self).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(into = "Written", from = "Written"))]
 pub struct Histogram {
     counts: Vec<u64>,
     sum: u64,
@@ -151,6 +153,41 @@ impl Histogram {
         }
         histogram.sum = sum;
         histogram
+    }
+}
+
+impl PartialEq for Histogram {
+    fn eq(&self, other: &Self) -> bool {
+        self.sum == other.sum && self.buckets().eq(other.buckets())
+    }
+}
+
+impl Eq for Histogram {}
+
+/// A histogram as it is written down: the buckets in which something is.
+#[cfg(feature = "serde")]
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Written {
+    sum: u64,
+    buckets: Vec<(u64, u64)>,
+}
+
+#[cfg(feature = "serde")]
+impl From<Histogram> for Written {
+    fn from(histogram: Histogram) -> Self {
+        Self {
+            sum: histogram.sum,
+            buckets: histogram.buckets().collect(),
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl From<Written> for Histogram {
+    fn from(written: Written) -> Self {
+        Self::from_buckets(written.buckets, written.sum)
     }
 }
 

@@ -13,6 +13,8 @@ use alloc::{borrow::Cow, vec::Vec};
 /// is read while they run may be off by what is in flight, and is never
 /// negative. Field names are the keys of metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct Observation {
     /// Bytes of one item; 0 where items differ.
@@ -99,39 +101,64 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// Everything that only grows.
+    fn counters(&mut self) -> [&mut u64; 25] {
+        [
+            &mut self.acquires,
+            &mut self.hits,
+            &mut self.misses,
+            &mut self.misses_refilled,
+            &mut self.misses_created,
+            &mut self.misses_strict,
+            &mut self.misses_waited,
+            &mut self.releases,
+            &mut self.exhausted,
+            &mut self.waits,
+            &mut self.timeouts,
+            &mut self.wait_ns,
+            &mut self.discards,
+            &mut self.discards_full,
+            &mut self.discards_large,
+            &mut self.discards_rejected,
+            &mut self.discards_misfit,
+            &mut self.refills,
+            &mut self.spills,
+            &mut self.stops,
+            &mut self.created_total,
+            &mut self.retired_total,
+            &mut self.fallbacks,
+            &mut self.oversizes,
+            &mut self.returned_bytes,
+        ]
+    }
+
+    /// Everything that goes up and down, but for the size of an item.
+    fn gauges(&mut self) -> [&mut usize; 13] {
+        [
+            &mut self.capacity,
+            &mut self.created,
+            &mut self.in_use,
+            &mut self.cached,
+            &mut self.depot,
+            &mut self.high_water,
+            &mut self.waiting,
+            &mut self.fallback_in_use,
+            &mut self.oversize_in_use,
+            &mut self.held_bytes,
+            &mut self.used_bytes,
+            &mut self.wasted_bytes,
+            &mut self.machinery_bytes,
+        ]
+    }
+
     /// The same figures with what was counted before `earlier` taken off: gauges
     /// as they are, counters since then.
     #[must_use]
     pub fn since(mut self, earlier: &Self) -> Self {
-        for (now, before) in [
-            (&mut self.acquires, earlier.acquires),
-            (&mut self.hits, earlier.hits),
-            (&mut self.misses, earlier.misses),
-            (&mut self.misses_refilled, earlier.misses_refilled),
-            (&mut self.misses_created, earlier.misses_created),
-            (&mut self.misses_strict, earlier.misses_strict),
-            (&mut self.misses_waited, earlier.misses_waited),
-            (&mut self.releases, earlier.releases),
-            (&mut self.exhausted, earlier.exhausted),
-            (&mut self.waits, earlier.waits),
-            (&mut self.timeouts, earlier.timeouts),
-            (&mut self.wait_ns, earlier.wait_ns),
-            (&mut self.discards, earlier.discards),
-            (&mut self.discards_full, earlier.discards_full),
-            (&mut self.discards_large, earlier.discards_large),
-            (&mut self.discards_rejected, earlier.discards_rejected),
-            (&mut self.discards_misfit, earlier.discards_misfit),
-            (&mut self.refills, earlier.refills),
-            (&mut self.spills, earlier.spills),
-            (&mut self.stops, earlier.stops),
-            (&mut self.created_total, earlier.created_total),
-            (&mut self.retired_total, earlier.retired_total),
-            (&mut self.fallbacks, earlier.fallbacks),
-            (&mut self.oversizes, earlier.oversizes),
-            (&mut self.returned_bytes, earlier.returned_bytes),
-        ] {
+        let mut earlier = *earlier;
+        for (now, before) in self.counters().into_iter().zip(earlier.counters()) {
             // A sum that is read while threads run may be behind.
-            *now = now.saturating_sub(before);
+            *now = now.saturating_sub(*before);
         }
         self
     }
@@ -139,55 +166,15 @@ impl Observation {
     /// The figures of two pools, or classes of one, taken together: sums, and so
     /// upper bounds where a maximum is meant. `item_bytes` stays if it is the same.
     #[must_use]
-    pub fn merge(mut self, other: Self) -> Self {
+    pub fn merge(mut self, mut other: Self) -> Self {
         if self.item_bytes != other.item_bytes {
             self.item_bytes = 0;
         }
-        self.capacity = self.capacity.saturating_add(other.capacity);
-        for (sum, more) in [
-            (&mut self.created, other.created),
-            (&mut self.in_use, other.in_use),
-            (&mut self.cached, other.cached),
-            (&mut self.depot, other.depot),
-            (&mut self.high_water, other.high_water),
-            (&mut self.waiting, other.waiting),
-            (&mut self.fallback_in_use, other.fallback_in_use),
-            (&mut self.oversize_in_use, other.oversize_in_use),
-            (&mut self.held_bytes, other.held_bytes),
-            (&mut self.used_bytes, other.used_bytes),
-            (&mut self.wasted_bytes, other.wasted_bytes),
-            (&mut self.machinery_bytes, other.machinery_bytes),
-        ] {
-            *sum += more;
+        for (sum, more) in self.counters().into_iter().zip(other.counters()) {
+            *sum = sum.saturating_add(*more);
         }
-        for (sum, more) in [
-            (&mut self.acquires, other.acquires),
-            (&mut self.hits, other.hits),
-            (&mut self.misses, other.misses),
-            (&mut self.misses_refilled, other.misses_refilled),
-            (&mut self.misses_created, other.misses_created),
-            (&mut self.misses_strict, other.misses_strict),
-            (&mut self.misses_waited, other.misses_waited),
-            (&mut self.releases, other.releases),
-            (&mut self.exhausted, other.exhausted),
-            (&mut self.waits, other.waits),
-            (&mut self.timeouts, other.timeouts),
-            (&mut self.wait_ns, other.wait_ns),
-            (&mut self.discards, other.discards),
-            (&mut self.discards_full, other.discards_full),
-            (&mut self.discards_large, other.discards_large),
-            (&mut self.discards_rejected, other.discards_rejected),
-            (&mut self.discards_misfit, other.discards_misfit),
-            (&mut self.refills, other.refills),
-            (&mut self.spills, other.spills),
-            (&mut self.stops, other.stops),
-            (&mut self.created_total, other.created_total),
-            (&mut self.retired_total, other.retired_total),
-            (&mut self.fallbacks, other.fallbacks),
-            (&mut self.oversizes, other.oversizes),
-            (&mut self.returned_bytes, other.returned_bytes),
-        ] {
-            *sum += more;
+        for (sum, more) in self.gauges().into_iter().zip(other.gauges()) {
+            *sum = sum.saturating_add(*more);
         }
         self
     }
@@ -212,6 +199,8 @@ impl Observation {
 /// acquires of the class, which are exact.
 #[cfg(feature = "alloc")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct Sampled {
     /// Bytes that were asked for.
@@ -223,6 +212,7 @@ pub struct Sampled {
 /// One class of a pool that has several: a size class, a kind of arena.
 #[cfg(feature = "alloc")]
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Class {
     /// What tells it from the other classes of the pool; short, for it labels
@@ -231,7 +221,32 @@ pub struct Class {
     /// Its figures.
     pub figures: Observation,
     /// What was sampled in it.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub sampled: Sampled,
+}
+
+#[cfg(feature = "alloc")]
+impl Sampled {
+    /// Whether nothing was sampled.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sizes.is_empty() && self.hold_ns.is_empty()
+    }
+
+    /// Adds what was sampled elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        self.sizes.merge(&other.sizes);
+        self.hold_ns.merge(&other.hold_ns);
+    }
+
+    /// What was sampled since `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: &Self) -> Self {
+        Self {
+            sizes: self.sizes.since(&earlier.sizes),
+            hold_ns: self.hold_ns.since(&earlier.hold_ns),
+        }
+    }
 }
 
 #[cfg(feature = "alloc")]

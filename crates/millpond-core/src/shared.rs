@@ -36,6 +36,7 @@ use crate::depot::Depot;
 use crate::diagnostics::Diagnostics;
 use crate::engine::Released;
 use crate::entry::Entry;
+use crate::error::AcquireError;
 use crate::event::EventHook;
 use crate::magazine::LONGEST;
 use crate::notes::Notes;
@@ -252,6 +253,22 @@ impl<S: Source> SharedEngine<S> {
         let cache = self.table.find(thread_id::current())?;
         // SAFETY: filed under this thread's id, so its own, or the closed one.
         unsafe { cache.pop() }
+    }
+
+    /// Acquires an item and releases it, `pairs` times: what a program can time to
+    /// learn what pairs cost on its machine.
+    ///
+    /// # Errors
+    ///
+    /// Which limit was hit.
+    pub fn exercise(&self, pairs: u32) -> Result<(), AcquireError> {
+        for _ in 0..pairs {
+            let entry = core::hint::black_box(self.acquire(0)?);
+            // SAFETY: acquired above, and not used afterwards. The engine is
+            // borrowed, so its owner has not let go of it: never the last.
+            let _ = unsafe { Self::release(self, entry) };
+        }
+        Ok(())
     }
 
     /// Gives an item back: into the caller's cache if there is room, else by
