@@ -61,6 +61,9 @@ fn check_member(member: &Member) -> Vec<Violation> {
 
 fn complaint(member: &Member, rank: u32, edge: &Edge) -> Option<String> {
     let (from, to) = (&member.name, &edge.to);
+    if from == to {
+        return None; // Its own tests ask for its features.
+    }
     if from == TESTING {
         return Some(format!("{from} knows nobody, but depends on {to}"));
     }

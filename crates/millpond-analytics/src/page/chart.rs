@@ -1,0 +1,159 @@
+//! Pictures of the page, as SVG.
+
+use super::Text;
+use crate::figure;
+use crate::snapshot::PoolSnapshot;
+use crate::table::as_f64;
+use std::fmt;
+
+const WIDTH: f64 = 320.0;
+const HEIGHT: f64 = 110.0;
+
+/// Cells of a memory map: ten rows of twenty, half a per cent each.
+const CELLS: usize = 200;
+const CELLS_A_ROW: usize = 20;
+
+/// A line over time of something between 0 and 1.
+pub(super) struct Curve {
+    name: &'static str,
+    class: &'static str,
+    points: Vec<(u64, f64)>,
+}
+
+impl Curve {
+    pub(super) const fn new(name: &'static str, class: &'static str) -> Self {
+        Self {
+            name,
+            class,
+            points: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, unix_ms: u64, share: f64) {
+        self.points.push((unix_ms, share.clamp(0.0, 1.0)));
+    }
+}
+
+pub(super) fn time_chart(
+    f: &mut fmt::Formatter<'_>,
+    title: &str,
+    (from, to): (u64, u64),
+    curves: &[Curve],
+) -> fmt::Result {
+    begin(f, title)?;
+    for share in [0.0, 0.5, 1.0] {
+        let y = HEIGHT * (1.0 - share);
+        writeln!(
+            f,
+            "<line class=\"grid\" x1=\"0\" x2=\"{WIDTH}\" y1=\"{y}\" y2=\"{y}\"/>"
+        )?;
+    }
+    let span = as_f64(to.saturating_sub(from)).max(1.0);
+    for curve in curves {
+        write!(f, "<polyline class=\"line {}\" points=\"", curve.class)?;
+        for &(at, share) in &curve.points {
+            let x = WIDTH * as_f64(at.saturating_sub(from)) / span;
+            write!(f, "{x:.1},{:.1} ", HEIGHT * (1.0 - share))?;
+        }
+        f.write_str("\"/>\n")?;
+    }
+    f.write_str("</svg>\n<figcaption class=\"key\">")?;
+    for curve in curves {
+        let last = curve.points.last().map(|point| figure::per_cent(point.1));
+        let last = last.unwrap_or_else(|| "–".to_owned());
+        write!(f, "<i class=\"{}\"></i>{} {last} ", curve.class, curve.name)?;
+    }
+    writeln!(
+        f,
+        "over {}</figcaption></figure>",
+        figure::nanos(span * 1e6)
+    )
+}
+
+/// Where the memory of a pool is: a cell for each half per cent of what it holds.
+pub(super) fn memory_map(f: &mut fmt::Formatter<'_>, pool: &PoolSnapshot) -> fmt::Result {
+    begin(f, &pool.name)?;
+    let figures = &pool.figures;
+    let held = figures.held_bytes.max(1);
+    let free = held.saturating_sub(figures.used_bytes.saturating_add(figures.wasted_bytes));
+    let free_items = figures.cached.saturating_add(figures.depot).max(1);
+    let cached = as_f64(free as u64) * as_f64(figures.cached as u64) / as_f64(free_items as u64);
+    let cells = |bytes: f64| bytes * as_f64(CELLS as u64) / as_f64(held as u64);
+    let used = cells(as_f64(figures.used_bytes as u64));
+    let cached = used + cells(cached);
+    let depot = used + cells(as_f64(free as u64));
+    let (width, height) = (WIDTH / 20.0, HEIGHT / 10.0);
+    for cell in 0..CELLS {
+        let middle = as_f64(cell as u64) + 0.5;
+        let class = match middle {
+            _ if middle < used => "use",
+            _ if middle < cached => "cached",
+            _ if middle < depot => "depot",
+            _ => "waste",
+        };
+        let x = as_f64((cell % CELLS_A_ROW) as u64) * width;
+        let y = as_f64((cell / CELLS_A_ROW) as u64) * height;
+        let (wide, high) = (width - 1.0, height - 1.0);
+        writeln!(
+            f,
+            "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{wide:.1}\" height=\"{high:.1}\"/>"
+        )?;
+    }
+    writeln!(
+        f,
+        "</svg>\n<figcaption>{} held, {} in use</figcaption></figure>",
+        figure::bytes(figures.held_bytes as u64),
+        figure::bytes(figures.used_bytes as u64)
+    )
+}
+
+/// Sizes that were asked for as bars, classes as lines.
+pub(super) fn size_chart(f: &mut fmt::Formatter<'_>, pool: &PoolSnapshot) -> fmt::Result {
+    begin(f, &pool.name)?;
+    let asked = crate::advisor::requests(pool);
+    let classes: Vec<u64> = pool
+        .classes
+        .iter()
+        .map(|class| class.figures.item_bytes as u64)
+        .filter(|&bytes| bytes > 0)
+        .collect();
+    let sizes = asked.iter().map(|&(size, _)| size as u64);
+    let largest = sizes.chain(classes.iter().copied()).max().unwrap_or(1);
+    let most = asked.iter().map(|&(_, count)| count).max().unwrap_or(1);
+    // Logarithms, as classes double.
+    let x = |bytes: u64| WIDTH * as_f64(bytes.max(1)).ln() / as_f64(largest.max(2)).ln();
+    for &(size, count) in &asked {
+        let height = HEIGHT * as_f64(count) / as_f64(most.max(1));
+        let (left, right) = (x(size as u64 - size as u64 / 9), x(size as u64));
+        writeln!(
+            f,
+            "<rect class=\"use\" x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{}: {}</title></rect>",
+            HEIGHT - height,
+            (right - left).max(1.5),
+            figure::bytes(size as u64),
+            figure::count(count)
+        )?;
+    }
+    for &bytes in &classes {
+        let at = x(bytes);
+        writeln!(
+            f,
+            "<line class=\"class\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"0\" y2=\"{HEIGHT}\"><title>class {}</title></line>",
+            figure::bytes(bytes)
+        )?;
+    }
+    writeln!(
+        f,
+        "</svg>\n<figcaption>1 B to {}, {} classes</figcaption></figure>",
+        figure::bytes(largest),
+        classes.len()
+    )
+}
+
+fn begin(f: &mut fmt::Formatter<'_>, title: &str) -> fmt::Result {
+    let title = Text(title);
+    writeln!(
+        f,
+        "<figure><h3>{title}</h3><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">"
+    )
+}
