@@ -53,14 +53,14 @@ fn page_with_everything_on_it() {
     let now = snapshot();
     let mut series = Series::new(50);
     let mut earlier = None;
-    for step in 0..40_u64 {
+    for (step, fortieths) in (0..40_u64).zip((20..33_usize).cycle()) {
         let mut then = now.clone();
         then.taken_unix_ms -= (40 - step) * 15_000;
         for pool in &mut then.pools {
             let all = pool.figures;
             pool.figures.acquires = all.acquires * step / 40;
             pool.figures.hits = all.hits * step * step / 1600;
-            pool.figures.used_bytes = all.held_bytes * (20 + (step * 7) % 13) as usize / 40;
+            pool.figures.used_bytes = all.held_bytes * fortieths / 40;
         }
         series.push(&then);
         earlier = Some(then);
