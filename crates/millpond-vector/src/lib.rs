@@ -95,19 +95,29 @@ mod builder;
 mod compact;
 mod directory;
 mod element;
+mod gather;
 mod granted;
+#[cfg(any(feature = "bytemuck", feature = "arrow-buffer"))]
+mod interop;
+pub mod kernel;
 mod layout;
 mod lease;
 mod pool;
+#[cfg(feature = "rtrb")]
+pub mod ring;
 mod rows;
 mod runs;
+mod scratch;
 mod side;
+mod soa;
+mod soa_pool;
 mod stored;
 
 pub use batch::RowBatch;
 pub use builder::Builder;
 pub use compact::Moved;
 pub use element::{Bf16, Element, F16};
+pub use gather::Gather;
 pub use granted::GrantedSlabs;
 pub use layout::{Alignment, RowLayout, ShapeError, Spread};
 pub use lease::{RowId, RowLease};
@@ -123,7 +133,12 @@ pub use millpond_core::region::HugePages;
 pub use millpond_core::trim::{Level, TrimReport};
 pub use pool::{LocalVectorPool, VectorPool};
 pub use runs::{Run, Runs};
+pub use scratch::{AlignedBuf, ScratchPool};
 pub use side::SideArrays;
+pub use soa::{Column, Lane, LaneError, Soa, Triples8};
+pub use soa_pool::{
+    CapacityUsage, DEFAULT_BLOCKS, LoadError, SoaLease, SoaPool, Triples8Lease, Triples8Pool,
+};
 pub use stored::InsertError;
 
 #[cfg(all(doctest, feature = "std"))]
