@@ -17,3 +17,4 @@
 pub mod cli;
 pub mod corpus;
 pub mod memory;
+pub mod pipeline;

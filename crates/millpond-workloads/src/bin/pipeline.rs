@@ -1,0 +1,112 @@
+//! `pipeline`: takes N-Triples through hooks and prints receipts.
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use millpond_workloads::cli::{self, InputArgs, MemoryArgs};
+use millpond_workloads::memory::Memory;
+use millpond_workloads::pipeline::memory::{Buffers, Heap, Ledger, RECEIPTS, local_buffers};
+use millpond_workloads::pipeline::receipt::{Page, Receipt};
+use millpond_workloads::pipeline::reflex::Question;
+use millpond_workloads::pipeline::{Passed, Pattern, Pipeline, sample};
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Takes N-Triples through pattern hooks, eight triples at a time.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// A file of N-Triples; without it, statements about the files of --input
+    file: Option<PathBuf>,
+    /// Count the triples with this predicate, as in <urn:knows>; may be repeated
+    #[arg(long, value_name = "TERM")]
+    predicate: Vec<String>,
+    /// Print every receipt as a line
+    #[arg(long)]
+    receipts: bool,
+    /// Statements to make of --input at most
+    #[arg(long, default_value_t = 1_000_000, value_name = "N")]
+    limit: usize,
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    memory: MemoryArgs,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    cli::run(|| match arguments.memory.memory {
+        Memory::Heap => pass(&arguments, &Heap, Heap),
+        Memory::Pooled => pass(&arguments, &local_buffers()?, Page::new(RECEIPTS)),
+    })
+}
+
+fn pass<B: Buffers, L: Ledger>(arguments: &Arguments, buffers: &B, ledger: L) -> Result<()> {
+    let (name, text) = text(arguments)?;
+    let mut pipeline = Pipeline::new(buffers, ledger);
+    for predicate in &arguments.predicate {
+        let predicate = Some(predicate.as_str());
+        pipeline.hook(
+            Pattern {
+                predicate,
+                ..Pattern::ANY
+            },
+            Question::Count,
+        );
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    let (mut answers, mut written) = (vec![0_u64; arguments.predicate.len()], Ok(()));
+    let began = Instant::now();
+    let ended = pipeline.ingest(&text, |receipt| {
+        answers[receipt.hook as usize] += u64::from(receipt.answer);
+        if arguments.receipts && written.is_ok() {
+            written = print(&mut out, receipt);
+        }
+    });
+    ended.with_context(|| name.clone())?;
+    written?;
+    for (predicate, answer) in arguments.predicate.iter().zip(answers) {
+        writeln!(out, "{answer} × {predicate}")?;
+    }
+    let Passed {
+        statements,
+        runs,
+        receipts,
+    } = pipeline.passed();
+    let (terms, memory) = (pipeline.terms().len(), arguments.memory.memory);
+    writeln!(
+        out,
+        "{name}: {statements} statements, {terms} terms, {runs} runs, {receipts} receipts in {:.1?} ({memory})",
+        began.elapsed()
+    )?;
+    out.flush()?;
+    Ok(())
+}
+
+fn text(arguments: &Arguments) -> Result<(String, String)> {
+    let Some(file) = &arguments.file else {
+        let documents = arguments.input.documents(usize::MAX)?;
+        let text = sample::ntriples(&documents, arguments.limit);
+        return Ok(("the corpus".into(), text));
+    };
+    let name = file.display().to_string();
+    let text = String::from_utf8(cli::read(file)?);
+    let text = text.with_context(|| format!("{name}: not UTF-8"))?;
+    Ok((name, text))
+}
+
+fn print(out: &mut impl Write, receipt: &Receipt) -> io::Result<()> {
+    let Receipt {
+        hook,
+        answer,
+        run,
+        tick,
+        lanes,
+        ..
+    } = receipt;
+    writeln!(
+        out,
+        "run {tick} {run:016x} hook {hook} lanes {lanes:08b} answer {answer}"
+    )
+}
