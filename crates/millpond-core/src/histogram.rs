@@ -209,7 +209,8 @@ fn bound_of(bucket: usize) -> u64 {
     u64::try_from((top as u128 + 1) << shift).unwrap_or(u64::MAX)
 }
 
-#[cfg(test)]
+// No unsafe code here, and Miri is slow.
+#[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

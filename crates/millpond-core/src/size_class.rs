@@ -599,5 +599,6 @@ const fn product(size: usize, count: u64) -> u128 {
     size as u128 * count as u128
 }
 
-#[cfg(test)]
+// No unsafe code here, and Miri is slow.
+#[cfg(all(test, not(miri)))]
 mod tests;

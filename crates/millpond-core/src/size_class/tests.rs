@@ -310,7 +310,7 @@ fn waste_counts_oversize_apart() {
 
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: if cfg!(miri) { 4 } else { 256 },
+        cases: 256,
         failure_persistence: None,
         ..ProptestConfig::default()
     }
