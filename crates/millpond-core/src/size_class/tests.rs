@@ -41,7 +41,7 @@ fn smallest_class_that_fits_is_found_in_every_kind_of_table() {
     far_and_crowded.push(MAX_SIZE);
     let powers: Vec<usize> = (0..usize::BITS - 1).map(|exponent| 1 << exponent).collect();
     // Under Miri the two long tables take a minute, and nothing here is unsafe.
-    let take = if cfg!(miri) { 6 } else { 9 };
+    let take = 9;
     let tables: [&[usize]; 9] = [
         &[1],
         &[7],
@@ -62,7 +62,7 @@ fn smallest_class_that_fits_is_found_in_every_kind_of_table() {
 fn every_size_of_a_small_table_is_routed_right() {
     let sizes = [3, 4, 5, 9, 17, 18, 100, 1000, 1001, 1002, 1003, 4096];
     let classes = SizeClasses::new(&sizes).expect("valid");
-    for size in 0..if cfg!(miri) { 200 } else { 5000 } {
+    for size in 0..5000 {
         assert_eq!(classes.class_of(size), by_scan(&sizes, size), "{size}");
     }
 }
@@ -75,7 +75,7 @@ fn buckets_are_numbered_in_order_and_without_gaps() {
     for buckets in exponents.chain(steps) {
         let mut last = buckets.of(0);
         assert_eq!(last, 0);
-        for size in 1..if cfg!(miri) { 300 } else { 10_000 } {
+        for size in 1..10_000 {
             let next = buckets.of(size);
             assert!(next == last || next == last + 1, "{size} in {buckets:?}");
             last = next;
@@ -262,7 +262,7 @@ fn recorded(sizes: usize, seed: u64) -> Vec<(usize, u64)> {
 
 #[test]
 fn optimise_agrees_with_the_recurrence_on_larger_inputs() {
-    let (sizes, seeds) = if cfg!(miri) { (12, 1) } else { (60, 20) };
+    let (sizes, seeds) = (60, 20);
     for seed in 0..seeds {
         let histogram = recorded(sizes, seed);
         for k in [1, 2, 3, 7, 11] {
@@ -278,7 +278,6 @@ fn optimise_agrees_with_the_recurrence_on_larger_inputs() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "a hundred thousand sizes")]
 fn a_hundred_thousand_sizes_are_optimised_at_once() {
     let histogram = recorded(100_000, 7);
     let begin = std::time::Instant::now();
