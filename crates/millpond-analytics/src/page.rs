@@ -241,9 +241,10 @@ impl Page<'_> {
             return Ok(());
         }
         f.write_str(
-            "<h2>Memory map</h2>\n<p class=\"key\"><i class=\"use\"></i>in use \
-             <i class=\"cached\"></i>cached by threads <i class=\"depot\"></i>in the depot \
-             <i class=\"waste\"></i>wasted</p>\n<div class=\"charts\">\n",
+            "<h2>Memory map</h2>\n<p class=\"key\"><span><i class=\"use\"></i>in use</span> \
+             <span><i class=\"cached\"></i>cached by threads</span> \
+             <span><i class=\"depot\"></i>in the depot</span> \
+             <span><i class=\"waste\"></i>wasted</span></p>\n<div class=\"charts\">\n",
         )?;
         for pool in pools.iter().filter(|pool| pool.figures.held_bytes > 0) {
             chart::memory_map(f, pool)?;

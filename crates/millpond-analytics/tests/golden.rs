@@ -59,7 +59,7 @@ fn page_with_everything_on_it() {
         for pool in &mut then.pools {
             let all = pool.figures;
             pool.figures.acquires = all.acquires * step / 40;
-            pool.figures.hits = all.hits * step * step / 1600;
+            pool.figures.hits = pool.figures.acquires - all.acquires * step.min(10) / 80;
             pool.figures.used_bytes = all.held_bytes * fortieths / 40;
         }
         series.push(&then);

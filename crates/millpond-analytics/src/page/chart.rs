@@ -61,11 +61,12 @@ pub(super) fn time_chart(
     for curve in curves {
         let last = curve.points.last().map(|point| figure::per_cent(point.1));
         let last = last.unwrap_or_else(|| "–".to_owned());
-        write!(f, "<i class=\"{}\"></i>{} {last} ", curve.class, curve.name)?;
+        let (class, name) = (curve.class, curve.name);
+        write!(f, "<span><i class=\"{class}\"></i>{name} {last}</span> ")?;
     }
     writeln!(
         f,
-        "over {}</figcaption></figure>",
+        "<span>over {}</span></figcaption></figure>",
         figure::nanos(span * 1e6)
     )
 }
@@ -110,7 +111,8 @@ pub(super) fn memory_map(f: &mut fmt::Formatter<'_>, pool: &PoolSnapshot) -> fmt
 /// Sizes that were asked for as bars, classes as lines.
 pub(super) fn size_chart(f: &mut fmt::Formatter<'_>, pool: &PoolSnapshot) -> fmt::Result {
     begin(f, &pool.name)?;
-    let asked = crate::advisor::requests(pool);
+    let mut asked = crate::advisor::requests(pool);
+    asked.sort_unstable();
     let classes: Vec<u64> = pool
         .classes
         .iter()
@@ -120,8 +122,13 @@ pub(super) fn size_chart(f: &mut fmt::Formatter<'_>, pool: &PoolSnapshot) -> fmt
     let sizes = asked.iter().map(|&(size, _)| size as u64);
     let largest = sizes.chain(classes.iter().copied()).max().unwrap_or(1);
     let most = asked.iter().map(|&(_, count)| count).max().unwrap_or(1);
+    let smallest = asked.first().map_or(1, |&(size, _)| size as u64 / 2).max(1);
     // Logarithms, as classes double.
-    let x = |bytes: u64| WIDTH * as_f64(bytes.max(1)).ln() / as_f64(largest.max(2)).ln();
+    let octaves = (as_f64(largest) / as_f64(smallest)).log2().max(1.0);
+    let x = |bytes: u64| {
+        let above = as_f64(bytes.max(smallest)) / as_f64(smallest);
+        WIDTH * above.log2() / octaves
+    };
     for &(size, count) in &asked {
         let height = HEIGHT * as_f64(count) / as_f64(most.max(1));
         let (left, right) = (x(size as u64 - size as u64 / 9), x(size as u64));
@@ -144,7 +151,8 @@ pub(super) fn size_chart(f: &mut fmt::Formatter<'_>, pool: &PoolSnapshot) -> fmt
     }
     writeln!(
         f,
-        "</svg>\n<figcaption>1 B to {}, {} classes</figcaption></figure>",
+        "</svg>\n<figcaption>{} to {}, {} classes</figcaption></figure>",
+        figure::bytes(smallest),
         figure::bytes(largest),
         classes.len()
     )

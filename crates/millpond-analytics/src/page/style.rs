@@ -35,8 +35,8 @@ th, td { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--card); whi
 figure { margin: 0; background: var(--card); border-radius: .5rem; padding: .7rem .9rem; }
 figure svg { width: 100%; height: auto; display: block; }
 figcaption, .key { color: var(--dim); font-size: .82rem; margin: .4rem 0 0; }
-.key i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin: 0 .35em 0 .6em; }
-.key i:first-child { margin-left: 0; }
+.key i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .35em; }
+.key span { white-space: nowrap; margin-right: .8em; }
 i.use { background: var(--use); } i.hit { background: var(--hit); } i.cached { background: var(--cached); }
 i.depot { background: var(--depot); } i.waste { background: var(--waste); }
 .grid { stroke: var(--dim); stroke-opacity: .25; }
