@@ -47,7 +47,7 @@ impl Calibration {
         pool.set_diagnosis(Diagnosis::Off);
         let pairs = |times| pool.exercise(times).unwrap_or_default();
         let hit_ns = best(pairs);
-        pool.set_diagnosis(Diagnosis::Full); // Everything takes the lock.
+        pool.set_diagnosis(Diagnosis::Recorded); // Everything takes the lock.
         let miss_ns = best(pairs);
         Self {
             heap: heap.to_vec(),

@@ -37,7 +37,7 @@
 //!   budgets,                ├──► Savings  ◄── Calibration
 //!   held weakly             ├──► Series ──► Advisor ──► Advice
 //!      │                    └──► Exporter (Prometheus), Bridge (metrics)
-//!      └──► Watch, Tracker
+//!      └──► Watch, Tracker          TraceRecorder ──► Trace ──► Advisor
 //! ```
 //!
 //! | feature | adds |
@@ -88,6 +88,7 @@ mod savings;
 mod series;
 mod snapshot;
 mod table;
+mod trace;
 mod tracker;
 mod watch;
 
@@ -108,6 +109,7 @@ pub use registry::{LONGEST_NAME, MOST_POOLS, Observed, RegisterError, Registry};
 pub use savings::Savings;
 pub use series::{Interval, Series};
 pub use snapshot::{BudgetFigures, HolderFigures, PoolSnapshot, Snapshot, SnapshotError, VERSION};
+pub use trace::{Trace, TraceError, TraceEvent, TraceRecorder, TracedOperation};
 pub use tracker::{AllocatorCount, MOST_OPERATIONS, Operation, Span, Tracker, TrackerReport};
 pub use watch::Watch;
 

@@ -4,6 +4,7 @@
 //! |-----------|----------------------------------------------------|-----------------------------|
 //! | `Off`     | nothing                                            | nothing                     |
 //! | `Sampled` | acquires that take the slow path anyway            | a map insertion for those   |
+//! | `Recorded`| every operation, by the [recorder](crate::recording)| every operation takes the lock |
 //! | `Full`    | every acquire; free slots are patterned and checked| every operation is slow     |
 //!
 //! A record says where an item was acquired, by which thread and when. When the
@@ -14,7 +15,8 @@
 //! free slots.
 //!
 //! The level of a pool that was not told is that of the environment variable
-//! `MILLPOND_DIAGNOSTICS` (`off`, `sampled`, `full`), read once per process.
+//! `MILLPOND_DIAGNOSTICS` (`off`, `sampled`, `recorded`, `full`), read once per
+//! process.
 
 use crate::entry::Entry;
 use crate::observe::Sampled;
@@ -40,6 +42,8 @@ pub enum Diagnosis {
     Off,
     /// Acquires that take the slow path anyway.
     Sampled,
+    /// Every acquire and release is shown to the recorder of the process.
+    Recorded,
     /// Everything.
     Full,
 }
@@ -51,6 +55,7 @@ impl FromStr for Diagnosis {
         match text {
             "off" => Ok(Self::Off),
             "sampled" => Ok(Self::Sampled),
+            "recorded" => Ok(Self::Recorded),
             "full" => Ok(Self::Full),
             _ => Err(UnknownDiagnosis),
         }
@@ -63,7 +68,7 @@ pub struct UnknownDiagnosis;
 
 impl core::fmt::Display for UnknownDiagnosis {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("levels of diagnostics are `off`, `sampled` and `full`")
+        f.write_str("levels of diagnostics are `off`, `sampled`, `recorded` and `full`")
     }
 }
 
@@ -122,6 +127,7 @@ impl Diagnostics {
             0 => None,
             1 => Some(Diagnosis::Off),
             2 => Some(Diagnosis::Sampled),
+            3 => Some(Diagnosis::Recorded),
             _ => Some(Diagnosis::Full),
         }
     }
@@ -160,11 +166,12 @@ impl Diagnostics {
     /// Strikes the record of an item that comes home, and notes for how long it
     /// was out.
     pub(crate) fn released(&self, item: Entry) {
-        let now = Instant::now();
         let mut book = self.book.lock();
         let Some(book) = &mut *book else { return };
         if let Some(record) = book.out.remove(&item) {
-            let held = now.saturating_duration_since(record.since).as_nanos();
+            let held = Instant::now()
+                .saturating_duration_since(record.since)
+                .as_nanos();
             let held_ns = u64::try_from(held).unwrap_or(u64::MAX);
             book.sampled.hold_ns.record(held_ns);
         }
@@ -190,6 +197,9 @@ impl Diagnostics {
     /// Notes that the slot of `item` is being filled with the pattern, before
     /// it is released. Answers whether to go ahead.
     pub(crate) fn patterns(&self, item: Entry) -> bool {
+        if self.level() == Some(Diagnosis::Recorded) {
+            return false;
+        }
         let mut book = self.book.lock();
         // Under the lock of the book, so that a change of the level that
         // forgets the patterns does not miss this one.

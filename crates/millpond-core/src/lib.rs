@@ -78,6 +78,8 @@ mod magazine;
 pub mod notes;
 pub mod observe;
 pub mod poison;
+#[cfg(feature = "std")]
+pub mod recording;
 #[cfg(feature = "alloc")]
 pub mod region;
 #[cfg(feature = "std")]

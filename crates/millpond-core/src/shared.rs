@@ -46,6 +46,7 @@ use crate::table::Table;
 use crate::thread_id;
 use crate::wait::Queue;
 use core::mem::ManuallyDrop;
+use core::panic::Location;
 
 /// Slots of the first two magazines of a cache.
 ///
@@ -255,15 +256,23 @@ impl<S: Source> SharedEngine<S> {
         unsafe { cache.pop() }
     }
 
-    /// Acquires an item and releases it, `pairs` times: what a program can time to
-    /// learn what pairs cost on its machine.
+    /// Acquires an item and releases it, `pairs` times, as a typed pool does: what
+    /// a program can time to learn what pairs cost on its machine.
     ///
     /// # Errors
     ///
     /// Which limit was hit.
+    #[track_caller]
     pub fn exercise(&self, pairs: u32) -> Result<(), AcquireError> {
         for _ in 0..pairs {
-            let entry = core::hint::black_box(self.acquire(0)?);
+            let fast = core::hint::black_box(self.try_pop());
+            let entry = match fast {
+                Some(entry) => entry,
+                None => self.acquire_slow(0)?,
+            };
+            if fast.is_none() && self.record(entry, Location::caller()).is_some() {
+                self.strike(entry);
+            }
             // SAFETY: acquired above, and not used afterwards. The engine is
             // borrowed, so its owner has not let go of it: never the last.
             let _ = unsafe { Self::release(self, entry) };

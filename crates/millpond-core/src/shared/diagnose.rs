@@ -6,6 +6,7 @@ use crate::diagnostics::{self, Diagnosis, Holder};
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::observe::Sampled;
+use crate::recording;
 use crate::source::Source;
 use alloc::vec::Vec;
 use core::panic::Location;
@@ -37,7 +38,7 @@ impl<S: Source> SharedEngine<S> {
     /// level is set: a slot that is patterned must not be used through a cache
     /// that is still open.
     fn pin(&self, state: &mut State, level: Diagnosis) {
-        state.pinned = level == Diagnosis::Full;
+        state.pinned = matches!(level, Diagnosis::Recorded | Diagnosis::Full);
         if state.pinned {
             self.stop(state, Patience::Endless);
         }
@@ -54,19 +55,29 @@ impl<S: Source> SharedEngine<S> {
     pub fn record(&self, item: Entry, location: &'static Location<'static>) -> Option<bool> {
         match self.diagnosis() {
             Diagnosis::Off => None,
+            Diagnosis::Recorded => {
+                let recorder = recording::recorder()?;
+                recorder.acquired(self.name, item, self.item_bytes);
+                Some(false)
+            }
             Diagnosis::Sampled | Diagnosis::Full => Some(self.diagnostics.acquired(item, location)),
         }
     }
 
     /// Strikes the record of an item that is about to be released.
     pub fn strike(&self, item: Entry) {
+        if self.diagnostics.level() == Some(Diagnosis::Recorded) {
+            if let Some(recorder) = recording::recorder() {
+                recorder.released(self.name, item);
+            }
+        }
         self.diagnostics.released(item);
     }
 
     /// Notes that `bytes` were asked for, if somebody wants to know: for pools
     /// of several sizes, beside [`SharedEngine::record`].
     pub fn record_size(&self, bytes: usize) {
-        if self.diagnosis() != Diagnosis::Off {
+        if matches!(self.diagnosis(), Diagnosis::Sampled | Diagnosis::Full) {
             self.diagnostics.requested(bytes);
         }
     }

@@ -1,0 +1,66 @@
+//! Numbers of variable length: seven bits to the byte, the low ones first.
+
+/// Appends a number.
+pub(super) fn push(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number.to_le_bytes()[0]);
+}
+
+/// Appends a number with a sign: small ones of either sign are short.
+pub(super) fn push_signed(bytes: &mut Vec<u8>, number: i64) {
+    push(bytes, ((number << 1) ^ (number >> 63)) as u64);
+}
+
+/// Takes a number off the front; `None` if there is none, or none that fits.
+pub(super) fn take(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        let bits = u64::from(byte & 0x7f);
+        if shift == 63 && bits > 1 {
+            return None;
+        }
+        number |= bits << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+/// As [`take`], with a sign.
+pub(super) fn take_signed(bytes: &mut &[u8]) -> Option<i64> {
+    let number = take(bytes)?;
+    Some((number >> 1) as i64 ^ -((number & 1) as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn numbers_come_back(number in any::<u64>(), signed in any::<i64>()) {
+            let mut bytes = Vec::new();
+            push(&mut bytes, number);
+            push_signed(&mut bytes, signed);
+            push_signed(&mut bytes, i64::MIN);
+            let mut rest = &bytes[..];
+            prop_assert_eq!(take(&mut rest), Some(number));
+            prop_assert_eq!(take_signed(&mut rest), Some(signed));
+            prop_assert_eq!(take_signed(&mut rest), Some(i64::MIN));
+            prop_assert_eq!(take(&mut rest), None);
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_none() {
+        assert_eq!(take(&mut &[0xff; 10][..]), None);
+        assert_eq!(take(&mut &[0x80; 20][..]), None);
+    }
+}
