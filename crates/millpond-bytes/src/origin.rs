@@ -5,7 +5,7 @@ use crate::class::Class;
 use crate::pond::Pond;
 use core::panic::Location;
 use core::ptr::NonNull;
-use millpond_core::error::AcquireError;
+use millpond_core::error::{AcquireError, Limit};
 use millpond_core::home::Home;
 
 /// Where a [`PoolBuf`] goes when it is dropped, and where it grows. Sealed.
@@ -71,8 +71,16 @@ unsafe impl Sealed for Pooled {
     ) -> Result<PoolBuf<Self>, AcquireError> {
         // SAFETY: a buffer that is out keeps its class alive, or the pond.
         let pond = unsafe { self.0.pool().as_ref() }.pond;
+        // A buffer keeps its own class only: the others go with the last handle.
         // SAFETY: alive, as a class of it is.
-        unsafe { Pond::acquire_slow(pond, len, crate::class::Patience::None, location) }
+        if !unsafe { Pond::join(pond) } {
+            // SAFETY: as above.
+            let name = unsafe { pond.as_ref() }.config.name;
+            return Err(AcquireError::new(name, Limit::Closed, 0, 0, 0));
+        }
+        let joined = Joined(pond);
+        // SAFETY: joined above.
+        unsafe { Pond::acquire_slow(joined.0, len, crate::class::Patience::None, location) }
     }
 
     fn wiping(self) -> Self {
@@ -81,5 +89,15 @@ unsafe impl Sealed for Pooled {
 
     fn is_wiping(self) -> bool {
         self.0.notes() & crate::class::WIPE != 0
+    }
+}
+
+/// A pond that was joined; dropping this leaves it again, also if a hook panics.
+struct Joined(NonNull<Pond>);
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        // SAFETY: joined once by whoever made this, and left once.
+        unsafe { Pond::let_go(self.0) };
     }
 }

@@ -350,7 +350,7 @@ impl Pond {
     /// # Safety
     ///
     /// `pond` is alive.
-    unsafe fn join(pond: NonNull<Self>) -> bool {
+    pub(crate) unsafe fn join(pond: NonNull<Self>) -> bool {
         // SAFETY: by the caller.
         let handles = unsafe { &(*pond.as_ptr()).handles };
         let more = |count: usize| (count > 0).then_some(count + 1);

@@ -1,6 +1,6 @@
 //! What buffers promise.
 
-use millpond_bytes::{BytePool, Config, Full, Level};
+use millpond_bytes::{BytePool, Config, Full, Level, Limit};
 use std::io::{BufRead, Read, Write};
 
 #[test]
@@ -214,6 +214,24 @@ fn buffers_outlive_their_pool() {
     std::thread::spawn(move || drop((large, frozen)))
         .join()
         .expect("no panic");
+}
+
+/// Once, the class to grow into was gone.
+#[test]
+fn a_buffer_without_its_pool_does_not_grow() {
+    let pool = BytePool::default();
+    let mut buffer = pool.acquire(100).expect("free");
+    let mut oversize = pool.acquire(1 << 20).expect("memory");
+    buffer.extend_from_slice(b"kept").expect("room");
+    drop(pool);
+    // An oversize buffer keeps the whole pool, so that this works.
+    oversize.reserve(2 << 20).expect("memory");
+    buffer.reserve(3000).expect("the pool is there yet");
+    drop(oversize);
+    let error = buffer.reserve(9000).expect_err("the pool is gone");
+    assert_eq!(*error.limit(), Limit::Closed);
+    assert_eq!(buffer, b"kept");
+    buffer.reserve(2000).expect("room in the same buffer");
 }
 
 #[test]
