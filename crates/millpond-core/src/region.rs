@@ -156,6 +156,38 @@ pub unsafe fn free(pointer: NonNull<u8>, layout: Layout) {
     unsafe { alloc::alloc::dealloc(pointer.as_ptr(), layout) };
 }
 
+/// Gives what [`allocate`] or [`allocate_zeroed`] returned another size, in
+/// place where the process's allocator can, and keeps what fits of the content.
+/// Bytes that are gained are uninitialised. `None` leaves the block as it was.
+///
+/// The result is freed with `new_size` and the old alignment.
+///
+/// Cost: one call of the global allocator, which may move pages instead of
+/// copying them.
+///
+/// # Safety
+///
+/// As [`free`]; the old pointer is dead if there is a new one. The alignment of
+/// `layout` with `new_size` makes a layout.
+#[must_use]
+pub unsafe fn reallocate(
+    pointer: NonNull<u8>,
+    layout: Layout,
+    new_size: usize,
+) -> Option<NonNull<u8>> {
+    if layout.size() == 0 || new_size == 0 {
+        let new = Layout::from_size_align(new_size, layout.align()).ok()?;
+        let block = allocate(new)?;
+        // SAFETY: by the caller; one of the two sizes is zero, so there is
+        // nothing to copy.
+        unsafe { free(pointer, layout) };
+        return Some(block);
+    }
+    // SAFETY: by the caller the pointer is live and came from the global
+    // allocator with this layout; neither size is zero.
+    NonNull::new(unsafe { alloc::alloc::realloc(pointer.as_ptr(), layout, new_size) })
+}
+
 /// An aligned address that is never dereferenced. Always `Some`: an alignment
 /// is not zero.
 fn dangling(layout: Layout) -> Option<NonNull<u8>> {

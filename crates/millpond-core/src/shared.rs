@@ -245,6 +245,12 @@ impl<S: Source> SharedEngine<S> {
         self
     }
 
+    /// Looks at the source, under the population lock: `look` must not call the
+    /// engine, nor a user's code.
+    pub fn with_source<R>(&self, look: impl FnOnce(&mut S) -> R) -> R {
+        look(&mut self.population.lock())
+    }
+
     /// Pops an item from the caller's cache: the fast path of every acquire.
     ///
     /// `None` means "not this way": go on with [`SharedEngine::acquire`] or a

@@ -49,6 +49,28 @@ fn small_door_zeroes_when_asked() {
 }
 
 #[test]
+fn small_door_resizes_and_keeps_what_fits() {
+    for (size, new_size) in [(0, 24), (24, 4096), (4096, 7), (7, 0), (0, 0)] {
+        for align in [1, 8, 256] {
+            let layout = Layout::from_size_align(size, align).expect("a layout");
+            let block = allocate(layout).expect("a few bytes");
+            // SAFETY: `size` bytes of our own.
+            unsafe { block.write_bytes(0x5A, size) };
+            // SAFETY: allocated above with this layout; small sizes.
+            let block = unsafe { reallocate(block, layout, new_size) }.expect("a few bytes");
+            assert_eq!(block.addr().get() % align, 0);
+            let kept = size.min(new_size);
+            // SAFETY: inside of both blocks, and written above.
+            let kept = unsafe { core::slice::from_raw_parts(block.as_ptr(), kept) };
+            assert!(all(kept, 0x5A));
+            let layout = Layout::from_size_align(new_size, align).expect("a layout");
+            // SAFETY: reallocated above to this layout.
+            unsafe { free(block, layout) };
+        }
+    }
+}
+
+#[test]
 fn region_is_aligned_zeroed_and_writable_at_every_size() {
     let sizes = if cfg!(miri) {
         &[0, 1, 4096, MAP_THRESHOLD_BYTES][..]

@@ -27,6 +27,24 @@ impl<S: Source> SharedEngine<S> {
     /// their memory goes after unlocking, so an acquire meanwhile may create
     /// new ones, but is never told that items are leased which are not.
     pub fn trim(&self, level: Level) -> TrimReport {
+        self.trim_with(level, |source, free| {
+            let before = source.held_bytes();
+            let retired = source.retire(free, level);
+            (retired, before - source.held_bytes())
+        })
+    }
+
+    /// As [`SharedEngine::trim`], for a pool that chooses what goes: `retire`
+    /// takes out of the free items those that leave existence, and answers them
+    /// with their bytes.
+    ///
+    /// It runs as a source does: under the population lock, so it must not call
+    /// the engine, nor a user's code.
+    pub fn trim_with(
+        &self,
+        level: Level,
+        retire: impl FnOnce(&mut S, &mut Vec<Entry>) -> (S::Retired, usize),
+    ) -> TrimReport {
         let mut report = TrimReport::default();
         let mut loose = Vec::new();
         if loose.try_reserve(usize::from(self.rounds)).is_err() {
@@ -35,7 +53,6 @@ impl<S: Source> SharedEngine<S> {
         let mut source = self.population.lock();
         let mut taken = self.take_out(level, loose, &mut report);
         let changing = Changing(&self.state);
-        let before = source.held_bytes();
         let Some(mut free) = taken.entries() else {
             // No memory for the list: the items stay.
             let machinery = self.put_back(taken, &[], 0);
@@ -45,10 +62,10 @@ impl<S: Source> SharedEngine<S> {
             return report;
         };
         let home = free.len();
-        let retired = source.retire(&mut free, level);
+        let (retired, bytes) = retire(&mut source, &mut free);
         report.freed_items = home - free.len();
         report.pinned = free.len();
-        report.freed_bytes = before - source.held_bytes();
+        report.freed_bytes = bytes;
         let machinery = self.put_back(taken, &free, report.freed_items);
         let mut state = self.state.lock();
         state.tally.held_bytes = source.held_bytes();
