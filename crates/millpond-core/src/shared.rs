@@ -247,7 +247,7 @@ impl<S: Source> SharedEngine<S> {
 
     /// Looks at the source, under the population lock: `look` must not call the
     /// engine, nor a user's code.
-    pub fn with_source<R>(&self, look: impl FnOnce(&mut S) -> R) -> R {
+    pub fn with_source_mut<R>(&self, look: impl FnOnce(&mut S) -> R) -> R {
         look(&mut self.population.lock())
     }
 

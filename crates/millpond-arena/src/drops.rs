@@ -1,0 +1,124 @@
+//! What runs when a lease ends: destructors and callbacks, last in, first out.
+//!
+//! ```text
+//!   last ──► ┌──────────┬───────┐     ┌──────────┬───────┐
+//!            │ before ──┼───────┼──►  │ before   │ value │ ──► none
+//!            │ run      │ value │     │ run      │       │
+//!            └──────────┴───────┘     └──────────┴───────┘
+//! ```
+
+use crate::arena::{Arena, DROPS};
+use crate::error::ArenaFull;
+use core::alloc::Layout;
+use core::cell::Cell;
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+use std::any::Any;
+use std::boxed::Box;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The list of an arena.
+///
+/// # Invariants
+///
+/// 1. Each link is the head of a [`Linked`] in the memory of the arena whose value
+///    is there and has not been run.
+#[derive(Debug, Default)]
+pub(crate) struct Drops {
+    last: Cell<Option<NonNull<Link>>>,
+}
+
+#[derive(Debug)]
+struct Link {
+    before: Option<NonNull<Link>>,
+    /// Ends the value behind the link.
+    run: unsafe fn(NonNull<Link>),
+}
+
+/// A value with its link.
+#[repr(C)]
+struct Linked<T> {
+    link: Link,
+    value: T,
+}
+
+/// What a destructor or callback panicked with.
+pub(crate) type Panic = Box<dyn Any + Send>;
+
+impl Arena {
+    /// Puts `value` into the arena; its destructor runs when the lease ends.
+    pub(crate) fn allocate_drop<T: Send + 'static>(
+        &self,
+        value: T,
+    ) -> Result<NonNull<T>, ArenaFull> {
+        unsafe fn run<T>(link: NonNull<Link>) {
+            // SAFETY: the link is the head of a `Linked<T>` that was not run (1).
+            let value = unsafe { &raw mut (*link.cast::<Linked<T>>().as_ptr()).value };
+            // SAFETY: as above, and it is not used afterwards.
+            unsafe { value.drop_in_place() };
+        }
+        self.link(value, run::<T>)
+    }
+
+    /// Calls `callback` when the lease ends.
+    pub(crate) fn defer(&self, callback: impl FnOnce() + Send + 'static) -> Result<(), ArenaFull> {
+        unsafe fn run<F: FnOnce()>(link: NonNull<Link>) {
+            // SAFETY: the link is the head of a `Linked` that was not run (1).
+            let place =
+                unsafe { &raw mut (*link.cast::<Linked<ManuallyDrop<F>>>().as_ptr()).value };
+            // SAFETY: as above; read once, because a link runs once.
+            let callback = unsafe { place.read() };
+            ManuallyDrop::into_inner(callback)();
+        }
+        fn runs<F: FnOnce()>(_: &ManuallyDrop<F>) -> unsafe fn(NonNull<Link>) {
+            run::<F>
+        }
+        let callback = ManuallyDrop::new(callback);
+        let run = runs(&callback);
+        match self.link(callback, run) {
+            Ok(_) => Ok(()),
+            Err(full) => Err(full),
+        }
+    }
+
+    fn link<T>(&self, value: T, run: unsafe fn(NonNull<Link>)) -> Result<NonNull<T>, ArenaFull> {
+        let place = self
+            .allocate(Layout::new::<Linked<T>>())?
+            .cast::<Linked<T>>();
+        let link = Link {
+            before: self.drops.last.get(),
+            run,
+        };
+        // SAFETY: just allocated with the layout of what is written.
+        unsafe { place.write(Linked { link, value }) };
+        self.drops.last.set(Some(place.cast()));
+        self.raise(DROPS);
+        // SAFETY: a field of a live place.
+        let value = unsafe { &raw mut (*place.as_ptr()).value };
+        // SAFETY: a field of something that is not null.
+        Ok(unsafe { NonNull::new_unchecked(value) })
+    }
+
+    /// Runs everything on the list, all of it even if some panics; answers the
+    /// first panic.
+    ///
+    /// The caller has exclusive use of the arena: nobody looks at the values.
+    pub(crate) fn run_drops(&self) -> Option<Panic> {
+        let mut panic = None;
+        while let Some(link) = self.drops.last.get() {
+            // SAFETY: on the list, so alive (1).
+            let Link { before, run } = unsafe { link.read() };
+            // Off the list before it runs.
+            self.drops.last.set(before);
+            // SAFETY: it was on the list until now, so it was not run (1).
+            let ended = catch_unwind(AssertUnwindSafe(|| unsafe { run(link) }));
+            match (ended, &panic) {
+                (Ok(()), _) => {}
+                (Err(payload), None) => panic = Some(payload),
+                // Dropping a second payload might panic as well.
+                (Err(payload), Some(_)) => core::mem::forget(payload),
+            }
+        }
+        panic
+    }
+}

@@ -1,0 +1,223 @@
+//! Large objects: allocations of their own, beside the chunks.
+//!
+//! ```text
+//!   arena ──► ┌────────┬─────────┐ ◄──► ┌────────┬─────────┐
+//!             │ header │ object  │      │ header │ object  │
+//!             └────────┴─────────┘      └────────┴─────────┘
+//!             └ offset ┘   offset: the header's size, or the object's alignment
+//! ```
+//!
+//! They are really freed when they are deallocated, really resized when they
+//! grow (the system's allocator may move pages instead of bytes), and count
+//! towards the limit of the lease and the budget with their headers.
+
+use crate::arena::{Arena, LARGE};
+use crate::chunk::PAGE;
+use crate::config::NEVER_LARGE;
+use crate::error::{ArenaFull, Full};
+use crate::wipe::wipe;
+use core::alloc::Layout;
+use core::cell::Cell;
+use core::ptr::NonNull;
+use millpond_core::region;
+
+/// The large objects of an arena.
+///
+/// # Invariants
+///
+/// 1. Each header is at the beginning of a live block of `layout`, and the
+///    neighbours that it names name it.
+#[derive(Debug, Default)]
+pub(crate) struct Larges {
+    first: Cell<Option<NonNull<Header>>>,
+}
+
+#[derive(Debug)]
+struct Header {
+    before: Option<NonNull<Header>>,
+    next: Option<NonNull<Header>>,
+    /// Of the whole block.
+    layout: Layout,
+}
+
+/// From the beginning of a block to its object.
+const fn offset(align: usize) -> usize {
+    let header = size_of::<Header>().next_multiple_of(16);
+    if align > header { align } else { header }
+}
+
+/// The block of an object of `layout`.
+fn block_of(layout: Layout) -> Option<Layout> {
+    let size = layout.size().checked_add(offset(layout.align()))?;
+    Layout::from_size_align(size, layout.align().max(align_of::<Header>())).ok()
+}
+
+impl Arena {
+    /// Whether a request goes beside the chunks. Decided by the layout alone, so
+    /// that whoever deallocates decides the same.
+    #[inline(always)]
+    pub(crate) fn is_large(&self, layout: Layout) -> bool {
+        (layout.size() > NEVER_LARGE && layout.size() > self.large_above) || layout.align() > PAGE
+    }
+
+    /// Allocates a large object; its bytes read as zero if `zeroed`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn allocate_large(
+        &self,
+        layout: Layout,
+        zeroed: bool,
+    ) -> Result<NonNull<u8>, ArenaFull> {
+        let refuse = |full| self.full(full, layout.size());
+        let block = block_of(layout).ok_or_else(|| refuse(Full::Overflow))?;
+        self.reserve(block.size()).map_err(refuse)?;
+        let memory = match zeroed {
+            true => region::allocate_zeroed(block),
+            false => region::allocate(block),
+        };
+        let Some(memory) = memory else {
+            self.give_up(block.size());
+            return Err(refuse(Full::Memory));
+        };
+        let header = memory.cast::<Header>();
+        let next = self.larges.first.get();
+        // SAFETY: a fresh block that begins with room for a header.
+        unsafe {
+            header.write(Header {
+                before: None,
+                next,
+                layout: block,
+            });
+        }
+        // SAFETY: the header is in place, its neighbours are alive (1).
+        unsafe { self.name_to_neighbours(header) };
+        self.raise(LARGE);
+        self.tally.large_objects.add(1);
+        self.tally.large_bytes.add(layout.size() as u64);
+        // SAFETY: the block is longer than the offset.
+        Ok(unsafe { memory.add(offset(layout.align())) })
+    }
+
+    /// Makes the neighbours that a header names name it.
+    ///
+    /// # Safety
+    ///
+    /// The header is initialised and its neighbours are alive.
+    unsafe fn name_to_neighbours(&self, header: NonNull<Header>) {
+        // SAFETY: by the caller.
+        let Header { before, next, .. } = unsafe { header.read() };
+        match before {
+            // SAFETY: by the caller.
+            Some(before) => unsafe { (*before.as_ptr()).next = Some(header) },
+            None => self.larges.first.set(Some(header)),
+        }
+        if let Some(next) = next {
+            // SAFETY: by the caller.
+            unsafe { (*next.as_ptr()).before = Some(header) };
+        }
+    }
+
+    /// Frees a large object.
+    ///
+    /// # Safety
+    ///
+    /// `object` is a live large object of this arena with this layout, and is not
+    /// used afterwards.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn free_large(&self, object: NonNull<u8>, layout: Layout) {
+        // SAFETY: by the caller it lies behind its header.
+        let header = unsafe { object.sub(offset(layout.align())) }.cast::<Header>();
+        // SAFETY: by the caller.
+        unsafe { self.free_block(header) };
+    }
+
+    /// # Safety
+    ///
+    /// The header is on the list, and its object is not used afterwards.
+    unsafe fn free_block(&self, header: NonNull<Header>) {
+        // SAFETY: by the caller.
+        let Header {
+            before,
+            next,
+            layout,
+        } = unsafe { header.read() };
+        match before {
+            // SAFETY: a neighbour on the list is alive (1).
+            Some(before) => unsafe { (*before.as_ptr()).next = next },
+            None => self.larges.first.set(next),
+        }
+        if let Some(next) = next {
+            // SAFETY: as above.
+            unsafe { (*next.as_ptr()).before = before };
+        }
+        if self.wipes() {
+            // SAFETY: the whole block is ours and holds nothing of use any more.
+            unsafe { wipe(header.cast(), layout.size(), 0) };
+        }
+        // SAFETY: allocated with this layout, and off the list.
+        unsafe { region::free(header.cast(), layout) };
+        self.give_up(layout.size());
+    }
+
+    /// Frees what is left.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses a large object of this arena any more.
+    pub(crate) unsafe fn free_larges(&self) {
+        while let Some(header) = self.larges.first.get() {
+            // SAFETY: on the list, and by the caller.
+            unsafe { self.free_block(header) };
+        }
+    }
+
+    /// Gives a large object another size, large as well. Bytes that are gained are
+    /// uninitialised. On `Err` it is as it was.
+    ///
+    /// # Safety
+    ///
+    /// As [`Arena::free_large`]; both layouts are large.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn resize_large(
+        &self,
+        object: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<u8>, ArenaFull> {
+        if old.align() != new.align() || self.wipes() {
+            // A block that moves must not leave a copy behind, and a header must
+            // be found from the new alignment.
+            let fresh = self.allocate_large(new, false)?;
+            let kept = old.size().min(new.size());
+            // SAFETY: both are at least that long, and one is fresh.
+            unsafe { fresh.copy_from_nonoverlapping(object, kept) };
+            // SAFETY: by the caller.
+            unsafe { self.free_large(object, old) };
+            return Ok(fresh);
+        }
+        let refuse = |full| self.full(full, new.size());
+        let block = block_of(new).ok_or_else(|| refuse(Full::Overflow))?;
+        // SAFETY: by the caller it lies behind its header.
+        let header = unsafe { object.sub(offset(old.align())) }.cast::<Header>();
+        // SAFETY: on the list (1).
+        let was = unsafe { (*header.as_ptr()).layout };
+        let more = block.size().saturating_sub(was.size());
+        self.reserve(more).map_err(refuse)?;
+        // SAFETY: a live block of this layout; the new size makes a layout.
+        let moved = unsafe { region::reallocate(header.cast(), was, block.size()) };
+        let Some(moved) = moved else {
+            self.give_up(more);
+            return Err(refuse(Full::Memory));
+        };
+        let header = moved.cast::<Header>();
+        // SAFETY: the content of the block moved along.
+        unsafe { (*header.as_ptr()).layout = block };
+        // SAFETY: initialised; the neighbours are alive (1).
+        unsafe { self.name_to_neighbours(header) };
+        self.give_up(was.size().saturating_sub(block.size()));
+        // SAFETY: the block is longer than the offset.
+        Ok(unsafe { moved.add(offset(new.align())) })
+    }
+}

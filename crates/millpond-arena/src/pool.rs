@@ -1,0 +1,422 @@
+//! The pool of one scope: how an arena is lent and how it comes home.
+//!
+//! ```text
+//!   lease    pop ── hollow? ──no──► lease               about twenty instructions
+//!                     │ yes
+//!                     ▼  no lock held
+//!                   reserve, build a chunk of the target size
+//!
+//!   return   count what was used ── flags? ──none──► reset, push
+//!                                     │ some
+//!                                     ▼  no lock held
+//!                   run destructors, free large objects, wipe,
+//!                   tell the scope, keep the chunk or free it, push
+//! ```
+
+use crate::arena::{Arena, DROPS, GREW, HOLLOW, LARGE, SURPLUS, TRACKED};
+use crate::config::Figures;
+use crate::retention::Recent;
+use crate::source::Arenas;
+use crate::stats::Discarded;
+use core::panic::Location;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use millpond_core::budget::Budget;
+use millpond_core::diagnostics::Diagnosis;
+use millpond_core::engine::{Engine, Released};
+use millpond_core::entry::Entry;
+use millpond_core::error::{AcquireError, Limit};
+use millpond_core::poison;
+use millpond_core::shared::SharedEngine;
+use millpond_core::trim::{Level, TrimReport};
+use std::boxed::Box;
+use std::sync::{Mutex, PoisonError};
+
+/// Arenas are cached as if they were at least this large: a thread keeps no more
+/// than eight.
+///
+/// A thread rarely has more than a few at once, and what lies in its cache is not
+/// where the others look first.
+const CACHED_AS: usize = 64 << 10;
+
+/// Ticks without a lease after which an arena is idle.
+const IDLE_TICKS: u32 = 2;
+
+/// The share of arenas that one tick may free: one in this many, at least one.
+///
+/// A scope that pauses for a second keeps most of what it had; one that stays
+/// quiet gives half of it back in some ten ticks.
+const DECAY: usize = 8;
+
+/// Reports of arenas after which the scope ticks by itself: some 16,000 leases.
+/// A program that calls `maintain` at intervals ticks more often than that.
+const REPORTS_A_TICK: u64 = 64;
+
+/// One scope: its engine, its figures and what it learned.
+///
+/// # Invariants
+///
+/// 1. Entries of `engine` are addresses of arenas of this pool.
+/// 2. Of the arenas that are not hollow, at most `figures.parked` are without
+///    `SURPLUS`, and arenas with it are hollow when they come home: so no more
+///    than that are ever parked.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct ScopePool {
+    pub(crate) engine: SharedEngine<Arenas>,
+    pub(crate) figures: Figures,
+    budget: Option<Budget>,
+    /// Bytes that the next arena is built with.
+    target: AtomicUsize,
+    /// Arenas that are not hollow.
+    built: AtomicUsize,
+    pub(crate) counts: Counts,
+    recent: Mutex<Recent>,
+}
+
+/// What is counted where something rare happens.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) builds: AtomicU64,
+    pub(crate) grown: AtomicU64,
+    pub(crate) discarded: [AtomicU64; Discarded::KINDS],
+    reports: AtomicU64,
+}
+
+impl ScopePool {
+    /// A pool on the heap; freed by [`ScopePool::let_go`].
+    pub(crate) fn new(
+        name: &'static str,
+        figures: Figures,
+        budget: Option<Budget>,
+    ) -> NonNull<Self> {
+        let source = Arenas::new(figures, budget.clone());
+        let bytes = figures.nominal.max(CACHED_AS);
+        let mut engine = SharedEngine::new(usize::MAX, bytes, source).named(name);
+        if let Some(budget) = &budget {
+            engine = engine.charged_to(budget.clone());
+        }
+        let pool = NonNull::from(Box::leak(Box::new(Self {
+            engine,
+            figures,
+            budget,
+            target: AtomicUsize::new(figures.nominal),
+            built: AtomicUsize::new(0),
+            counts: Counts::default(),
+            recent: Mutex::default(),
+        })));
+        // SAFETY: just made.
+        let this = unsafe { pool.as_ref() };
+        this.engine.with_source_mut(|source| source.belong_to(pool));
+        pool
+    }
+
+    /// Closes the pool, and frees it now or when the last lease ends.
+    ///
+    /// # Safety
+    ///
+    /// The pool is alive, and nobody uses it but by way of its leases.
+    pub(crate) unsafe fn let_go(pool: NonNull<Self>) {
+        // SAFETY: alive by the caller.
+        let engine = unsafe { &raw const (*pool.as_ptr()).engine };
+        // SAFETY: by the caller. A lease that acquires a child keeps the pool
+        // alive meanwhile, because it is out itself.
+        if unsafe { SharedEngine::orphan(engine) } == Released::Last {
+            // SAFETY: nobody has anything of the pool any more.
+            unsafe { Self::free_slow(pool) };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The engine answered `Last`.
+    #[cold]
+    unsafe fn free_slow(pool: NonNull<Self>) {
+        // SAFETY: it came from a box, and by the caller nobody else has it.
+        drop(unsafe { Box::from_raw(pool.as_ptr()) });
+    }
+
+    #[inline(always)]
+    pub(crate) fn name(&self) -> &'static str {
+        self.engine.name()
+    }
+
+    pub(crate) fn budget(&self) -> Option<&Budget> {
+        self.budget.as_ref()
+    }
+
+    pub(crate) fn target_bytes(&self) -> usize {
+        self.target.load(Relaxed)
+    }
+
+    // ---- Lending ----------------------------------------------------------
+
+    /// Lends an arena. The caller is its holder.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn lend(&self) -> Result<NonNull<Arena>, AcquireError> {
+        let Some(entry) = self.engine.try_pop() else {
+            return self.lend_slow(Location::caller());
+        };
+        let arena = entry.as_ptr().cast::<Arena>();
+        // SAFETY: just acquired, so alive and ours.
+        let this = unsafe { arena.as_ref() };
+        if this.has(HOLLOW) {
+            return self.build_slow(arena);
+        }
+        this.leased.store(true, Relaxed);
+        Ok(arena)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lend_slow(
+        &self,
+        location: &'static Location<'static>,
+    ) -> Result<NonNull<Arena>, AcquireError> {
+        let entry = self.engine.acquire_slow(0)?;
+        let arena = entry.as_ptr().cast::<Arena>();
+        // SAFETY: just acquired, so alive and ours.
+        let this = unsafe { arena.as_ref() };
+        if this.has(HOLLOW) {
+            self.build_slow(arena)?;
+        }
+        if self.engine.record(entry, location).is_some() {
+            this.raise(TRACKED);
+        }
+        this.leased.store(true, Relaxed);
+        Ok(arena)
+    }
+
+    /// Builds the chunk of an arena that was acquired hollow. With no lock held;
+    /// if there is no memory for it, the place goes home.
+    #[cold]
+    #[inline(never)]
+    fn build_slow(&self, arena: NonNull<Arena>) -> Result<NonNull<Arena>, AcquireError> {
+        match self.build(arena) {
+            Ok(()) => {
+                // SAFETY: acquired by the caller, so alive and ours.
+                unsafe { arena.as_ref() }.leased.store(true, Relaxed);
+                Ok(arena)
+            }
+            Err(limit) => {
+                let figures = self.engine.observe();
+                // SAFETY: acquired by the caller, released once; the caller
+                // keeps the pool.
+                let _ = unsafe { SharedEngine::release(&raw const self.engine, entry(arena)) };
+                let (created, in_use) = (figures.created, figures.in_use);
+                Err(AcquireError::new(self.name(), limit, created, in_use, 0))
+            }
+        }
+    }
+
+    fn build(&self, arena: NonNull<Arena>) -> Result<(), Limit> {
+        // SAFETY: acquired by the caller, so alive and ours.
+        let this = unsafe { arena.as_ref() };
+        let bytes = self.charge_chunk()?;
+        this.hold(bytes);
+        // SAFETY: the caller is the holder.
+        if !unsafe { Arena::build(arena, bytes) } {
+            this.give_up(bytes);
+            return Err(Limit::Memory { bytes });
+        }
+        if self.built.fetch_add(1, Relaxed) >= self.figures.parked {
+            this.raise(SURPLUS);
+        }
+        self.counts.builds.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    /// Charges a chunk of the target size, or of the nominal size if that is all
+    /// that the budget has room for. Answers its bytes.
+    fn charge_chunk(&self) -> Result<usize, Limit> {
+        let (wanted, least) = (self.target_bytes(), self.figures.nominal);
+        let Some(budget) = &self.budget else {
+            return Ok(wanted);
+        };
+        if budget.charge_bytes(wanted).is_ok() {
+            return Ok(wanted);
+        }
+        let charged = budget.charge_bytes(least);
+        charged.map(|()| least).map_err(Limit::Budget)
+    }
+
+    // ---- Coming home ------------------------------------------------------
+
+    /// Takes an arena back.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the holder, and nobody uses what was allocated.
+    #[inline(always)]
+    pub(crate) unsafe fn take_back(arena: NonNull<Arena>) {
+        // SAFETY: the caller is the holder.
+        let this = unsafe { arena.as_ref() };
+        let due = this.tally.count(this.used_bytes());
+        if due | (this.flags() != 0) {
+            // SAFETY: by the caller.
+            return unsafe { take_back_slow(arena, due) };
+        }
+        this.leased.store(false, Relaxed);
+        let pool = this.pool;
+        // SAFETY: by the caller.
+        unsafe { Arena::reset(arena) };
+        // SAFETY: ours to give; alive until it is home.
+        unsafe { Self::release(pool, arena) };
+    }
+
+    /// # Safety
+    ///
+    /// The caller is the holder, who lets go with this call; the pool is alive
+    /// until then.
+    #[inline(always)]
+    unsafe fn release(pool: NonNull<Self>, arena: NonNull<Arena>) {
+        // SAFETY: alive until the arena is home.
+        let engine = unsafe { &raw const (*pool.as_ptr()).engine };
+        // SAFETY: by the caller.
+        if unsafe { SharedEngine::release(engine, entry(arena)) } == Released::Last {
+            // SAFETY: told so by the engine.
+            unsafe { Self::free_slow(pool) };
+        }
+    }
+
+    /// Frees the chunks of an arena in the caller's hands.
+    ///
+    /// # Safety
+    ///
+    /// As [`Arena::empty`].
+    unsafe fn discard(&self, arena: NonNull<Arena>, why: Discarded) {
+        // SAFETY: by the caller.
+        unsafe { Arena::empty(arena) };
+        self.built.fetch_sub(1, Relaxed);
+        self.counts.discarded[why as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Counts arenas that left existence, `built` of them with a chunk.
+    pub(crate) fn count_gone(&self, built: usize) {
+        self.built.fetch_sub(built, Relaxed);
+    }
+
+    // ---- Learning ---------------------------------------------------------
+
+    /// Hears of the leases of an arena, and says anew how large to build.
+    fn hear(&self, arena: &Arena) {
+        let percentile = {
+            let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            arena.tally.tell(|bin, count| recent.add(bin, count));
+            recent.fade();
+            recent.percentile(self.figures.percent)
+        };
+        self.target.store(self.figures.target(percentile), Relaxed);
+    }
+
+    /// Whether the chunk of an arena, which is all that it holds, should go.
+    fn verdict(&self, arena: &Arena) -> Option<Discarded> {
+        let target = self.target_bytes();
+        let chunk = arena.chunk_bytes();
+        if arena.has(SURPLUS) {
+            Some(Discarded::Surplus)
+        } else if chunk > self.figures.keep_at_most(target) {
+            Some(Discarded::Oversize)
+        } else if chunk < self.figures.nominal || (arena.has(GREW) && chunk < target) {
+            Some(Discarded::Undersize)
+        } else {
+            None
+        }
+    }
+
+    // ---- Giving memory back -----------------------------------------------
+
+    pub(crate) fn trim(&self, level: Level) -> TrimReport {
+        self.engine.trim_with(level, |source, free| {
+            source.retire_idle(free, 0, usize::MAX)
+        })
+    }
+
+    /// One tick of decay: frees some of the arenas that were not leased during
+    /// the last ticks. Looks at every arena; disturbs no thread unless some go.
+    pub(crate) fn tick(&self) -> TrimReport {
+        let (stale, arenas) = self
+            .engine
+            .with_source_mut(|source| (source.tick(IDLE_TICKS), source.iter().count()));
+        if !stale {
+            return TrimReport::default();
+        }
+        let most = (arenas / DECAY).max(1);
+        self.engine.trim_with(Level::Moderate, |source, free| {
+            source.retire_idle(free, IDLE_TICKS, most)
+        })
+    }
+}
+
+fn entry(arena: NonNull<Arena>) -> Entry {
+    Entry::from_ptr(arena.cast())
+}
+
+/// Takes an arena back about which there is something to do.
+///
+/// # Safety
+///
+/// As [`ScopePool::take_back`]; the lease was counted, and `due` says whether the
+/// scope should be told.
+#[cold]
+#[inline(never)]
+unsafe fn take_back_slow(arena: NonNull<Arena>, due: bool) {
+    // SAFETY: the caller is the holder; the pool lives until the arena is home.
+    let this = unsafe { arena.as_ref() };
+    let pool = this.pool();
+    // SAFETY: by the caller.
+    let panic = unsafe { clean(this) };
+    // SAFETY: by the caller; the large objects are gone.
+    unsafe { Arena::reset_grown(arena) };
+    if this.has(GREW) {
+        pool.counts.grown.fetch_add(1, Relaxed);
+    }
+    if due || this.has(GREW) {
+        pool.hear(this);
+    }
+    let verdict = match panic {
+        Some(_) => Some(Discarded::Panicked),
+        None => pool.verdict(this),
+    };
+    if let Some(why) = verdict {
+        // SAFETY: by the caller.
+        unsafe { pool.discard(arena, why) };
+    }
+    if this.has(TRACKED) {
+        pool.engine.strike(entry(arena));
+    }
+    if due && pool.counts.reports.fetch_add(1, Relaxed) % REPORTS_A_TICK == REPORTS_A_TICK - 1 {
+        pool.tick();
+    }
+    this.lower(GREW | LARGE | DROPS | TRACKED | if verdict.is_some() { SURPLUS } else { 0 });
+    this.leased.store(false, Relaxed);
+    // SAFETY: ours to give; not used afterwards.
+    unsafe { ScopePool::release(this.pool, arena) };
+    if let Some(panic) = panic {
+        if !std::thread::panicking() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// Ends everything that was put into an arena: runs destructors and callbacks,
+/// frees large objects, overwrites bytes where that was asked for. Answers the
+/// panic of a destructor.
+///
+/// # Safety
+///
+/// As [`ScopePool::take_back`]; the chunks are reset next.
+pub(crate) unsafe fn clean(arena: &Arena) -> Option<crate::drops::Panic> {
+    let panic = arena.run_drops();
+    // SAFETY: by the caller nobody uses them.
+    unsafe { arena.free_larges() };
+    if arena.wipes() {
+        // SAFETY: by the caller.
+        unsafe { arena.wipe_chunks(0) };
+    } else if arena.has(TRACKED) && arena.pool().engine.diagnosis() == Diagnosis::Full {
+        // SAFETY: by the caller.
+        unsafe { arena.wipe_chunks(poison::PATTERN) };
+    }
+    panic
+}
