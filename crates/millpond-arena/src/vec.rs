@@ -554,25 +554,43 @@ impl<T> Extend<T> for ArenaVec<'_, T> {
     }
 }
 
-impl<T> IntoIterator for ArenaVec<'_, T> {
+impl<'l, T> IntoIterator for ArenaVec<'l, T> {
     type Item = T;
-    type IntoIter = IntoIter<T>;
+    type IntoIter = IntoIter<'l, T>;
 
-    fn into_iter(self) -> IntoIter<T> {
+    fn into_iter(self) -> IntoIter<'l, T> {
         IntoIter {
             raw: self.raw,
             next: 0,
+            _elements: PhantomData,
         }
     }
 }
 
-/// The elements of an [`ArenaVec`], by value.
-pub struct IntoIter<T> {
+/// The elements of an [`ArenaVec`], by value. They lie in the arena, so its lease
+/// stays:
+///
+/// ```compile_fail
+/// # use millpond_arena::{ArenaManager, Scope};
+/// let mut numbers = {
+///     let arena = ArenaManager::new().lease(Scope::Json).unwrap();
+///     let mut numbers = arena.vec();
+///     numbers.push(1_u64).unwrap();
+///     numbers.into_iter()
+/// };
+/// assert_eq!(numbers.next(), Some(1));
+/// ```
+///
+/// # Invariants
+///
+/// 1. `raw` is a vector in an arena whose lease lives for `'l`.
+pub struct IntoIter<'l, T> {
     raw: Raw<T>,
     next: usize,
+    _elements: PhantomData<&'l mut [T]>,
 }
 
-impl<T> Iterator for IntoIter<T> {
+impl<T> Iterator for IntoIter<'_, T> {
     type Item = T;
 
     #[inline]
@@ -593,9 +611,9 @@ impl<T> Iterator for IntoIter<T> {
     }
 }
 
-impl<T> ExactSizeIterator for IntoIter<T> {}
+impl<T> ExactSizeIterator for IntoIter<'_, T> {}
 
-impl<T> fmt::Debug for IntoIter<T> {
+impl<T> fmt::Debug for IntoIter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IntoIter")
             .field("left", &self.len())
