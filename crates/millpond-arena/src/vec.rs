@@ -562,7 +562,7 @@ impl<'l, T> IntoIterator for ArenaVec<'l, T> {
         IntoIter {
             raw: self.raw,
             next: 0,
-            _elements: PhantomData,
+            _lease: PhantomData,
         }
     }
 }
@@ -587,7 +587,7 @@ impl<'l, T> IntoIterator for ArenaVec<'l, T> {
 pub struct IntoIter<'l, T> {
     raw: Raw<T>,
     next: usize,
-    _elements: PhantomData<&'l mut [T]>,
+    _lease: PhantomData<&'l ()>,
 }
 
 impl<T> Iterator for IntoIter<'_, T> {
