@@ -16,5 +16,6 @@
 
 pub mod cli;
 pub mod corpus;
+pub mod encoder;
 pub mod memory;
 pub mod pipeline;
