@@ -25,7 +25,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, BufWriter, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 mod reader;
@@ -38,7 +38,7 @@ const VERSION: u8 = 1;
 
 /// Events that a thread keeps before it writes them out.
 ///
-/// A thousand are 48 KB for each thread, and the write, some 20 µs, is shared by
+/// A thousand are 24 KB for each thread, and the write, some 10 µs, is shared by
 /// all of them. Small enough that the time of an event is known to some 30 µs
 /// while a thread is busy.
 const CHUNK: usize = 1024;
@@ -46,6 +46,12 @@ const CHUNK: usize = 1024;
 const RELEASE: u8 = 1;
 const OTHER_POOL: u8 = 2;
 const OTHER_BYTES: u8 = 4;
+
+/// Largest size that is told apart.
+const LARGEST: u64 = (1 << 48) - 1;
+
+/// Most pools that are told apart; further ones are let pass, and count as lost.
+const MOST_POOLS: usize = 1 << 15;
 
 /// Records what pools do, for as long as their diagnostics are at
 /// [`Diagnosis::Recorded`](millpond_core::diagnostics::Diagnosis).
@@ -71,7 +77,7 @@ pub struct TraceRecorder {
     /// Events so far: what puts those of several threads in order.
     order: AtomicU64,
     output: Mutex<Output>,
-    threads: Mutex<Vec<Arc<Mutex<Chunk>>>>,
+    lanes: Mutex<Lanes>,
 }
 
 /// The file, and what was said in it.
@@ -82,26 +88,35 @@ struct Output {
     pools: HashMap<&'static str, u64>,
 }
 
-/// Events of one thread that were not written yet.
-struct Chunk {
-    thread: u64,
-    began_ns: u64,
-    events: Vec<Event>,
+/// The lanes of the threads that live.
+#[derive(Default)]
+struct Lanes {
+    threads: u64,
+    alive: Vec<Arc<Lane>>,
 }
 
-#[derive(Clone, Copy)]
-struct Event {
-    order: u64,
-    item: usize,
-    pool: &'static str,
-    bytes: usize,
-    release: bool,
+/// Events of one thread that were not written yet. The thread alone adds events
+/// and takes them out; whoever ends the recording reads what was added.
+struct Lane {
+    thread: u64,
+    began_ns: AtomicU64,
+    len: AtomicUsize,
+    /// Order, with the lowest bit for a release; item; pool above bytes.
+    events: Box<[[AtomicU64; 3]]>,
+}
+
+/// What a thread has of the recorder.
+struct Own {
+    recorder: &'static TraceRecorder,
+    lane: Arc<Lane>,
+    /// Numbers of the pools that this thread used, by the address of the name.
+    pools: Vec<(*const u8, u64)>,
 }
 
 thread_local! {
-    /// This thread's chunk. Borrowed while an event is noted, so that events
-    /// that happen meanwhile, to pools that the writer uses, are let pass.
-    static OWN: RefCell<Option<Arc<Mutex<Chunk>>>> = const { RefCell::new(None) };
+    /// Borrowed while an event is noted, so that events that happen meanwhile, to
+    /// pools that the writer uses, are let pass.
+    static OWN: RefCell<Option<Own>> = const { RefCell::new(None) };
 }
 
 impl TraceRecorder {
@@ -124,12 +139,12 @@ impl TraceRecorder {
                 error: None,
                 pools: HashMap::new(),
             }),
-            threads: Mutex::new(Vec::new()),
+            lanes: Mutex::new(Lanes::default()),
         };
-        let recorder: &'static Self = Box::leak(Box::new(recorder));
+        let installed: &'static Installed = Box::leak(Box::new(Installed(recorder)));
         let taken = |error: AlreadyInstalled| io::Error::new(io::ErrorKind::AlreadyExists, error);
-        recording::install(recorder).map_err(taken)?;
-        Ok(recorder)
+        recording::install(installed).map_err(taken)?;
+        Ok(&installed.0)
     }
 
     /// Events that were not written: because the system refused them, or because
@@ -146,11 +161,11 @@ impl TraceRecorder {
     ///
     /// The first error of the writer, now or earlier.
     pub fn finish(&self) -> io::Result<()> {
-        let threads = std::mem::take(&mut *self.threads.lock());
-        for chunk in &threads {
-            self.write(&mut chunk.lock());
-        }
+        let alive = std::mem::take(&mut self.lanes.lock().alive);
         let mut output = self.output.lock();
+        for lane in &alive {
+            self.write(&mut output, lane);
+        }
         let lost = self.lost();
         if let Some(mut writer) = output.writer.take() {
             let mut end = vec![3];
@@ -161,112 +176,165 @@ impl TraceRecorder {
         output.error.take().map_or(Ok(()), Err)
     }
 
-    fn note(&self, event: Event) {
-        let noted = OWN.try_with(|own| {
-            let mut own = own.try_borrow_mut().ok()?;
-            let chunk = own.get_or_insert_with(|| self.join());
-            let mut chunk = chunk.lock();
-            if chunk.events.is_empty() {
-                chunk.began_ns = self.now_ns();
-            }
-            chunk.events.push(event);
-            if chunk.events.len() >= CHUNK {
-                self.write(&mut chunk);
-            }
-            Some(())
-        });
-        if !matches!(noted, Ok(Some(()))) {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// A chunk for the calling thread.
-    #[cold]
-    fn join(&self) -> Arc<Mutex<Chunk>> {
-        let mut threads = self.threads.lock();
-        let chunk = Arc::new(Mutex::new(Chunk {
-            thread: threads.len() as u64,
-            began_ns: 0,
-            events: Vec::with_capacity(CHUNK),
-        }));
-        threads.push(Arc::clone(&chunk));
-        chunk
-    }
-
     fn now_ns(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    #[cold]
-    fn write(&self, chunk: &mut Chunk) {
-        if chunk.events.is_empty() {
-            return;
+    /// Writes what is in a lane; counts it as lost if that fails.
+    fn write(&self, output: &mut Output, lane: &Lane) {
+        let len = lane.len.load(Ordering::Acquire);
+        let events = &lane.events[..len];
+        let began_ns = lane.began_ns.load(Ordering::Relaxed);
+        let took_ns = self.now_ns().saturating_sub(began_ns);
+        if len > 0 && !output.send(&encode(lane.thread, (began_ns, took_ns), events)) {
+            self.lost.fetch_add(len as u64, Ordering::Relaxed);
         }
-        let took_ns = self.now_ns().saturating_sub(chunk.began_ns);
-        let written = self.output.lock().write(chunk, took_ns);
-        if !written {
-            let lost = chunk.events.len() as u64;
-            self.lost.fetch_add(lost, Ordering::Relaxed);
-        }
-        chunk.events.clear();
     }
 }
 
-impl Output {
-    /// Writes a chunk; answers whether it was taken.
-    fn write(&mut self, chunk: &Chunk, took_ns: u64) -> bool {
-        if self.writer.is_none() {
-            return false;
+/// The recorder as the engine knows it: what is called for each event.
+struct Installed(TraceRecorder);
+
+impl Installed {
+    #[inline]
+    fn note(&'static self, pool: &'static str, item: Entry, bytes: usize, release: bool) {
+        let noted = OWN.try_with(|own| {
+            let mut own = own.try_borrow_mut().ok()?;
+            own.get_or_insert_with(|| Own::join(&self.0))
+                .note(pool, item, bytes, release)
+        });
+        if !matches!(noted, Ok(Some(()))) {
+            self.0.lost.fetch_add(1, Ordering::Relaxed);
         }
-        let mut text = Vec::with_capacity(chunk.events.len() * 6);
-        let mut events = Vec::with_capacity(chunk.events.len() * 6);
-        let (mut order, mut item, mut pool, mut bytes) = (0, 0, None, None);
-        for event in &chunk.events {
-            let id = self.pool_id(event.pool, &mut text);
-            let mut head = u8::from(event.release) * RELEASE;
-            head |= u8::from(pool != Some(id)) * OTHER_POOL;
-            head |= u8::from(bytes != Some(event.bytes)) * OTHER_BYTES;
-            events.push(head);
-            varint::push(&mut events, event.order - order);
-            order = event.order;
-            varint::push_signed(&mut events, (event.item as u64).wrapping_sub(item) as i64);
-            if head & OTHER_POOL != 0 {
-                varint::push(&mut events, id);
-            }
-            if head & OTHER_BYTES != 0 {
-                varint::push(&mut events, event.bytes as u64);
-            }
-            (item, pool, bytes) = (event.item as u64, Some(id), Some(event.bytes));
+    }
+}
+
+impl Own {
+    /// A lane for the calling thread.
+    #[cold]
+    fn join(recorder: &'static TraceRecorder) -> Self {
+        let mut lanes = recorder.lanes.lock();
+        let event = || [const { AtomicU64::new(0) }; 3];
+        let lane = Arc::new(Lane {
+            thread: lanes.threads,
+            began_ns: AtomicU64::new(0),
+            len: AtomicUsize::new(0),
+            events: std::iter::repeat_with(event).take(CHUNK).collect(),
+        });
+        lanes.threads += 1;
+        lanes.alive.push(Arc::clone(&lane));
+        Self {
+            recorder,
+            lane,
+            pools: Vec::new(),
         }
-        text.push(2);
-        let lengths = [chunk.events.len(), events.len()].map(|length| length as u64);
-        for number in [
-            chunk.thread,
-            chunk.began_ns,
-            took_ns,
-            lengths[0],
-            lengths[1],
-        ] {
-            varint::push(&mut text, number);
-        }
-        text.extend_from_slice(&events);
-        self.send(&text)
     }
 
+    /// `None` if there is no room for the pool.
+    fn note(&mut self, pool: &'static str, item: Entry, bytes: usize, release: bool) -> Option<()> {
+        let known = self.pools.iter().find(|known| known.0 == pool.as_ptr());
+        let pool = match known {
+            Some(&(_, id)) => id,
+            None => self.meet(pool)?,
+        };
+        let len = self.lane.len.load(Ordering::Relaxed);
+        if len == 0 {
+            let now_ns = self.recorder.now_ns();
+            self.lane.began_ns.store(now_ns, Ordering::Relaxed);
+        }
+        let order = self.recorder.order.fetch_add(1, Ordering::Relaxed);
+        let item = item.as_ptr().as_ptr().addr() as u64;
+        let size = (bytes as u64).min(LARGEST);
+        let [first, second, third] = &self.lane.events[len];
+        first.store(order << 1 | u64::from(release), Ordering::Relaxed);
+        second.store(item, Ordering::Relaxed);
+        third.store(pool << 48 | size, Ordering::Relaxed);
+        self.lane.len.store(len + 1, Ordering::Release);
+        if len + 1 == CHUNK {
+            self.empty();
+        }
+        Some(())
+    }
+
+    /// The number of a pool that this thread has not met.
+    #[cold]
+    fn meet(&mut self, name: &'static str) -> Option<u64> {
+        let id = self.recorder.output.lock().pool_id(name)?;
+        self.pools.push((name.as_ptr(), id));
+        Some(id)
+    }
+
+    #[cold]
+    fn empty(&self) {
+        let mut output = self.recorder.output.lock();
+        self.recorder.write(&mut output, &self.lane);
+        self.lane.len.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Own {
+    /// The thread ends: its events are written, and its lane goes.
+    fn drop(&mut self) {
+        self.empty();
+        let alive = &mut self.recorder.lanes.lock().alive;
+        alive.retain(|lane| !Arc::ptr_eq(lane, &self.lane));
+    }
+}
+
+/// A chunk, as it is written.
+fn encode(thread: u64, (began_ns, took_ns): (u64, u64), lane: &[[AtomicU64; 3]]) -> Vec<u8> {
+    let mut events = Vec::with_capacity(lane.len() * 6);
+    let (mut order, mut item, mut pool, mut bytes) = (0, 0_u64, None, None);
+    for event in lane {
+        let [first, second, third] = event.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let is_release = first & 1 == 1;
+        let (id, size) = (third >> 48, third & LARGEST);
+        // The size of what comes home is known from its acquire.
+        let other_bytes = bytes != Some(size) && (!is_release || bytes.is_none());
+        let mut head = u8::from(is_release) * RELEASE;
+        head |= u8::from(pool != Some(id)) * OTHER_POOL;
+        head |= u8::from(other_bytes) * OTHER_BYTES;
+        events.push(head);
+        varint::push(&mut events, (first >> 1) - order);
+        varint::push_signed(&mut events, second.wrapping_sub(item) as i64);
+        if head & OTHER_POOL != 0 {
+            varint::push(&mut events, id);
+        }
+        if other_bytes {
+            varint::push(&mut events, size);
+            bytes = Some(size);
+        }
+        (order, item, pool) = (first >> 1, second, Some(id));
+    }
+    let mut chunk = vec![2];
+    let lengths = [lane.len() as u64, events.len() as u64];
+    for number in [thread, began_ns, took_ns, lengths[0], lengths[1]] {
+        varint::push(&mut chunk, number);
+    }
+    chunk.extend_from_slice(&events);
+    chunk
+}
+
+impl Output {
     /// The number of a pool, which is told to the reader before its first use.
-    fn pool_id(&mut self, name: &'static str, text: &mut Vec<u8>) -> u64 {
+    fn pool_id(&mut self, name: &'static str) -> Option<u64> {
         if let Some(&id) = self.pools.get(name) {
-            return id;
+            return Some(id);
+        }
+        if self.pools.len() == MOST_POOLS {
+            return None;
         }
         let id = self.pools.len() as u64;
         self.pools.insert(name, id);
-        text.push(1);
-        varint::push(text, id);
-        varint::push(text, name.len() as u64);
+        let mut text = vec![1];
+        varint::push(&mut text, id);
+        varint::push(&mut text, name.len() as u64);
         text.extend_from_slice(name.as_bytes());
-        id
+        self.send(&text);
+        Some(id)
     }
 
+    /// Writes; answers whether it was taken. The first error ends the recording.
     fn send(&mut self, text: &[u8]) -> bool {
         let Some(writer) = &mut self.writer else {
             return false;
@@ -282,25 +350,13 @@ impl Output {
     }
 }
 
-impl recording::Recorder for TraceRecorder {
-    fn acquired(&self, pool: &'static str, item: Entry, bytes: usize) {
-        self.note(Event {
-            order: self.order.fetch_add(1, Ordering::Relaxed),
-            item: item.as_ptr().as_ptr().addr(),
-            pool,
-            bytes,
-            release: false,
-        });
+impl recording::Recorder for Installed {
+    fn acquired(&'static self, pool: &'static str, item: Entry, bytes: usize) {
+        self.note(pool, item, bytes, false);
     }
 
-    fn released(&self, pool: &'static str, item: Entry) {
-        self.note(Event {
-            order: self.order.fetch_add(1, Ordering::Relaxed),
-            item: item.as_ptr().as_ptr().addr(),
-            pool,
-            bytes: 0,
-            release: true,
-        });
+    fn released(&'static self, pool: &'static str, item: Entry) {
+        self.note(pool, item, 0, true);
     }
 }
 

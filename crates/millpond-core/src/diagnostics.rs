@@ -100,6 +100,8 @@ struct Record {
 pub(crate) struct Diagnostics {
     /// The level, one more than the enumeration: 0 says that nobody chose.
     level: AtomicU8,
+    /// 1 once there may be a book: those who only strike need not lock to know.
+    written: AtomicU8,
     book: Mutex<Option<Book>>,
 }
 
@@ -116,6 +118,7 @@ impl Diagnostics {
         pub(crate) fn new() -> Self {
             Self {
                 level: AtomicU8::new(0),
+                written: AtomicU8::new(0),
                 book: Mutex::new(None),
             }
         }
@@ -157,6 +160,8 @@ impl Diagnostics {
             thread: thread::current().id(),
             since: Instant::now(),
         };
+        // Whoever brings the item home has got it from here, and sees this.
+        self.written.store(1, Ordering::Relaxed);
         let mut book = self.book.lock();
         let book = book.get_or_insert_default();
         book.out.insert(item, record);
@@ -166,6 +171,9 @@ impl Diagnostics {
     /// Strikes the record of an item that comes home, and notes for how long it
     /// was out.
     pub(crate) fn released(&self, item: Entry) {
+        if self.written.load(Ordering::Relaxed) == 0 {
+            return;
+        }
         let mut book = self.book.lock();
         let Some(book) = &mut *book else { return };
         if let Some(record) = book.out.remove(&item) {

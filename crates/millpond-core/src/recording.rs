@@ -14,10 +14,10 @@ use std::sync::OnceLock;
 /// with no lock of the pool held.
 pub trait Recorder: Send + Sync {
     /// `pool` gave `item`, of so many bytes.
-    fn acquired(&self, pool: &'static str, item: Entry, bytes: usize);
+    fn acquired(&'static self, pool: &'static str, item: Entry, bytes: usize);
 
     /// `item` is about to go home to `pool`.
-    fn released(&self, pool: &'static str, item: Entry);
+    fn released(&'static self, pool: &'static str, item: Entry);
 }
 
 static RECORDER: OnceLock<&'static dyn Recorder> = OnceLock::new();
