@@ -426,6 +426,17 @@ impl Builder {
         self
     }
 
+    /// Whether the figures of all scopes agree: what [`Builder::build`] looks at
+    /// before it builds anything.
+    ///
+    /// # Errors
+    ///
+    /// The first figure that cannot be.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut scopes = self.scopes.iter();
+        scopes.try_for_each(|(name, config)| config.check(name).map(drop))
+    }
+
     /// The manager, with arenas built where that was asked for.
     ///
     /// # Errors

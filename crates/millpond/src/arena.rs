@@ -1,0 +1,6 @@
+//! Arenas lent by scope: `millpond-arena`.
+
+pub use millpond_arena::{
+    ArenaFull, ArenaManager, ArenaString, ArenaVec, BuildError, Builder, ConfigError, Discarded,
+    Full, IntoIter, Lease, LeaseError, Scope, ScopeConfig, ScopeStats, ScopeView, UnboundVec, Wipe,
+};

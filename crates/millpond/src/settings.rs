@@ -1,0 +1,354 @@
+//! A pond from text: TOML, JSON, the environment, and code, in layers.
+
+mod error;
+mod field;
+mod value;
+
+pub use error::SettingError;
+
+use crate::config::PondConfig;
+use field::{FIELDS, Field};
+use millpond_arena::{Scope, ScopeConfig, Wipe};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+use std::borrow::ToOwned;
+use std::collections::BTreeMap;
+use std::format;
+use std::string::{String, ToString};
+use std::vec::Vec;
+use value::{Raw, Value};
+
+/// What environment variables begin with.
+pub const ENVIRONMENT_PREFIX: &str = "MILLPOND_";
+
+/// Where a value comes from. A later one wins, in whatever order they were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Layer {
+    Toml,
+    Json,
+    Environment,
+    Code,
+}
+
+/// The settings of a pond, from up to four layers: TOML, JSON, the environment
+/// and code. Where two layers set the same field, the later one of this list
+/// wins.
+///
+/// ```
+/// use millpond::Settings;
+///
+/// let config = Settings::new()
+///     .toml("pond.toml", r#"
+///         budget_bytes = "256 MiB"
+///         [bytes]
+///         classes = ["4 KiB", "64 KiB"]
+///         [arenas.json]
+///         nominal_bytes = "128 KiB"
+///     "#)?
+///     .environment_of([("MILLPOND_BUDGET_BYTES", "64 MiB")])?
+///     .set("exhaustion", "wait 50 ms")?
+///     .config()?;
+/// let pond = config.build()?;
+/// assert_eq!(pond.budget().limit(), 64 << 20);
+/// assert_eq!(pond.bytes().sizes(), [4096, 65536]);
+///
+/// let error = Settings::new().toml("pond.toml", "bytes.clases = []").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "pond.toml: there is no field bytes.clases; did you mean bytes.classes?"
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// [`Settings::reference`] lists all fields. Sizes are numbers of bytes or read
+/// like `256 KiB`. As a part of an application's own configuration the settings
+/// are read by `serde`, from any format.
+#[derive(Clone, Debug, Default)]
+#[must_use = "settings do nothing until a configuration is made of them"]
+pub struct Settings {
+    set: BTreeMap<&'static str, Setting>,
+}
+
+/// A value with what is needed to say where it was found.
+#[derive(Clone, Debug)]
+struct Setting {
+    layer: Layer,
+    source: String,
+    raw: String,
+    value: Value,
+}
+
+impl Settings {
+    /// Nothing set: [`Settings::config`] gives the defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads TOML. Errors name `source`, which is usually the path of a file.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, with its field and what is allowed.
+    pub fn toml(self, source: &str, text: &str) -> Result<Self, SettingError> {
+        let tree = toml::from_str::<serde_json::Value>(text);
+        let tree = tree.map_err(|error| SettingError::syntax(source, error.to_string().trim()))?;
+        self.read(Layer::Toml, source, &tree)
+    }
+
+    /// Reads JSON. Errors name `source`, which is usually the path of a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::toml`].
+    pub fn json(self, source: &str, text: &str) -> Result<Self, SettingError> {
+        let tree = serde_json::from_str(text);
+        let tree = tree.map_err(|error| SettingError::syntax(source, &error.to_string()))?;
+        self.read(Layer::Json, source, &tree)
+    }
+
+    /// Reads the variables of the process that begin with [`ENVIRONMENT_PREFIX`]:
+    /// `MILLPOND_BYTES_CLASSES` is `bytes.classes`, a list with commas.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::toml`]; a variable of this prefix that is no field is
+    /// refused too, but for `MILLPOND_DIAGNOSTICS`, which the pools read.
+    pub fn environment(self) -> Result<Self, SettingError> {
+        let variables = std::env::vars_os().map(|(name, value)| {
+            let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
+            (text(name), text(value))
+        });
+        self.environment_of(variables)
+    }
+
+    /// As [`Settings::environment`], from variables of the caller's choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::environment`].
+    pub fn environment_of<N, V>(
+        mut self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self, SettingError>
+    where
+        N: AsRef<str>,
+        V: Into<String>,
+    {
+        for (name, value) in variables {
+            let name = name.as_ref();
+            if !name.starts_with(ENVIRONMENT_PREFIX)
+                || name == millpond_core::diagnostics::ENVIRONMENT_VARIABLE
+            {
+                continue;
+            }
+            let Some(field) = FIELDS.iter().find(|field| field.variable() == name) else {
+                let nearest = field::nearest(name, FIELDS.iter().map(Field::variable));
+                return Err(SettingError::unknown("environment", name, nearest));
+            };
+            self.put(
+                Layer::Environment,
+                "environment",
+                field,
+                Raw::One(value.into()),
+            )?;
+        }
+        Ok(self)
+    }
+
+    /// Sets one field from code, over everything that was read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::toml`].
+    pub fn set(mut self, field: &str, value: impl ToString) -> Result<Self, SettingError> {
+        let field = named("code", field)?;
+        self.put(Layer::Code, "code", field, Raw::One(value.to_string()))?;
+        Ok(self)
+    }
+
+    fn read(
+        mut self,
+        layer: Layer,
+        source: &str,
+        tree: &serde_json::Value,
+    ) -> Result<Self, SettingError> {
+        let mut leaves = Vec::new();
+        value::flatten(tree, String::new(), &mut leaves);
+        for (name, leaf) in leaves {
+            let field = named(source, &name)?;
+            let Some(raw) = Raw::of(leaf) else {
+                let allowed = field.kind.allowed();
+                return Err(SettingError::value(
+                    source,
+                    &name,
+                    &leaf.to_string(),
+                    &allowed,
+                ));
+            };
+            self.put(layer, source, field, raw)?;
+        }
+        Ok(self)
+    }
+
+    fn put(
+        &mut self,
+        layer: Layer,
+        source: &str,
+        field: &'static Field,
+        raw: Raw,
+    ) -> Result<(), SettingError> {
+        let shown = raw.to_string();
+        let value = field.kind.parse(&raw).ok_or_else(|| {
+            let name = match layer {
+                Layer::Environment => field.variable(),
+                _ => field.name.to_owned(),
+            };
+            SettingError::value(source, &name, &shown, &field.kind.allowed())
+        })?;
+        let setting = Setting {
+            layer,
+            source: source.to_owned(),
+            raw: shown,
+            value,
+        };
+        match self.set.get(field.name) {
+            Some(held) if held.layer > layer => {}
+            _ => _ = self.set.insert(field.name, setting),
+        }
+        Ok(())
+    }
+
+    /// The fields that were set, each with its value and where that is from.
+    pub fn effective(&self) -> impl Iterator<Item = (&'static str, &str, &str)> {
+        let set = self.set.iter();
+        set.map(|(name, setting)| (*name, setting.raw.as_str(), setting.source.as_str()))
+    }
+
+    /// The configuration, checked as a whole by the pools that it is for.
+    ///
+    /// # Errors
+    ///
+    /// Values that do not agree, with the source of the one that is refused.
+    pub fn config(&self) -> Result<PondConfig, SettingError> {
+        let mut config = PondConfig::default();
+        if let Some(bytes) = self.number("budget_bytes") {
+            config.budget_bytes = bytes;
+        }
+        if let Some(Value::Policy(policy)) = self.value("exhaustion") {
+            config.exhaustion = *policy;
+        }
+        config.nodes = self.number("nodes").unwrap_or(config.nodes);
+        config.results = self.number("results").unwrap_or(config.results);
+        for scope in Scope::BUILT_IN {
+            let figures = self.scope(scope);
+            config.arenas.configure(scope, figures);
+        }
+        config.arenas.check().map_err(|error| {
+            let name = format!("arenas.{}.{}", error.scope, error.field);
+            let allowed = format!("{} to {} are allowed", error.least, error.most);
+            self.disagrees(&name, &error.value.to_string(), &allowed)
+        })?;
+        config.bytes = self.bytes()?;
+        Ok(config)
+    }
+
+    /// The figures of a scope: what it comes with, and what was set.
+    fn scope(&self, scope: Scope) -> ScopeConfig {
+        let name = |field: &str| format!("arenas.{scope}.{field}");
+        let number = |field| self.number(&name(field));
+        let nominal = match scope {
+            Scope::Search => 1 << 20,
+            Scope::Json => 128 << 10,
+            _ => 256 << 10,
+        };
+        let mut config = ScopeConfig::of(number("nominal_bytes").unwrap_or(nominal));
+        config.limit_bytes = number("limit_bytes");
+        config.retain_bytes = number("retain_bytes");
+        config.large_bytes = number("large_bytes");
+        config.parked = number("parked");
+        config.prewarm = number("prewarm").unwrap_or(0);
+        if let Some(percent) = number("percentile").and_then(|most| u8::try_from(most).ok()) {
+            config.percentile = percent;
+        }
+        if let Some(Value::Flag(true)) = self.value(&name("wipe")) {
+            config.wipe = Wipe::Zero;
+        }
+        config
+    }
+
+    fn bytes(&self) -> Result<millpond_bytes::Config, SettingError> {
+        use millpond_bytes::{BytePool, ConfigError};
+        let mut config = PondConfig::default().bytes;
+        if let Some(Value::Sizes(sizes)) = self.value("bytes.classes") {
+            config = config.with_sizes(sizes);
+        }
+        if let Some(buffers) = self.number("bytes.buffers_per_class") {
+            config = config.with_buffers_per_class(buffers);
+        }
+        if let Some(bytes) = self.number("bytes.pool_min_size") {
+            config = config.with_pool_min_size(bytes);
+        }
+        if let Some(Value::Flag(wipe)) = self.value("bytes.wipe_on_release") {
+            config = config.with_wipe_on_release(*wipe);
+        }
+        // A pool makes no buffer before it is asked for one: this is a check.
+        let Err(error) = BytePool::new(config.clone()) else {
+            return Ok(config);
+        };
+        let name = match error {
+            ConfigError::PoolMinSize { .. } => "bytes.pool_min_size",
+            ConfigError::NoBuffers => "bytes.buffers_per_class",
+            _ => "bytes.classes",
+        };
+        Err(self.disagrees(name, "", &error.to_string()))
+    }
+
+    /// The error of a value that does not agree with others.
+    fn disagrees(&self, name: &str, value: &str, reason: &str) -> SettingError {
+        match self.set.get(name) {
+            Some(setting) => SettingError::value(&setting.source, name, &setting.raw, reason),
+            None => SettingError::value("defaults", name, value, reason),
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<&Value> {
+        self.set.get(name).map(|setting| &setting.value)
+    }
+
+    fn number(&self, name: &str) -> Option<usize> {
+        match self.value(name) {
+            Some(Value::Number(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// All fields, with their variables and what is allowed, as a table in
+    /// Markdown: the page of the manual is made of it.
+    #[must_use]
+    pub fn reference() -> String {
+        let mut page =
+            String::from("| field | variable | what it is | allowed |\n|---|---|---|---|\n");
+        for field in FIELDS {
+            let Field { name, about, kind } = field;
+            let (variable, allowed) = (field.variable(), kind.allowed());
+            page += &format!("| `{name}` | `{variable}` | {about} | {allowed} |\n");
+        }
+        page
+    }
+}
+
+fn named(source: &str, name: &str) -> Result<&'static Field, SettingError> {
+    let found = FIELDS.iter().find(|field| field.name == name);
+    found.ok_or_else(|| {
+        let nearest = field::nearest(name, FIELDS.iter().map(|field| field.name.to_owned()));
+        SettingError::unknown(source, name, nearest)
+    })
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let tree = serde_json::Value::deserialize(deserializer)?;
+        let settings = Self::new().read(Layer::Toml, "configuration", &tree);
+        settings.map_err(D::Error::custom)
+    }
+}

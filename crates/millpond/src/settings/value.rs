@@ -1,0 +1,163 @@
+//! Values: what was written, and what it means.
+
+use core::fmt;
+use core::time::Duration;
+use millpond_core::exhaustion::Exhaustion;
+use std::borrow::ToOwned;
+use std::format;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+/// What was written.
+#[derive(Clone, Debug)]
+pub(super) enum Raw {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Raw {
+    /// A leaf of a tree, as text; `None` for what is no scalar.
+    pub(super) fn of(leaf: &serde_json::Value) -> Option<Self> {
+        match leaf {
+            serde_json::Value::Array(items) => items
+                .iter()
+                .map(scalar)
+                .collect::<Option<_>>()
+                .map(Self::Many),
+            leaf => scalar(leaf).map(Self::One),
+        }
+    }
+
+    /// The items of a list: commas separate them in one text.
+    fn items(&self) -> Vec<&str> {
+        match self {
+            Self::One(text) => text.split(',').map(str::trim).collect(),
+            Self::Many(items) => items.iter().map(String::as_str).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(text) => f.write_str(text),
+            Self::Many(items) => f.write_str(&items.join(", ")),
+        }
+    }
+}
+
+fn scalar(leaf: &serde_json::Value) -> Option<String> {
+    match leaf {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        serde_json::Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+/// The leaves of a tree, each with its name.
+pub(super) fn flatten<'t>(
+    tree: &'t serde_json::Value,
+    name: String,
+    leaves: &mut Vec<(String, &'t serde_json::Value)>,
+) {
+    let serde_json::Value::Object(fields) = tree else {
+        leaves.push((name, tree));
+        return;
+    };
+    for (key, value) in fields {
+        let inner = match name.as_str() {
+            "" => key.to_owned(),
+            outer => format!("{outer}.{key}"),
+        };
+        flatten(value, inner, leaves);
+    }
+}
+
+/// What a field takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Size { least: usize },
+    Sizes,
+    Count { least: usize, most: usize },
+    Flag,
+    Policy,
+}
+
+/// What was meant.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Number(usize),
+    Sizes(Vec<usize>),
+    Flag(bool),
+    Policy(Exhaustion),
+}
+
+impl Kind {
+    /// What the field takes, in words.
+    pub(super) fn allowed(self) -> String {
+        match self {
+            Self::Size { least } => {
+                format!("{least} bytes or more are allowed, as a number or like \"256 KiB\"")
+            }
+            Self::Sizes => "increasing sizes are allowed, like \"4 KiB, 64 KiB\"".to_owned(),
+            Self::Count {
+                least,
+                most: usize::MAX,
+            } => format!("{least} or more are allowed"),
+            Self::Count { least, most } => format!("{least} to {most} are allowed"),
+            Self::Flag => "true and false are allowed".to_owned(),
+            Self::Policy => "fail, fallback, \"fallback N\", \"grow N\", wait and \"wait N ms\" \
+                 are allowed"
+                .to_owned(),
+        }
+    }
+
+    pub(super) fn parse(self, raw: &Raw) -> Option<Value> {
+        if let (Self::Sizes, raw) = (self, raw) {
+            let sizes = raw.items().into_iter().map(size).collect::<Option<_>>();
+            return sizes.map(Value::Sizes);
+        }
+        let Raw::One(text) = raw else { return None };
+        let text = text.trim();
+        match self {
+            Self::Size { least } => size(text).filter(|&size| size >= least).map(Value::Number),
+            Self::Count { least, most } => {
+                let count = text.replace('_', "").parse().ok();
+                count
+                    .filter(|count| (least..=most).contains(count))
+                    .map(Value::Number)
+            }
+            Self::Flag => text.parse().ok().map(Value::Flag),
+            Self::Policy => policy(text).map(Value::Policy),
+            Self::Sizes => None,
+        }
+    }
+}
+
+/// A number of bytes: plain, or with a unit.
+fn size(text: &str) -> Option<usize> {
+    let size: bytesize::ByteSize = text.parse().ok()?;
+    usize::try_from(size.as_u64()).ok()
+}
+
+fn policy(text: &str) -> Option<Exhaustion> {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let number = || rest.trim().parse::<usize>().ok();
+    match (word, rest) {
+        ("fail", "") => Some(Exhaustion::Fail),
+        ("fallback", "") => Some(Exhaustion::Fallback {
+            at_most: usize::MAX,
+        }),
+        ("fallback", _) => number().map(|at_most| Exhaustion::Fallback { at_most }),
+        ("grow", _) => number().map(|extra| Exhaustion::Grow { extra }),
+        ("wait", "") => Some(Exhaustion::Block { timeout: None }),
+        ("wait", time) => {
+            let ms = time.trim().strip_suffix("ms")?.trim().parse().ok()?;
+            Some(Exhaustion::Block {
+                timeout: Some(Duration::from_millis(ms)),
+            })
+        }
+        _ => None,
+    }
+}

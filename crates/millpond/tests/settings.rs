@@ -1,0 +1,255 @@
+//! Settings: layers, and errors that name source, field, value and what is allowed.
+
+#![cfg(feature = "config")]
+
+use millpond::arena::{Scope, ScopeConfig};
+use millpond::{Exhaustion, SettingError, Settings};
+use std::time::Duration;
+
+fn toml(text: &str) -> Result<Settings, SettingError> {
+    Settings::new().toml("pond.toml", text)
+}
+
+/// What reading `text`, and checking it as a whole, says.
+fn complaint(text: &str) -> String {
+    let error = toml(text).and_then(|settings| settings.config().map(drop));
+    error.expect_err(text).to_string()
+}
+
+#[test]
+fn nothing_set_gives_the_defaults() {
+    let config = Settings::new().config().unwrap();
+    assert_eq!((config.nodes, config.results), (10_000, 1_000));
+    assert_eq!(config.budget_bytes, usize::MAX);
+    let pond = config.build().unwrap();
+    assert_eq!(pond.bytes().sizes(), millpond::bytes::DEFAULT_SIZES);
+    for (scope, bytes) in [
+        (Scope::Primitive, 256 << 10),
+        (Scope::Search, 1 << 20),
+        (Scope::Json, 128 << 10),
+    ] {
+        let arena = pond.arena(scope).unwrap();
+        assert_eq!(arena.limit_bytes(), 64 * bytes, "{scope}");
+    }
+    assert_eq!(ScopeConfig::default().percentile, 90);
+}
+
+#[test]
+fn later_layers_win_whatever_the_order_of_reading() {
+    let settings = Settings::new()
+        .set("nodes", 4)
+        .unwrap()
+        .environment_of([
+            ("MILLPOND_NODES", "3"),
+            ("MILLPOND_RESULTS", "3"),
+            ("PATH", "/"),
+        ])
+        .unwrap()
+        .json(
+            "pond.json",
+            r#"{"nodes": 2, "results": 2, "budget_bytes": "2 MiB"}"#,
+        )
+        .unwrap()
+        .toml(
+            "pond.toml",
+            "nodes = 1\nresults = 1\nbudget_bytes = 1\nexhaustion = 'fail'",
+        )
+        .unwrap();
+    let config = settings.config().unwrap();
+    assert_eq!((config.nodes, config.results), (4, 3));
+    assert_eq!(config.budget_bytes, 2 << 20);
+    assert_eq!(config.exhaustion, Exhaustion::Fail);
+    let sources: Vec<_> = settings
+        .effective()
+        .map(|(field, _, source)| (field, source))
+        .collect();
+    assert_eq!(
+        sources,
+        [
+            ("budget_bytes", "pond.json"),
+            ("exhaustion", "pond.toml"),
+            ("nodes", "code"),
+            ("results", "environment"),
+        ]
+    );
+}
+
+#[test]
+fn sizes_and_lists_read_the_same_in_every_layer() {
+    let written = [
+        toml("bytes.classes = ['4 KiB', 65536]").unwrap(),
+        Settings::new()
+            .json("j", r#"{"bytes": {"classes": ["4096", "64 KiB"]}}"#)
+            .unwrap(),
+        Settings::new()
+            .environment_of([("MILLPOND_BYTES_CLASSES", "4KiB, 64 kib")])
+            .unwrap(),
+        Settings::new().set("bytes.classes", "4096,65536").unwrap(),
+    ];
+    for settings in written {
+        let pond = settings.config().unwrap().build().unwrap();
+        assert_eq!(pond.bytes().sizes(), [4096, 65536]);
+    }
+}
+
+#[test]
+fn policies_read_aloud() {
+    let cases = [
+        ("fail", Exhaustion::Fail),
+        (
+            "fallback",
+            Exhaustion::Fallback {
+                at_most: usize::MAX,
+            },
+        ),
+        ("fallback 7", Exhaustion::Fallback { at_most: 7 }),
+        ("grow 100", Exhaustion::Grow { extra: 100 }),
+        ("wait", Exhaustion::Block { timeout: None }),
+        (
+            "wait 50 ms",
+            Exhaustion::Block {
+                timeout: Some(Duration::from_millis(50)),
+            },
+        ),
+    ];
+    for (text, policy) in cases {
+        let config = Settings::new()
+            .set("exhaustion", text)
+            .unwrap()
+            .config()
+            .unwrap();
+        assert_eq!(config.exhaustion, policy, "{text}");
+    }
+    for text in [
+        "",
+        "Fail",
+        "grow",
+        "grow -1",
+        "wait 50",
+        "fallback x",
+        "fail 1",
+    ] {
+        assert!(Settings::new().set("exhaustion", text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn every_error_names_source_field_value_and_what_is_allowed() {
+    let cases = [
+        (
+            "nodes = 0",
+            "pond.toml: nodes is \"0\"; 1 to 4294967295 are allowed",
+        ),
+        (
+            "nodes = -1",
+            "pond.toml: nodes is \"-1\"; 1 to 4294967295 are allowed",
+        ),
+        (
+            "nodes = 1.5",
+            "pond.toml: nodes is \"1.5\"; 1 to 4294967295 are allowed",
+        ),
+        (
+            "nodes = [1]",
+            "pond.toml: nodes is \"1\"; 1 to 4294967295 are allowed",
+        ),
+        (
+            "budget_bytes = '1 parsec'",
+            "pond.toml: budget_bytes is \"1 parsec\"; 0 bytes or more are allowed, as a number or \
+             like \"256 KiB\"",
+        ),
+        (
+            "bytes.classes = ['4 KiB', '4 KiB']",
+            "pond.toml: bytes.classes is \"4 KiB, 4 KiB\"; sizes: size class 1 is 4096",
+        ),
+        (
+            "bytes.pool_min_size = '1 MiB'",
+            "pond.toml: bytes.pool_min_size is \"1 MiB\"; pool_min_size: 1048576 is more",
+        ),
+        (
+            "bytes.wipe_on_release = 1",
+            "pond.toml: bytes.wipe_on_release is \"1\"; true and false are allowed",
+        ),
+        (
+            "[arenas.json]\nlimit_bytes = '64 KiB'",
+            "pond.toml: arenas.json.limit_bytes is \"64 KiB\"; 131072 to ",
+        ),
+        (
+            "[arenas.search]\nparked = 2\nprewarm = 3",
+            "pond.toml: arenas.search.prewarm is \"3\"; 0 to 2 are allowed",
+        ),
+        (
+            "nodes.deep = 1",
+            "pond.toml: there is no field nodes.deep; did you mean nodes?",
+        ),
+        ("arena = 1", "pond.toml: there is no field arena"),
+        (
+            "[[bytes]]\nclasses = []",
+            "pond.toml: there is no field bytes",
+        ),
+    ];
+    for (text, expected) in cases {
+        let found = complaint(text);
+        assert!(
+            found.starts_with(expected),
+            "{text}\n  says {found}\n  not  {expected}"
+        );
+    }
+    assert!(complaint("nodes = ").starts_with("pond.toml: TOML parse error at line 1"));
+}
+
+#[test]
+fn unknown_variables_are_refused_with_the_nearest_name() {
+    let error = Settings::new()
+        .environment_of([("MILLPOND_BYTES_CLASS", "1")])
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "environment: there is no field MILLPOND_BYTES_CLASS; did you mean MILLPOND_BYTES_CLASSES?"
+    );
+    let error = Settings::new()
+        .environment_of([("MILLPOND_NODES", "many")])
+        .unwrap_err();
+    assert_eq!(
+        (error.origin(), error.field(), error.value_found()),
+        ("environment", Some("MILLPOND_NODES"), Some("many"))
+    );
+    assert!(
+        Settings::new()
+            .environment_of([("MILLPOND_DIAGNOSTICS", "off")])
+            .is_ok()
+    );
+}
+
+#[test]
+fn settings_are_part_of_an_applications_own_configuration() {
+    #[derive(serde::Deserialize)]
+    struct Application {
+        port: u16,
+        pond: Settings,
+    }
+    let text = "port = 80\n[pond]\nnodes = 5\n[pond.bytes]\nclasses = '1 KiB'";
+    let read: Application = toml::from_str(text).unwrap();
+    assert_eq!((read.port, read.pond.config().unwrap().nodes), (80, 5));
+    let error = toml::from_str::<Application>("port = 80\n[pond]\nnode = 5")
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("did you mean nodes?"), "{error}");
+}
+
+/// A name that is a field in the reference can be set, and all have variables of
+/// their own.
+#[test]
+fn the_reference_lists_fields_that_there_are() {
+    let reference = Settings::reference();
+    let mut variables = std::collections::BTreeSet::new();
+    for row in reference.lines().skip(2) {
+        let cells: Vec<_> = row
+            .split('|')
+            .map(|cell| cell.trim().trim_matches('`'))
+            .collect();
+        let error = Settings::new().set(cells[1], "?").unwrap_err();
+        assert_eq!(error.value_found(), Some("?"), "{row}");
+        assert!(variables.insert(cells[2].to_owned()), "{row}");
+    }
+    assert_eq!(variables.len(), 32);
+}
