@@ -30,6 +30,7 @@ use crate::notes::Notes;
 use crate::region;
 use crate::sync::{AtomicU8, AtomicU64, Ordering, UnsafeCell};
 use core::alloc::Layout;
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 const LENGTH: u64 = 0xff;
@@ -273,6 +274,68 @@ impl Cache {
         });
         Self::commit(&this.word, word.wrapping_add(1));
         true
+    }
+
+    /// Pops up to `out.len()` entries of `loaded` under one look at the gate, the
+    /// warmest first; answers how many. 0: there is none, or the gate is closed.
+    ///
+    /// # Safety
+    ///
+    /// As [`Cache::pop`].
+    #[inline]
+    pub(crate) unsafe fn pop_many(&self, out: &mut [MaybeUninit<Entry>]) -> usize {
+        let (word, gate) = self.enter();
+        let len = (word & LENGTH) as usize;
+        let many = if gate == 0 { 0 } else { len.min(out.len()) };
+        if many == 0 {
+            Self::commit(&self.word, word);
+            return 0;
+        }
+        self.contents.with(|contents| {
+            // SAFETY: by 3 the owner may read: BUSY is set and the gate open.
+            let loaded = unsafe { (*contents).loaded };
+            // SAFETY: by 4 it is present while the gate is open.
+            let loaded = unsafe { loaded.unwrap_unchecked() };
+            for (place, index) in out[..many].iter_mut().rev().zip(len - many..) {
+                // SAFETY: below the length (4).
+                place.write(unsafe { loaded.get(index) });
+            }
+        });
+        let moved = many as u64;
+        Self::commit(&self.word, word.wrapping_add(COUNT * moved) - moved);
+        many
+    }
+
+    /// Pushes the last entries of `entries`, as many as there is room for under
+    /// one look at the gate, so that the first ends up warmest; answers how many.
+    ///
+    /// # Safety
+    ///
+    /// As [`Cache::push`], for each entry. Once all are home the pool may be
+    /// gone.
+    #[inline]
+    pub(crate) unsafe fn push_many(cache: *const Self, entries: &[Entry]) -> usize {
+        // SAFETY: alive by the caller; see `push` for why this is a pointer.
+        let this = unsafe { &*cache };
+        let (word, gate) = this.enter();
+        let len = (word & LENGTH) as usize;
+        let many = usize::from(gate).saturating_sub(len).min(entries.len());
+        if many == 0 {
+            Self::commit(&this.word, word);
+            return 0;
+        }
+        this.contents.with(|contents| {
+            // SAFETY: by 3 the owner may read: BUSY is set and the gate open.
+            let loaded = unsafe { (*contents).loaded };
+            // SAFETY: by 4 it is present while the gate is open.
+            let loaded = unsafe { loaded.unwrap_unchecked() };
+            for (&entry, index) in entries.iter().rev().take(many).zip(len..) {
+                // SAFETY: by 4 the magazine has at least `gate` slots.
+                unsafe { loaded.set(index, entry) };
+            }
+        });
+        Self::commit(&this.word, word + many as u64);
+        many
     }
 
     // ---- Between fast path and lock: owner only --------------------------

@@ -12,6 +12,7 @@ use crate::observe::{Observation, Sampled};
 use crate::shared::SharedEngine;
 use crate::source::Source;
 use crate::trim::{Level, TrimReport};
+use core::mem::MaybeUninit;
 #[cfg(feature = "std")]
 use alloc::vec::Vec;
 #[cfg(feature = "std")]
@@ -97,6 +98,35 @@ pub unsafe trait Engine {
     /// [`Source`].
     fn look_at_source<R>(&self, look: impl FnOnce(&Self::Source) -> R) -> R;
 
+    /// Pops up to `out.len()` items, as far as that takes nanoseconds, and answers
+    /// how many: those are written to the front of `out`.
+    #[inline]
+    fn try_pop_many(&self, out: &mut [MaybeUninit<Entry>]) -> usize {
+        let mut popped = 0;
+        for place in out {
+            let Some(entry) = self.try_pop() else { break };
+            place.write(entry);
+            popped += 1;
+        }
+        popped
+    }
+
+    /// Gives items back.
+    ///
+    /// # Safety
+    ///
+    /// As [`Engine::release`], for each of `entries`, which are different items.
+    #[inline]
+    unsafe fn release_many(engine: *const Self, entries: &[Entry]) -> Released {
+        for &entry in entries.iter().rev() {
+            // SAFETY: by the caller.
+            if unsafe { Self::release(engine, entry) } == Released::Last {
+                return Released::Last;
+            }
+        }
+        Released::Home
+    }
+
     /// All figures of the pool.
     fn observe(&self) -> Observation;
 
@@ -150,6 +180,9 @@ pub unsafe trait Engine {
 /// How a pool is used: by many threads, or by one. A type parameter of every
 /// pool.
 pub trait Mode {
+    /// Whether more than one thread may be at work at once.
+    const THREADS: bool;
+
     /// The engine that serves the mode.
     type Engine<S: Source>: Engine<Source = S>;
 }
@@ -165,9 +198,13 @@ pub enum Local {}
 
 #[cfg(feature = "std")]
 impl Mode for Shared {
+    const THREADS: bool = true;
+
     type Engine<S: Source> = SharedEngine<S>;
 }
 
 impl Mode for Local {
+    const THREADS: bool = false;
+
     type Engine<S: Source> = LocalEngine<S>;
 }

@@ -45,7 +45,7 @@ use crate::sync::{Mutex, const_unless_model};
 use crate::table::Table;
 use crate::thread_id;
 use crate::wait::Queue;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::panic::Location;
 
 /// Slots of the first two magazines of a cache.
@@ -307,6 +307,52 @@ impl<S: Source> SharedEngine<S> {
         }
         // SAFETY: as above: the cache did not take it.
         unsafe { Self::release_slow(engine, entry) }
+    }
+
+    /// Pops up to `out.len()` items from the caller's cache under one look at its
+    /// gate, and answers how many: those are written to the front of `out`. Fewer
+    /// than asked for says nothing about whether others are free.
+    #[inline]
+    pub fn try_pop_many(&self, out: &mut [MaybeUninit<Entry>]) -> usize {
+        let Some(cache) = self.table.find(thread_id::current()) else {
+            return 0;
+        };
+        // SAFETY: filed under this thread's id, so its own, or the closed one.
+        unsafe { cache.pop_many(out) }
+    }
+
+    /// Gives items back, as many as fit under one look at the gate of the
+    /// caller's cache, and the others one by one.
+    ///
+    /// # Safety
+    ///
+    /// As [`SharedEngine::release`], for each of `entries`, which are different
+    /// items.
+    #[inline]
+    pub unsafe fn release_many(engine: *const Self, entries: &[Entry]) -> Released {
+        let mut rest = entries;
+        // The pool is alive while an item is not home.
+        while !rest.is_empty() {
+            // SAFETY: alive by the caller, as long as the items are not home.
+            let table = unsafe { &(*engine).table };
+            let home = match table.find(thread_id::current()) {
+                // SAFETY: this thread's own cache or the closed one; the items
+                // are the caller's to give.
+                Some(cache) => unsafe { Cache::push_many(cache, rest) },
+                None => 0,
+            };
+            rest = &rest[..rest.len() - home];
+            let Some((&entry, others)) = rest.split_last() else {
+                break;
+            };
+            rest = others;
+            // SAFETY: as above: the cache did not take it.
+            let released = unsafe { Self::release_slow(engine, entry) };
+            if released == Released::Last {
+                return released;
+            }
+        }
+        Released::Home
     }
 }
 

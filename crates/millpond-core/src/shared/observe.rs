@@ -11,6 +11,7 @@ use crate::observe::{Observation, Sampled};
 use crate::source::Source;
 use crate::trim::{Level, TrimReport};
 use alloc::vec::Vec;
+use core::mem::MaybeUninit;
 use core::panic::Location;
 use core::time::Duration;
 
@@ -104,6 +105,17 @@ unsafe impl<S: Source> Engine for SharedEngine<S> {
 
     fn look_at_source<R>(&self, look: impl FnOnce(&S) -> R) -> R {
         Self::look_at_source(self, look)
+    }
+
+    #[inline]
+    fn try_pop_many(&self, out: &mut [MaybeUninit<Entry>]) -> usize {
+        Self::try_pop_many(self, out)
+    }
+
+    #[inline]
+    unsafe fn release_many(engine: *const Self, entries: &[Entry]) -> Released {
+        // SAFETY: by the caller.
+        unsafe { Self::release_many(engine, entries) }
     }
 
     fn record(&self, item: Entry, location: &'static Location<'static>) -> Option<bool> {
