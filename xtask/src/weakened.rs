@@ -45,6 +45,30 @@ struct Weakening {
 /// The protections of the engine.
 const TABLE: &[Weakening] = &[
     Weakening {
+        name: "a pin without a look at the mark",
+        file: TENANCY,
+        find: "if !named || word & ENDS != 0 || word & PINS == PINS {",
+        replace: "if !named || word & PINS == PINS {",
+        model: "loom_tenancy",
+        test: "a_value_ends_once_after_its_last_pin",
+    },
+    Weakening {
+        name: "a relaxed end of a pin",
+        file: TENANCY,
+        find: "self.word.fetch_sub(1, Ordering::Release)",
+        replace: "self.word.fetch_sub(1, Ordering::Relaxed)",
+        model: "loom_tenancy",
+        test: "a_value_ends_once_after_its_last_pin",
+    },
+    Weakening {
+        name: "a relaxed end of a holder",
+        file: "crates/millpond-core/src/sharing.rs",
+        find: "self.holders.fetch_sub(1, Ordering::Release)",
+        replace: "self.holders.fetch_sub(1, Ordering::Relaxed)",
+        model: "loom_tenancy",
+        test: "the_last_holder_sees_what_the_others_did",
+    },
+    Weakening {
         name: "no busy mark",
         file: CACHE,
         find: "self.word.store(word | BUSY, Ordering::Relaxed);",
@@ -278,6 +302,7 @@ const TABLE: &[Weakening] = &[
     },
 ];
 
+const TENANCY: &str = "crates/millpond-core/src/tenancy.rs";
 const CACHE: &str = "crates/millpond-core/src/cache.rs";
 const STOP: &str = "crates/millpond-core/src/shared/stop.rs";
 const OWNER: &str = "crates/millpond-core/src/shared/owner.rs";

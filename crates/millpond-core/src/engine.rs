@@ -12,9 +12,9 @@ use crate::observe::{Observation, Sampled};
 use crate::shared::SharedEngine;
 use crate::source::Source;
 use crate::trim::{Level, TrimReport};
-use core::mem::MaybeUninit;
 #[cfg(feature = "std")]
 use alloc::vec::Vec;
+use core::mem::MaybeUninit;
 #[cfg(feature = "std")]
 use core::panic::Location;
 use core::time::Duration;

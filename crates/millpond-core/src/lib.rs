@@ -84,6 +84,8 @@ pub mod recording;
 pub mod region;
 #[cfg(feature = "std")]
 pub mod shared;
+#[cfg(feature = "std")]
+pub mod sharing;
 #[cfg(feature = "alloc")]
 pub mod size_class;
 #[cfg(feature = "alloc")]
@@ -94,6 +96,8 @@ pub mod source;
 mod sync;
 #[cfg(feature = "std")]
 mod table;
+#[cfg(feature = "std")]
+pub mod tenancy;
 #[cfg(feature = "std")]
 mod thread_id;
 pub mod trim;

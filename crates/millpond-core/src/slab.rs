@@ -72,6 +72,15 @@ impl Slab {
     fn start(&self) -> usize {
         self.region.base().addr().get()
     }
+
+    /// The slots that were handed out, `stride` bytes apart.
+    fn entries(&self, stride: usize) -> impl Iterator<Item = Entry> {
+        (0..self.carved).map(move |slot| {
+            // SAFETY: carved, so inside the region (2).
+            let slot = unsafe { self.region.base().add(slot * stride) };
+            Entry::from_ptr(slot.cast())
+        })
+    }
 }
 
 impl fmt::Debug for Slabs {
@@ -89,8 +98,18 @@ impl fmt::Debug for Slabs {
 #[derive(Debug)]
 pub struct RetiredSlabs {
     slabs: Vec<Slab>,
+    stride: usize,
     #[cfg(feature = "std")]
     budget: Option<Budget>,
+}
+
+impl RetiredSlabs {
+    /// The slots that are on their way back: for sources that keep something in
+    /// free slots.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        let stride = self.stride;
+        self.slabs.iter().flat_map(move |slab| slab.entries(stride))
+    }
 }
 
 impl Drop for RetiredSlabs {
@@ -164,6 +183,12 @@ impl Slabs {
     #[must_use]
     pub const fn stride(&self) -> usize {
         self.stride
+    }
+
+    /// All slots that were ever handed to the engine and are not given back.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        let stride = self.stride;
+        self.slabs.iter().flat_map(move |slab| slab.entries(stride))
     }
 
     /// Makes a slab of at least one slot and at most `most`: as many slots as
@@ -279,6 +304,7 @@ impl Source for Slabs {
     fn retire(&mut self, free: &mut Vec<Entry>, _: Level) -> RetiredSlabs {
         let mut retired = RetiredSlabs {
             slabs: Vec::new(),
+            stride: self.stride,
             #[cfg(feature = "std")]
             budget: self.budget.clone(),
         };
@@ -329,6 +355,7 @@ impl Drop for Slabs {
     fn drop(&mut self) {
         drop(RetiredSlabs {
             slabs: core::mem::take(&mut self.slabs),
+            stride: self.stride,
             #[cfg(feature = "std")]
             budget: self.budget.take(),
         });

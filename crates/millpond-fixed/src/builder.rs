@@ -1,14 +1,18 @@
 //! Building a pool with more than a capacity.
 
+use crate::object::{ObjectPool, Place, Places};
 use crate::pool::FixedPool;
+use crate::recycle::Recycle;
+use crate::slot::Slots;
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
-use millpond_core::engine::Local;
+use millpond_core::engine::{Local, Mode};
 use millpond_core::exhaustion::{Exhaustion, Fallback};
 use millpond_core::local::LocalEngine;
 use millpond_core::region::{RegionOptions, Supply};
 use millpond_core::slab::Slabs;
+use millpond_core::source::Source;
 
 #[cfg(feature = "std")]
 use millpond_core::budget::Budget;
@@ -19,7 +23,7 @@ use millpond_core::event::EventHook;
 #[cfg(feature = "std")]
 use millpond_core::shared::SharedEngine;
 
-/// Builds a [`FixedPool`].
+/// Builds a [`FixedPool`] or an [`ObjectPool`](crate::ObjectPool).
 ///
 /// ```
 /// use millpond_core::budget::Budget;
@@ -73,7 +77,7 @@ impl<T> FixedPool<T, Local> {
 }
 
 impl<T> Builder<T> {
-    fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity,
             name: "",
@@ -130,8 +134,8 @@ impl<T> Builder<T> {
         self
     }
 
-    fn slabs(&self) -> Slabs {
-        let mut slabs = Slabs::new(size_of::<T>(), align_of::<T>()).with_options(self.region);
+    fn slabs<I>(&self) -> Slabs {
+        let mut slabs = Slabs::new(size_of::<I>(), align_of::<I>()).with_options(self.region);
         if let Some(supplier) = &self.supplier {
             slabs = slabs.supplied_by(Arc::clone(supplier));
         }
@@ -154,29 +158,57 @@ impl<T> Builder<T> {
     #[cfg(feature = "std")]
     #[must_use]
     pub fn build(self) -> FixedPool<T, Shared> {
-        let mut engine =
-            SharedEngine::new(self.capacity, size_of::<T>(), self.slabs()).named(self.name);
-        if let Some(budget) = &self.budget {
-            engine = engine.charged_to(budget.clone());
-        }
-        if let Some(hook) = &self.hook {
-            engine = engine.told_to(hook.clone());
-        }
-        let mut pool = FixedPool::over(engine);
-        pool.policy = self.policy;
-        pool.fallback = self.fallback();
-        pool
+        FixedPool::of(self.shared_slots::<T, _>(self.slabs::<T>()))
     }
 
     /// The pool, for one thread. Its stack of free slots, 8 bytes a slot, is
     /// not charged.
     #[must_use]
     pub fn build_local(self) -> FixedPool<T, Local> {
-        let engine = LocalEngine::new(self.capacity, self.slabs()).named(self.name);
-        let mut pool = FixedPool::over_local(engine);
-        pool.policy = self.policy;
-        pool.fallback = self.fallback();
-        pool
+        FixedPool::of(self.local_slots(self.slabs::<T>()))
+    }
+
+    /// A pool of objects, which `recycle` makes and takes care of, for any
+    /// number of threads.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn build_objects<R: Recycle<T>>(self, recycle: R) -> ObjectPool<T, R, Shared> {
+        let recycle = Arc::new(recycle);
+        let places = Places::new(self.slabs::<Place<T>>(), Arc::clone(&recycle));
+        ObjectPool::of(self.shared_slots::<Place<T>, _>(places), recycle)
+    }
+
+    /// A pool of objects, which `recycle` makes and takes care of, for one
+    /// thread.
+    #[must_use]
+    pub fn build_local_objects<R: Recycle<T>>(self, recycle: R) -> ObjectPool<T, R, Local> {
+        let recycle = Arc::new(recycle);
+        let places = Places::new(self.slabs::<Place<T>>(), Arc::clone(&recycle));
+        ObjectPool::of(self.local_slots(places), recycle)
+    }
+
+    /// Slots for an `I` each, out of `source`.
+    #[cfg(feature = "std")]
+    fn shared_slots<I, S: Source>(&self, source: S) -> Slots<S, Shared> {
+        let mut engine = SharedEngine::new(self.capacity, size_of::<I>(), source).named(self.name);
+        if let Some(budget) = &self.budget {
+            engine = engine.charged_to(budget.clone());
+        }
+        if let Some(hook) = &self.hook {
+            engine = engine.told_to(hook.clone());
+        }
+        self.slots(engine)
+    }
+
+    fn local_slots<S: Source>(&self, source: S) -> Slots<S, Local> {
+        self.slots(LocalEngine::new(self.capacity, source).named(self.name))
+    }
+
+    fn slots<S: Source, M: Mode>(&self, engine: M::Engine<S>) -> Slots<S, M> {
+        let mut slots = Slots::over(engine);
+        slots.policy = self.policy;
+        slots.fallback = self.fallback();
+        slots
     }
 }
 

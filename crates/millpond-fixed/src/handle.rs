@@ -2,7 +2,7 @@
 
 use crate::lease::OwnedLease;
 use crate::pool::FixedPool;
-use crate::slot::{Keeper, Patience, Slot};
+use crate::slot::{Keeper, Patience, Pooled, Slot, Slots};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Deref;
@@ -21,12 +21,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::vec::Vec;
 
 /// What handles and owned leases point to.
-pub(crate) struct Pond<T> {
+pub(crate) struct Pond<P> {
     /// Handles, and fallback items with owned leases.
     handles: AtomicUsize,
     /// Through which the pool's budget asks it to trim.
     member: Option<(Membership, Arc<Member>)>,
-    pool: FixedPool<T, Shared>,
+    pool: P,
 }
 
 /// A pool as its budget sees it: something that can be asked to trim, and may
@@ -40,7 +40,7 @@ struct Member {
     pond: Mutex<Option<Trimmable>>,
 }
 
-/// A `Pond<T>` whose `T` is forgotten, so that it can be registered for any.
+/// A `Pond<P>` whose `P` is forgotten, so that it can be registered for any.
 #[derive(Clone, Copy)]
 struct Trimmable {
     pond: NonNull<()>,
@@ -74,14 +74,21 @@ impl Reclaim for Member {
     }
 }
 
-impl<T> Pond<T> {
+impl<P: Pooled<Mode = Shared>> Pond<P> {
+    fn slots(&self) -> &Slots<P::Source, Shared> {
+        // SAFETY: the pool is alive.
+        let slots = unsafe { P::slots(&raw const self.pool) };
+        // SAFETY: a place inside of it.
+        unsafe { &*slots }
+    }
+
     fn trimmable(pond: NonNull<Self>) -> Trimmable {
         /// # Safety
         ///
-        /// `pond` is a live `Pond<T>`.
-        unsafe fn join<T>(pond: NonNull<()>) -> bool {
+        /// `pond` is a live `Pond<P>`.
+        unsafe fn join<P>(pond: NonNull<()>) -> bool {
             // SAFETY: by the caller.
-            let handles = unsafe { &(*pond.cast::<Pond<T>>().as_ptr()).handles };
+            let handles = unsafe { &(*pond.cast::<Pond<P>>().as_ptr()).handles };
             let more = |count: usize| (count > 0).then_some(count + 1);
             handles
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
@@ -90,11 +97,14 @@ impl<T> Pond<T> {
 
         /// # Safety
         ///
-        /// `pond` is a `Pond<T>` that was joined; this leaves it.
-        unsafe fn trim_and_leave<T>(pond: NonNull<()>) -> usize {
-            let pond = pond.cast::<Pond<T>>();
+        /// `pond` is a `Pond<P>` that was joined; this leaves it.
+        unsafe fn trim_and_leave<P: Pooled<Mode = Shared>>(pond: NonNull<()>) -> usize {
+            let pond = pond.cast::<Pond<P>>();
             // SAFETY: joined, so alive.
-            let freed = unsafe { pond.as_ref() }.pool.trim(Level::Moderate);
+            let freed = unsafe { pond.as_ref() }
+                .slots()
+                .engine
+                .trim(Level::Moderate);
             // SAFETY: joined once, left once.
             unsafe { Pond::let_go(pond) };
             freed.freed_bytes
@@ -102,8 +112,8 @@ impl<T> Pond<T> {
 
         Trimmable {
             pond: pond.cast(),
-            join: join::<T>,
-            trim_and_leave: trim_and_leave::<T>,
+            join: join::<P>,
+            trim_and_leave: trim_and_leave::<P>,
         }
     }
 }
@@ -131,20 +141,23 @@ impl<T> Pond<T> {
 ///
 /// 1. `pond` came from a box, and is alive while `handles` is not zero or an
 ///    item is leased.
-pub struct PoolHandle<T> {
-    pond: NonNull<Pond<T>>,
-    _pond: PhantomData<Pond<T>>,
+pub struct Handle<P: Pooled<Mode = Shared>> {
+    pub(crate) pond: NonNull<Pond<P>>,
+    _pond: PhantomData<Pond<P>>,
 }
+
+/// A handle to a pool of values; see [`Handle`].
+pub type PoolHandle<T> = Handle<FixedPool<T>>;
 
 // SAFETY: a handle is a shared reference to a pool, which is Sync and Send; the
 // last one may drop it on any thread.
-unsafe impl<T: Send> Send for PoolHandle<T> {}
+unsafe impl<P: Pooled<Mode = Shared> + Send + Sync> Send for Handle<P> {}
 // SAFETY: as above.
-unsafe impl<T: Send> Sync for PoolHandle<T> {}
+unsafe impl<P: Pooled<Mode = Shared> + Send + Sync> Sync for Handle<P> {}
 
 // As the pool itself.
-impl<T> core::panic::UnwindSafe for PoolHandle<T> {}
-impl<T> core::panic::RefUnwindSafe for PoolHandle<T> {}
+impl<P: Pooled<Mode = Shared>> core::panic::UnwindSafe for Handle<P> {}
+impl<P: Pooled<Mode = Shared>> core::panic::RefUnwindSafe for Handle<P> {}
 
 impl<T> FixedPool<T, Shared> {
     /// Moves the pool to the heap, where its leases can outlive the borrow of
@@ -152,23 +165,30 @@ impl<T> FixedPool<T, Shared> {
     /// else's charge would be refused.
     #[must_use]
     pub fn into_handle(self) -> PoolHandle<T> {
-        let member = self.engine.budget().map(|budget| {
+        Handle::of(self)
+    }
+}
+
+impl<P: Pooled<Mode = Shared>> Handle<P> {
+    pub(crate) fn of(pool: P) -> Self {
+        let mut pond = Box::new(Pond {
+            handles: AtomicUsize::new(1),
+            member: None,
+            pool,
+        });
+        pond.member = pond.slots().engine.budget().map(|budget| {
             let member = Arc::new(Member {
                 pond: Mutex::new(None),
             });
             let weak: Weak<dyn Reclaim> = Arc::downgrade(&member) as _;
             (budget.register(weak), member)
         });
-        let pond = NonNull::from(Box::leak(Box::new(Pond {
-            handles: AtomicUsize::new(1),
-            member,
-            pool: self,
-        })));
+        let pond = NonNull::from(Box::leak(pond));
         // SAFETY: just made.
         if let Some((_, member)) = unsafe { &pond.as_ref().member } {
             *member.lock() = Some(Pond::trimmable(pond));
         }
-        PoolHandle {
+        Self {
             pond,
             _pond: PhantomData,
         }
@@ -187,7 +207,7 @@ impl<T> PoolHandle<T> {
     #[track_caller]
     pub fn try_acquire_owned(&self, value: T) -> Result<OwnedLease<T>, Refused<T>> {
         // SAFETY: the pond lives while an item of its pool is leased.
-        match unsafe { self.slot(self.pond, Patience::None) } {
+        match unsafe { self.slots.slot(self.pond, Patience::None) } {
             Ok(slot) => Ok(OwnedLease::of(slot, value)),
             Err(error) => Err(Refused::new(error, value)),
         }
@@ -204,7 +224,7 @@ impl<T> PoolHandle<T> {
     #[track_caller]
     pub fn acquire_owned(&self, value: T) -> Result<OwnedLease<T>, Refused<T>> {
         // SAFETY: the pond lives while an item of its pool is leased.
-        match unsafe { self.slot(self.pond, Patience::Policy) } {
+        match unsafe { self.slots.slot(self.pond, Patience::Policy) } {
             Ok(slot) => Ok(OwnedLease::of(slot, value)),
             Err(error) => Err(Refused::new(error, value)),
         }
@@ -222,11 +242,16 @@ impl<T> PoolHandle<T> {
     ) -> impl Future<Output = Result<OwnedLease<T>, Refused<T>>> {
         let location = Location::caller();
         async move {
-            match self.engine.acquire_async(self.policy.room()).await {
+            match self
+                .slots
+                .engine
+                .acquire_async(self.slots.policy.room())
+                .await
+            {
                 Ok(entry) => {
                     // SAFETY: just acquired; the pond lives while an item is leased.
                     let slot = unsafe { Slot::new(entry, self.pond) };
-                    Ok(OwnedLease::of(self.inspect(slot, location), value))
+                    Ok(OwnedLease::of(self.slots.inspect(slot, location), value))
                 }
                 Err(error) => Err(Refused::new(error, value)),
             }
@@ -234,13 +259,13 @@ impl<T> PoolHandle<T> {
     }
 }
 
-impl<T> Observe for PoolHandle<T> {
+impl<P: Pooled<Mode = Shared> + Observe> Observe for Handle<P> {
     fn name(&self) -> &str {
         Observe::name(&**self)
     }
 
     fn observe(&self) -> Observation {
-        self.stats()
+        Observe::observe(&**self)
     }
 
     fn kind(&self) -> &'static str {
@@ -256,8 +281,8 @@ impl<T> Observe for PoolHandle<T> {
     }
 }
 
-impl<T> Deref for PoolHandle<T> {
-    type Target = FixedPool<T, Shared>;
+impl<P: Pooled<Mode = Shared>> Deref for Handle<P> {
+    type Target = P;
 
     #[inline(always)]
     fn deref(&self) -> &Self::Target {
@@ -266,7 +291,7 @@ impl<T> Deref for PoolHandle<T> {
     }
 }
 
-impl<T> Clone for PoolHandle<T> {
+impl<P: Pooled<Mode = Shared>> Clone for Handle<P> {
     fn clone(&self) -> Self {
         // SAFETY: alive by 1.
         unsafe { Pond::retain(self.pond) };
@@ -277,26 +302,25 @@ impl<T> Clone for PoolHandle<T> {
     }
 }
 
-impl<T> Drop for PoolHandle<T> {
+impl<P: Pooled<Mode = Shared>> Drop for Handle<P> {
     fn drop(&mut self) {
         // SAFETY: counted when this handle was made.
         unsafe { Pond::let_go(self.pond) };
     }
 }
 
-impl<T> fmt::Debug for PoolHandle<T> {
+impl<P: Pooled<Mode = Shared> + fmt::Debug> fmt::Debug for Handle<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PoolHandle").field(&**self).finish()
+        f.debug_tuple("Handle").field(&**self).finish()
     }
 }
 
 // SAFETY: it is the pool inside.
-unsafe impl<T> Keeper for Pond<T> {
-    type Value = T;
-    type Mode = Shared;
+unsafe impl<P: Pooled<Mode = Shared>> Keeper for Pond<P> {
+    type Pool = P;
 
     #[inline(always)]
-    unsafe fn pool(keeper: NonNull<Self>) -> *const FixedPool<T, Shared> {
+    unsafe fn pool(keeper: NonNull<Self>) -> *const P {
         // SAFETY: alive by the caller.
         unsafe { &raw const (*keeper.as_ptr()).pool }
     }
@@ -326,7 +350,7 @@ unsafe impl<T> Keeper for Pond<T> {
             *member.lock() = None;
         }
         // SAFETY: alive; no handle is left to call it.
-        if unsafe { SharedEngine::orphan(&raw const pond.pool.engine) } == Released::Last {
+        if unsafe { SharedEngine::orphan(&raw const pond.slots().engine) } == Released::Last {
             // SAFETY: no handle and no lease is left, and so nobody else.
             unsafe { Self::free_slow(keeper) };
         }

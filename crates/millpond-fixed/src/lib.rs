@@ -75,16 +75,27 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod batch;
 mod builder;
+#[cfg(feature = "std")]
+mod counted;
+mod dyn_lease;
 #[cfg(feature = "std")]
 mod handle;
 mod lease;
+mod object;
 mod pool;
+mod recycle;
 mod slot;
+mod vacant;
 
+pub use batch::Batch;
 pub use builder::Builder;
 #[cfg(feature = "std")]
-pub use handle::PoolHandle;
+pub use counted::{Counted, SharedLease, SharedOwnedLease};
+pub use dyn_lease::DynLease;
+#[cfg(feature = "std")]
+pub use handle::{Handle, PoolHandle};
 pub use lease::Lease;
 #[cfg(feature = "std")]
 pub use lease::OwnedLease;
@@ -97,7 +108,13 @@ pub use millpond_core::error::{AcquireError, Limit, Refused};
 pub use millpond_core::exhaustion::Exhaustion;
 pub use millpond_core::observe::Observation;
 pub use millpond_core::trim::{Level, TrimReport};
+pub use object::{LocalObjectPool, ObjectLease, ObjectPool};
+#[cfg(feature = "std")]
+pub use object::{ObjectHandle, OwnedObjectLease};
 pub use pool::{FixedPool, LocalFixedPool};
+pub use recycle::{Clear, Clearable, Eviction, Hooks, Recycle, Verdict};
+pub use slot::Pooled;
+pub use vacant::Vacant;
 
 #[cfg(all(doctest, feature = "std"))]
 #[doc = include_str!("../../../README.md")]

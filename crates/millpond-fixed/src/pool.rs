@@ -3,13 +3,12 @@
 use crate::lease::Lease;
 #[cfg(feature = "std")]
 use crate::slot::Slot;
-use crate::slot::{Keeper, Patience};
+use crate::slot::{Patience, Pooled, Slots};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use millpond_core::engine::{Engine, Local, Mode};
 use millpond_core::error::{AcquireError, Refused};
-use millpond_core::exhaustion::{Exhaustion, Fallback};
 use millpond_core::observe::{Observation, Observe, Sampled, Tune};
 use millpond_core::slab::Slabs;
 use millpond_core::trim::{Level, Trim, TrimReport};
@@ -47,14 +46,12 @@ use std::vec::Vec;
 ///
 /// # Invariants
 ///
-/// 1. Entries of `engine` are addresses of slots with the size and alignment of
+/// 1. Entries of `slots` are addresses of slots with the size and alignment of
 ///    `T`, and hold no value while they are free.
 /// 2. A slot is used by the one lease that was made for its entry, until that
 ///    lease releases it.
 pub struct FixedPool<T, M: Mode = DefaultMode> {
-    pub(crate) engine: M::Engine<Slabs>,
-    pub(crate) fallback: Fallback,
-    pub(crate) policy: Exhaustion,
+    pub(crate) slots: Slots<Slabs, M>,
     _values: PhantomData<fn() -> T>,
 }
 
@@ -104,16 +101,7 @@ impl<T> FixedPool<T, Shared> {
     pub const fn new(capacity: usize) -> Self {
         let slabs = Slabs::new(size_of::<T>(), align_of::<T>());
         let engine = SharedEngine::new(capacity, size_of::<T>(), slabs);
-        Self::over(engine)
-    }
-
-    pub(crate) const fn over(engine: SharedEngine<Slabs>) -> Self {
-        Self {
-            engine,
-            fallback: Fallback::new(),
-            policy: Exhaustion::Fail,
-            _values: PhantomData,
-        }
+        Self::of(Slots::over(engine))
     }
 
     /// Takes a value in, waiting in the task for a free slot. Slots go to those
@@ -148,11 +136,16 @@ impl<T> FixedPool<T, Shared> {
         // Not an `async fn`, which would not know its caller.
         let location = Location::caller();
         async move {
-            match self.engine.acquire_async(self.policy.room()).await {
+            match self
+                .slots
+                .engine
+                .acquire_async(self.slots.policy.room())
+                .await
+            {
                 Ok(entry) => {
                     // SAFETY: just acquired; the lease borrows the pool.
                     let slot = unsafe { Slot::new(entry, NonNull::from(self)) };
-                    Ok(Lease::of(self.inspect(slot, location), value))
+                    Ok(Lease::of(self.slots.inspect(slot, location), value))
                 }
                 Err(error) => Err(Refused::new(error, value)),
             }
@@ -172,7 +165,10 @@ impl<T> FixedPool<T, Shared> {
         timeout: core::time::Duration,
     ) -> Result<Lease<'_, T>, Refused<T>> {
         // SAFETY: the lease borrows the pool.
-        match unsafe { self.slot(NonNull::from(self), Patience::Until(timeout)) } {
+        match unsafe {
+            self.slots
+                .slot(NonNull::from(self), Patience::Until(timeout))
+        } {
             Ok(slot) => Ok(Lease::of(slot, value)),
             Err(error) => Err(Refused::new(error, value)),
         }
@@ -194,13 +190,13 @@ impl<T> FixedPool<T, Shared> {
     /// # Ok::<(), millpond_fixed::Refused<i32>>(())
     /// ```
     pub fn set_diagnosis(&self, level: Diagnosis) {
-        self.engine.set_diagnosis(level);
+        self.slots.engine.set_diagnosis(level);
     }
 
     /// Everybody of whom diagnostics have a record, longest holder first: the
     /// leak report of a pool whose leases should have ended.
     pub fn holders(&self) -> Vec<Holder> {
-        self.engine.holders()
+        self.slots.engine.holders()
     }
 
     /// Makes the pool usable in the child of a fork of a process with several
@@ -211,18 +207,18 @@ impl<T> FixedPool<T, Shared> {
     /// See [`SharedEngine::after_fork_in_child`].
     pub unsafe fn after_fork_in_child(&self) {
         // SAFETY: by the caller.
-        unsafe { self.engine.after_fork_in_child() };
+        unsafe { self.slots.engine.after_fork_in_child() };
     }
 
     /// Closes the pool: acquires fail from now on, and whoever waits is told.
     /// Leases stay valid and are released as always.
     pub fn close(&self) {
-        self.engine.close();
+        self.slots.engine.close();
     }
 
     /// Whether the pool was closed.
     pub fn is_closed(&self) -> bool {
-        self.engine.is_closed()
+        self.slots.engine.is_closed()
     }
 }
 
@@ -233,20 +229,18 @@ impl<T> FixedPool<T, Local> {
         use millpond_core::local::LocalEngine;
 
         let slabs = Slabs::new(size_of::<T>(), align_of::<T>());
-        Self::over_local(LocalEngine::new(capacity, slabs))
-    }
-
-    pub(crate) const fn over_local(engine: millpond_core::local::LocalEngine<Slabs>) -> Self {
-        Self {
-            engine,
-            fallback: Fallback::new(),
-            policy: Exhaustion::Fail,
-            _values: PhantomData,
-        }
+        Self::of(Slots::over(LocalEngine::new(capacity, slabs)))
     }
 }
 
 impl<T, M: Mode> FixedPool<T, M> {
+    pub(crate) const fn of(slots: Slots<Slabs, M>) -> Self {
+        Self {
+            slots,
+            _values: PhantomData,
+        }
+    }
+
     /// Takes a value in, and never waits or falls back.
     ///
     /// # Errors
@@ -257,7 +251,7 @@ impl<T, M: Mode> FixedPool<T, M> {
     #[track_caller]
     pub fn try_acquire(&self, value: T) -> Result<Lease<'_, T, M>, Refused<T>> {
         // SAFETY: the lease borrows the pool.
-        match unsafe { self.slot(NonNull::from(self), Patience::None) } {
+        match unsafe { self.slots.slot(NonNull::from(self), Patience::None) } {
             Ok(slot) => Ok(Lease::of(slot, value)),
             Err(error) => Err(Refused::new(error, value)),
         }
@@ -276,7 +270,7 @@ impl<T, M: Mode> FixedPool<T, M> {
         construct: impl FnOnce() -> T,
     ) -> Result<Lease<'_, T, M>, AcquireError> {
         // SAFETY: the lease borrows the pool.
-        let slot = unsafe { self.slot(NonNull::from(self), Patience::None) }?;
+        let slot = unsafe { self.slots.slot(NonNull::from(self), Patience::None) }?;
         Ok(Lease::of(slot, construct()))
     }
 
@@ -303,7 +297,7 @@ impl<T, M: Mode> FixedPool<T, M> {
     #[track_caller]
     pub fn acquire(&self, value: T) -> Result<Lease<'_, T, M>, Refused<T>> {
         // SAFETY: the lease borrows the pool.
-        match unsafe { self.slot(NonNull::from(self), Patience::Policy) } {
+        match unsafe { self.slots.slot(NonNull::from(self), Patience::Policy) } {
             Ok(slot) => Ok(Lease::of(slot, value)),
             Err(error) => Err(Refused::new(error, value)),
         }
@@ -311,7 +305,7 @@ impl<T, M: Mode> FixedPool<T, M> {
 
     /// How many values the pool may have.
     pub fn capacity(&self) -> usize {
-        self.engine.observe().capacity
+        self.slots.engine.observe().capacity
     }
 
     /// All figures: what is leased, cached and held, and what happened so far.
@@ -327,15 +321,7 @@ impl<T, M: Mode> FixedPool<T, M> {
     /// # Ok::<(), millpond_fixed::Refused<i32>>(())
     /// ```
     pub fn stats(&self) -> Observation {
-        let mut figures = self.engine.observe();
-        figures.item_bytes = size_of::<T>();
-        figures.fallback_in_use = self.fallback.in_use();
-        figures.fallbacks = self.fallback.total() as u64;
-        figures.held_bytes += figures.fallback_in_use * size_of::<T>();
-        figures.used_bytes = (figures.in_use + figures.fallback_in_use) * size_of::<T>();
-        let items = (figures.created + figures.fallback_in_use) * size_of::<T>();
-        figures.wasted_bytes = figures.held_bytes.saturating_sub(items);
-        figures
+        self.slots.stats(size_of::<T>())
     }
 
     /// Gives memory back: slabs whose slots are all free, wherever those are
@@ -351,19 +337,19 @@ impl<T, M: Mode> FixedPool<T, M> {
     /// assert_eq!(pool.stats().held_bytes, 0);
     /// ```
     pub fn trim(&self, level: Level) -> TrimReport {
-        self.engine.trim(level)
+        self.slots.engine.trim(level)
     }
 
     /// Changes the capacity while leases are out. Values beyond a lower one
     /// stay until they are dropped; a trim then gives their slots back.
     pub fn set_capacity(&self, capacity: usize) {
-        self.engine.set_capacity(capacity);
+        self.slots.engine.set_capacity(capacity);
     }
 }
 
 impl<T, M: Mode> Observe for FixedPool<T, M> {
     fn name(&self) -> &str {
-        self.engine.name()
+        self.slots.engine.name()
     }
 
     fn observe(&self) -> Observation {
@@ -375,12 +361,12 @@ impl<T, M: Mode> Observe for FixedPool<T, M> {
     }
 
     fn sampled(&self) -> Sampled {
-        self.engine.sampled()
+        self.slots.engine.sampled()
     }
 
     #[cfg(feature = "std")]
     fn holders(&self) -> Vec<Holder> {
-        self.engine.holders()
+        self.slots.engine.holders()
     }
 }
 
@@ -407,7 +393,7 @@ impl<T, M: Mode> fmt::Debug for FixedPool<T, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let figures = self.stats();
         f.debug_struct("FixedPool")
-            .field("name", &self.engine.name())
+            .field("name", &self.slots.engine.name())
             .field("capacity", &figures.capacity)
             .field("in_use", &figures.in_use)
             .field("created", &figures.created)
@@ -415,22 +401,16 @@ impl<T, M: Mode> fmt::Debug for FixedPool<T, M> {
     }
 }
 
-// SAFETY: it is the pool.
-unsafe impl<T, M: Mode> Keeper for FixedPool<T, M> {
-    type Value = T;
+// SAFETY: slots are a field, and by 1 entries are addresses of slots for `T`.
+unsafe impl<T, M: Mode> Pooled for FixedPool<T, M> {
+    type Item = T;
+    type Source = Slabs;
     type Mode = M;
+    const KEEPS: bool = false;
 
     #[inline(always)]
-    unsafe fn pool(keeper: NonNull<Self>) -> *const Self {
-        keeper.as_ptr()
+    unsafe fn slots(pool: *const Self) -> *const Slots<Slabs, M> {
+        // SAFETY: alive by the caller.
+        unsafe { &raw const (*pool).slots }
     }
-
-    #[cold]
-    unsafe fn free_slow(_: NonNull<Self>) {
-        unreachable!("a borrowed pool is not orphaned");
-    }
-
-    unsafe fn retain(_: NonNull<Self>) {}
-
-    unsafe fn let_go(_: NonNull<Self>) {}
 }

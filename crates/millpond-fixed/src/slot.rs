@@ -1,6 +1,5 @@
 //! Slots on loan: the part of every lease that brings the slot home.
 
-use crate::pool::FixedPool;
 use core::alloc::Layout;
 use core::panic::Location;
 use core::ptr::NonNull;
@@ -9,14 +8,76 @@ use core::time::Duration;
 use millpond_core::engine::{Engine, Mode, Released};
 use millpond_core::entry::Entry;
 use millpond_core::error::{AcquireError, Limit};
-use millpond_core::exhaustion::Exhaustion;
+use millpond_core::exhaustion::{Exhaustion, Fallback};
 use millpond_core::home::{FALLBACK, Home};
+use millpond_core::observe::Observation;
 use millpond_core::poison;
+use millpond_core::source::Source;
 
 #[cfg(feature = "std")]
 use millpond_core::event::Event;
 #[cfg(feature = "std")]
 use millpond_core::home::TRACKED;
+
+/// What every pool of slots is made of, whatever its slots hold.
+#[allow(
+    missing_debug_implementations,
+    reason = "the pools around it print themselves"
+)]
+pub struct Slots<S: Source, M: Mode> {
+    pub(crate) engine: M::Engine<S>,
+    pub(crate) fallback: Fallback,
+    pub(crate) policy: Exhaustion,
+}
+
+/// A pool of this crate that lends slots.
+///
+/// Sealed: there is a value pool, which drops what it gets back, and an object
+/// pool, which recycles it.
+///
+/// # Safety
+///
+/// `slots` answers a place inside of the pool, always the same, and its entries
+/// are addresses of slots for one `Item` each.
+pub unsafe trait Pooled: Sized {
+    /// What a slot is laid out for.
+    #[doc(hidden)]
+    type Item;
+    /// Where slots come from.
+    #[doc(hidden)]
+    type Source: Source;
+    /// One thread or many.
+    #[doc(hidden)]
+    type Mode: Mode;
+    /// Whether slots keep what is in them while they are free: then memory tools
+    /// are told when it comes and goes, not when it is lent.
+    #[doc(hidden)]
+    const KEEPS: bool;
+
+    /// # Safety
+    ///
+    /// The pool is alive.
+    #[doc(hidden)]
+    unsafe fn slots(pool: *const Self) -> *const Slots<Self::Source, Self::Mode>;
+
+    /// Makes a slot outside the capacity what those inside are when they come
+    /// from their source.
+    ///
+    /// # Safety
+    ///
+    /// The slot is the caller's alone.
+    #[doc(hidden)]
+    unsafe fn prepare(_item: NonNull<Self::Item>) {}
+}
+
+/// What the slots of a keeper's pool are laid out for.
+pub(crate) type ItemOf<K> = <<K as Keeper>::Pool as Pooled>::Item;
+
+/// The mode of a keeper's pool.
+pub(crate) type ModeOf<K> = <<K as Keeper>::Pool as Pooled>::Mode;
+
+/// Where the slots of a keeper's pool come from.
+pub(crate) type SourceOf<K> = <<K as Keeper>::Pool as Pooled>::Source;
 
 /// Whoever keeps the pool of a lease alive: the pool itself, borrowed, or what
 /// its handles share.
@@ -25,10 +86,8 @@ use millpond_core::home::TRACKED;
 ///
 /// `pool` answers the pool that the keeper keeps, always the same.
 pub(crate) unsafe trait Keeper: Sized {
-    /// Type of the values.
-    type Value;
-    /// Mode of the pool.
-    type Mode: Mode;
+    /// The pool.
+    type Pool: Pooled;
 
     /// The pool, as a pointer: while an item comes home another thread may free
     /// it.
@@ -36,7 +95,7 @@ pub(crate) unsafe trait Keeper: Sized {
     /// # Safety
     ///
     /// The keeper is alive.
-    unsafe fn pool(keeper: NonNull<Self>) -> *const FixedPool<Self::Value, Self::Mode>;
+    unsafe fn pool(keeper: NonNull<Self>) -> *const Self::Pool;
 
     /// Frees the keeper, whose last item has come home.
     ///
@@ -60,6 +119,38 @@ pub(crate) unsafe trait Keeper: Sized {
     unsafe fn let_go(keeper: NonNull<Self>);
 }
 
+// SAFETY: it is the pool, borrowed for as long as its leases live.
+unsafe impl<P: Pooled> Keeper for P {
+    type Pool = P;
+
+    #[inline(always)]
+    unsafe fn pool(keeper: NonNull<Self>) -> *const P {
+        keeper.as_ptr()
+    }
+
+    #[cold]
+    unsafe fn free_slow(_: NonNull<Self>) {
+        unreachable!("a borrowed pool is not orphaned");
+    }
+
+    unsafe fn retain(_: NonNull<Self>) {}
+
+    unsafe fn let_go(_: NonNull<Self>) {}
+}
+
+/// The slots of the pool that `keeper` keeps.
+///
+/// # Safety
+///
+/// The keeper is alive.
+#[inline(always)]
+unsafe fn slots_of<K: Keeper>(keeper: NonNull<K>) -> *const Slots<SourceOf<K>, ModeOf<K>> {
+    // SAFETY: by the caller.
+    let pool = unsafe { K::pool(keeper) };
+    // SAFETY: as above: the keeper keeps it.
+    unsafe { K::Pool::slots(pool) }
+}
+
 /// A slot in the hands of its user; dropping it brings it home. It drops no
 /// value.
 ///
@@ -69,7 +160,7 @@ pub(crate) unsafe trait Keeper: Sized {
 ///    fallback item of it, and its one user is whoever holds this.
 /// 2. The keeper is alive until the slot is home.
 pub(crate) struct Slot<K: Keeper> {
-    pub(crate) item: NonNull<K::Value>,
+    pub(crate) item: NonNull<ItemOf<K>>,
     home: Home<K>,
 }
 
@@ -82,13 +173,48 @@ impl<K: Keeper> Slot<K> {
     /// least as long as the slot is out.
     #[inline(always)]
     pub(crate) unsafe fn new(entry: Entry, keeper: NonNull<K>) -> Self {
-        let item: NonNull<K::Value> = entry.as_ptr().cast();
-        // SAFETY: a slot of the size of the value, and the caller's own.
-        unsafe { poison::on_lease(item.cast(), size_of::<K::Value>()) };
+        let item: NonNull<ItemOf<K>> = entry.as_ptr().cast();
+        if !K::Pool::KEEPS {
+            // SAFETY: a slot of the size of the value, and the caller's own.
+            unsafe { poison::on_lease(item.cast(), size_of::<ItemOf<K>>()) };
+        }
         Self {
             item,
             home: Home::new(keeper),
         }
+    }
+
+    /// As [`Slot::new`], for a slot that memory tools know to be leased.
+    ///
+    /// # Safety
+    ///
+    /// As [`Slot::new`].
+    #[inline(always)]
+    pub(crate) unsafe fn already_told(entry: Entry, keeper: NonNull<K>) -> Self {
+        Self {
+            item: entry.as_ptr().cast(),
+            home: Home::new(keeper),
+        }
+    }
+
+    /// The entry of a slot inside the capacity, for somebody who brings it home
+    /// by himself; diagnostics forget that it is out.
+    pub(crate) fn into_plain_entry(self) -> Entry {
+        let this = core::mem::ManuallyDrop::new(self);
+        debug_assert!(!this.is_fallback());
+        let entry = this.entry();
+        #[cfg(feature = "std")]
+        if this.home.notes() & TRACKED != 0 {
+            // SAFETY: alive by 2.
+            let slots = unsafe { slots_of(this.keeper()) };
+            // SAFETY: as above.
+            unsafe { &(*slots).engine }.strike(entry);
+        }
+        if !K::Pool::KEEPS {
+            // SAFETY: ours, and it holds no value: whoever gets the entry tells.
+            unsafe { poison::on_release(this.item.cast(), size_of::<ItemOf<K>>()) };
+        }
+        entry
     }
 
     /// The same slot with notes for its release.
@@ -97,19 +223,31 @@ impl<K: Keeper> Slot<K> {
         self
     }
 
+    /// Whether the slot lies outside the capacity.
+    #[inline(always)]
+    pub(crate) fn is_fallback(&self) -> bool {
+        self.home.notes() & FALLBACK != 0
+    }
+
+    /// Whoever keeps the pool.
+    #[inline(always)]
+    pub(crate) fn keeper(&self) -> NonNull<K> {
+        self.home.pool()
+    }
+
     /// Puts a value in.
     ///
     /// # Safety
     ///
     /// The slot holds no value.
     #[inline(always)]
-    pub(crate) unsafe fn fill(&self, value: K::Value) {
+    pub(crate) unsafe fn fill(&self, value: ItemOf<K>) {
         // SAFETY: by 1 the slot has the layout of the value and is ours.
         unsafe { self.item.write(value) };
     }
 
-    #[cfg(feature = "std")]
-    fn entry(&self) -> Entry {
+    #[inline(always)]
+    pub(crate) fn entry(&self) -> Entry {
         Entry::from_ptr(self.item.cast())
     }
 }
@@ -132,13 +270,15 @@ impl<K: Keeper> Drop for Slot<K> {
 ///
 /// As the invariants of [`Slot`]; the slot is not used afterwards.
 #[inline(always)]
-unsafe fn bring_home<K: Keeper>(keeper: NonNull<K>, item: NonNull<K::Value>) {
-    // SAFETY: ours, and it holds no value any more.
-    unsafe { poison::on_release(item.cast(), size_of::<K::Value>()) };
+unsafe fn bring_home<K: Keeper>(keeper: NonNull<K>, item: NonNull<ItemOf<K>>) {
+    if !K::Pool::KEEPS {
+        // SAFETY: ours, and it holds no value any more.
+        unsafe { poison::on_release(item.cast(), size_of::<ItemOf<K>>()) };
+    }
     // SAFETY: alive until the item is home.
-    let pool = unsafe { K::pool(keeper) };
+    let slots = unsafe { slots_of(keeper) };
     // SAFETY: a place inside a live pool.
-    let engine = unsafe { &raw const (*pool).engine };
+    let engine = unsafe { &raw const (*slots).engine };
     let entry = Entry::from_ptr(item.cast());
     // SAFETY: alive until the item is home; ours to give.
     let released = unsafe { Engine::release(engine, entry) };
@@ -156,30 +296,56 @@ unsafe fn bring_home<K: Keeper>(keeper: NonNull<K>, item: NonNull<K::Value>) {
 /// As [`bring_home`].
 #[cold]
 #[inline(never)]
-unsafe fn release_noted_slow<K: Keeper>(home: Home<K>, item: NonNull<K::Value>) {
+unsafe fn release_noted_slow<K: Keeper>(home: Home<K>, item: NonNull<ItemOf<K>>) {
     let keeper = home.pool();
     let entry = Entry::from_ptr(item.cast());
     // SAFETY: alive until the item is home.
-    let pool = unsafe { K::pool(keeper) };
+    let slots = unsafe { slots_of(keeper) };
     // SAFETY: as above.
-    let pool = unsafe { &*pool };
+    let slots = unsafe { &*slots };
     #[cfg(feature = "std")]
     if home.notes() & TRACKED != 0 {
-        pool.engine.strike(entry);
+        slots.engine.strike(entry);
     }
     if home.notes() & FALLBACK != 0 {
         // SAFETY: noted as a fallback item of this pool, and ours.
-        unsafe { pool.fallback.free(entry, Layout::new::<K::Value>()) };
+        unsafe { slots.fallback.free(entry, Layout::new::<ItemOf<K>>()) };
         // SAFETY: retained when the item was made.
         return unsafe { K::let_go(keeper) };
     }
     #[cfg(feature = "std")]
-    if pool.engine.should_pattern(entry) {
+    if !K::Pool::KEEPS && slots.engine.should_pattern(entry) {
         // SAFETY: ours, and it holds no value any more.
-        unsafe { poison::fill(item.cast(), size_of::<K::Value>()) };
+        unsafe { poison::fill(item.cast(), size_of::<ItemOf<K>>()) };
     }
     // SAFETY: by the caller.
     unsafe { bring_home(keeper, item) };
+}
+
+/// Gives several slots, which hold no values and about which nothing is unusual,
+/// back at once.
+///
+/// # Safety
+///
+/// As [`bring_home`], for each of `entries`, which are different slots.
+#[inline]
+pub(crate) unsafe fn bring_all_home<K: Keeper>(keeper: NonNull<K>, entries: &[Entry]) {
+    if !K::Pool::KEEPS {
+        for entry in entries {
+            // SAFETY: ours, and it holds no value any more.
+            unsafe { poison::on_release(entry.as_ptr().cast(), size_of::<ItemOf<K>>()) };
+        }
+    }
+    // SAFETY: alive until the items are home.
+    let slots = unsafe { slots_of(keeper) };
+    // SAFETY: a place inside a live pool.
+    let engine = unsafe { &raw const (*slots).engine };
+    // SAFETY: alive until the items are home; ours to give.
+    let released = unsafe { Engine::release_many(engine, entries) };
+    if released == Released::Last {
+        // SAFETY: told so by the engine.
+        unsafe { K::free_slow(keeper) };
+    }
 }
 
 /// How long to try.
@@ -194,12 +360,33 @@ pub(crate) enum Patience {
     Until(Duration),
 }
 
-impl<T, M: Mode> FixedPool<T, M> {
+impl<S: Source, M: Mode> Slots<S, M> {
+    pub(crate) const fn over(engine: M::Engine<S>) -> Self {
+        Self {
+            engine,
+            fallback: Fallback::new(),
+            policy: Exhaustion::Fail,
+        }
+    }
+
+    /// All figures; an item is `item_bytes` long.
+    pub(crate) fn stats(&self, item_bytes: usize) -> Observation {
+        let mut figures = self.engine.observe();
+        figures.item_bytes = item_bytes;
+        figures.fallback_in_use = self.fallback.in_use();
+        figures.fallbacks = self.fallback.total() as u64;
+        figures.held_bytes += figures.fallback_in_use * item_bytes;
+        figures.used_bytes = (figures.in_use + figures.fallback_in_use) * item_bytes;
+        let items = (figures.created + figures.fallback_in_use) * item_bytes;
+        figures.wasted_bytes = figures.held_bytes.saturating_sub(items);
+        figures
+    }
+
     /// The fast path of every acquire.
     ///
     /// # Safety
     ///
-    /// `keeper` keeps this pool for as long as the slot is out.
+    /// `keeper` keeps these slots for as long as the slot is out.
     #[inline(always)]
     #[track_caller]
     pub(crate) unsafe fn slot<K>(
@@ -208,7 +395,8 @@ impl<T, M: Mode> FixedPool<T, M> {
         patience: Patience,
     ) -> Result<Slot<K>, AcquireError>
     where
-        K: Keeper<Value = T, Mode = M>,
+        K: Keeper,
+        K::Pool: Pooled<Source = S, Mode = M>,
     {
         match self.engine.try_pop() {
             // SAFETY: just acquired, and by the caller.
@@ -220,7 +408,7 @@ impl<T, M: Mode> FixedPool<T, M> {
 
     /// # Safety
     ///
-    /// As [`FixedPool::slot`].
+    /// As [`Slots::slot`].
     #[cold]
     #[inline(never)]
     unsafe fn slot_slow<K>(
@@ -230,7 +418,8 @@ impl<T, M: Mode> FixedPool<T, M> {
         location: &'static Location<'static>,
     ) -> Result<Slot<K>, AcquireError>
     where
-        K: Keeper<Value = T, Mode = M>,
+        K: Keeper,
+        K::Pool: Pooled<Source = S, Mode = M>,
     {
         let room = match patience {
             Patience::None => 0,
@@ -260,7 +449,7 @@ impl<T, M: Mode> FixedPool<T, M> {
     ///
     /// # Safety
     ///
-    /// As [`FixedPool::slot`].
+    /// As [`Slots::slot`].
     unsafe fn fall_back<K>(
         &self,
         keeper: NonNull<K>,
@@ -268,18 +457,21 @@ impl<T, M: Mode> FixedPool<T, M> {
         error: AcquireError,
     ) -> Result<Slot<K>, AcquireError>
     where
-        K: Keeper<Value = T, Mode = M>,
+        K: Keeper,
+        K::Pool: Pooled<Source = S, Mode = M>,
     {
         if *error.limit() == Limit::Closed {
             return Err(error);
         }
-        let Ok(entry) = self.fallback.allocate(Layout::new::<T>(), at_most) else {
+        let Ok(entry) = self.fallback.allocate(Layout::new::<ItemOf<K>>(), at_most) else {
             return Err(error);
         };
         // SAFETY: alive, by the caller.
         unsafe { K::retain(keeper) };
         // SAFETY: allocated for this slot alone; kept by the line above.
         let slot = unsafe { Slot::new(entry, keeper) }.noted(FALLBACK);
+        // SAFETY: as above.
+        unsafe { K::Pool::prepare(slot.item) };
         #[cfg(feature = "std")]
         self.engine.tell(&Event::FellBack {
             in_use: self.fallback.in_use(),
@@ -290,18 +482,14 @@ impl<T, M: Mode> FixedPool<T, M> {
     /// Finishes a slot that did not come by the fast path: records it, and looks
     /// for damage, if diagnostics are on.
     #[cfg(not(feature = "std"))]
-    fn inspect<K: Keeper<Value = T>>(
-        &self,
-        slot: Slot<K>,
-        _: &'static Location<'static>,
-    ) -> Slot<K> {
+    fn inspect<K: Keeper>(&self, slot: Slot<K>, _: &'static Location<'static>) -> Slot<K> {
         slot
     }
 
     /// Finishes a slot that did not come by the fast path: records it, and looks
     /// for damage, if diagnostics are on.
     #[cfg(feature = "std")]
-    pub(crate) fn inspect<K: Keeper<Value = T>>(
+    pub(crate) fn inspect<K: Keeper>(
         &self,
         slot: Slot<K>,
         location: &'static Location<'static>,
@@ -312,9 +500,9 @@ impl<T, M: Mode> FixedPool<T, M> {
         };
         // Noted before a hook runs, which may panic.
         let slot = slot.noted(TRACKED);
-        if patterned && !poison::BLINDS_PATTERN {
+        if patterned && !K::Pool::KEEPS && !poison::BLINDS_PATTERN {
             // SAFETY: ours, and filled with the pattern when it came home.
-            let damage = unsafe { poison::first_damage(slot.item.cast(), size_of::<T>()) };
+            let damage = unsafe { poison::first_damage(slot.item.cast(), size_of::<ItemOf<K>>()) };
             if let Some(offset) = damage {
                 self.engine.tell(&Event::Damaged { item, offset });
             }

@@ -10,8 +10,8 @@
 
 use millpond_core::budget::Budget;
 use millpond_fixed::{
-    Diagnosis, Exhaustion, FixedPool, Lease, Level, LocalFixedPool, Mode, Observation, OwnedLease,
-    PoolHandle, Shared,
+    Diagnosis, Exhaustion, FixedPool, Lease, Level, Local, LocalFixedPool, Mode, ObjectLease,
+    ObjectPool, Observation, OwnedLease, PoolHandle, Recycle, Shared, Verdict,
 };
 use millpond_testing::{Census, Lending, Lends, Specimen, Threads, pool_table, run_threads};
 
@@ -65,6 +65,14 @@ pool_table!(diagnosed, |case| {
     borrowed(pool)
 });
 
+pool_table!(objects, |case| Lending::<_, T>::new(Objects {
+    pool: ObjectPool::<Option<T>, _>::new(case.capacity, Emptied),
+}));
+#[cfg(not(miri))]
+pool_table!(local_objects, |case| Lending::<_, T>::new(Objects {
+    pool: ObjectPool::<Option<T>, _, Local>::new_local(case.capacity, Emptied),
+}));
+
 // ---- Threads ---------------------------------------------------------------
 
 const PLAN: Threads = Threads {
@@ -104,6 +112,18 @@ fn threads_under_full_diagnostics_never_share_a_slot_and_find_every_item() {
         let pool = FixedPool::<[u8; 24]>::new(size);
         pool.set_diagnosis(Diagnosis::Full);
         run_threads(&borrowed(pool), PLAN);
+    }
+}
+
+#[test]
+fn threads_that_exchange_objects_never_share_one() {
+    for &size in SIZES {
+        let pool = ObjectPool::new(size, Emptied);
+        let strings = Lending::<_, String>::new(Objects { pool });
+        Census::during(|| run_threads(&strings, PLAN));
+        let pool = ObjectPool::new(size, Emptied);
+        let tracked = Lending::<_, millpond_testing::Tracked>::new(Objects { pool });
+        Census::during(|| run_threads(&tracked, PLAN));
     }
 }
 
@@ -170,6 +190,79 @@ impl<T: Specimen, M: Mode> Lends<T> for Borrowed<T, M> {
     fn free(&self) -> Option<usize> {
         let stats = self.pool.stats();
         Some(free(&stats, self.extra) + self.fallback - stats.fallback_in_use)
+    }
+
+    fn trim(&self) {
+        self.pool.trim(Level::Full);
+    }
+}
+
+/// Objects are empty between two users.
+#[derive(Clone, Copy)]
+struct Emptied;
+
+impl<T> Recycle<Option<T>> for Emptied {
+    fn construct(&self) -> Option<T> {
+        None
+    }
+
+    fn recycle(&self, object: &mut Option<T>) -> Verdict {
+        *object = None;
+        Verdict::Keep
+    }
+
+    fn is_valid(&self, object: &mut Option<T>) -> bool {
+        assert!(object.is_none(), "what is kept was recycled");
+        true
+    }
+}
+
+/// A pool of objects into which values are put.
+struct Objects<T, M: Mode> {
+    pool: ObjectPool<Option<T>, Emptied, M>,
+}
+
+/// What is inside of an object on loan.
+struct Inside<'p, T, M: Mode>(ObjectLease<'p, Option<T>, Emptied, M>);
+
+impl<T, M: Mode> std::ops::Deref for Inside<'_, T, M> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().as_ref().expect("filled")
+    }
+}
+
+impl<T, M: Mode> std::ops::DerefMut for Inside<'_, T, M> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().as_mut().expect("filled")
+    }
+}
+
+impl<T: Specimen, M: Mode> Lends<T> for Objects<T, M> {
+    type Lease<'p>
+        = Inside<'p, T, M>
+    where
+        Self: 'p;
+
+    fn try_acquire(&self, value: T) -> Result<Inside<'_, T, M>, T> {
+        let Ok(mut lease) = self.pool.try_acquire() else {
+            return Err(value);
+        };
+        *lease = Some(value);
+        Ok(Inside(lease))
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        Some(self.pool.capacity())
+    }
+
+    fn in_use(&self) -> usize {
+        self.pool.stats().in_use
+    }
+
+    fn free(&self) -> Option<usize> {
+        Some(free(&self.pool.stats(), 0))
     }
 
     fn trim(&self) {

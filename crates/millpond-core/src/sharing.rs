@@ -1,0 +1,84 @@
+//! How many share one item: a count of its holders, the last of whom ends it.
+//!
+//! ```text
+//!   new ──► 1 ── retain ──► 2 ── release ──► 1 ── release ──► 0: the last one
+//! ```
+//!
+//! Whoever is told to be the last sees everything that the others did with the
+//! item, and is alone with it.
+
+use crate::engine::Mode;
+use crate::sync::{AtomicU64, Ordering, const_unless_model, fence};
+
+/// More holders than can be had without forgetting some on purpose.
+const TOO_MANY: u64 = u64::MAX / 2;
+
+/// A count of holders, of whom there is one when it is made.
+#[derive(Debug)]
+pub struct Sharing {
+    holders: AtomicU64,
+}
+
+impl Sharing {
+    const_unless_model! {
+        /// One holder.
+        pub fn new() -> Self {
+            Self { holders: AtomicU64::new(1) }
+        }
+    }
+
+    /// Counts one more holder: the caller is one, and vouches for the next. One
+    /// atomic read-modify-write if threads share the item, none in a local pool.
+    ///
+    /// # Panics
+    ///
+    /// If holders were forgotten 2⁶³ times.
+    #[inline]
+    pub fn retain<M: Mode>(&self) {
+        let before = if M::THREADS {
+            self.holders.fetch_add(1, Ordering::Relaxed)
+        } else {
+            let before = self.holders.load(Ordering::Relaxed);
+            self.holders.store(before + 1, Ordering::Relaxed);
+            before
+        };
+        assert!(before < TOO_MANY, "an item has too many holders");
+    }
+
+    /// Counts one holder less; whether it was the last.
+    #[inline]
+    #[must_use = "the last one ends the item"]
+    pub fn release<M: Mode>(&self) -> bool {
+        if !M::THREADS {
+            let left = self.holders.load(Ordering::Relaxed) - 1;
+            self.holders.store(left, Ordering::Relaxed);
+            return left == 0;
+        }
+        // Release: what this holder did is seen by the last one.
+        if self.holders.fetch_sub(1, Ordering::Release) != 1 {
+            return false;
+        }
+        fence(Ordering::Acquire);
+        true
+    }
+
+    /// Whether there is one holder only, who then may change the item.
+    #[inline]
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.holders.load(Ordering::Acquire) == 1
+    }
+
+    /// Holders at some instant.
+    #[must_use]
+    pub fn holders(&self) -> u64 {
+        self.holders.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(not(millpond_loom))]
+impl Default for Sharing {
+    fn default() -> Self {
+        Self::new()
+    }
+}

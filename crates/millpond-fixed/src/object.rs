@@ -1,0 +1,771 @@
+//! Object pools: what is released is made ready for the next user, not dropped.
+//!
+//! ```text
+//!   slot    ┌────────────────┬───────┐
+//!           │ object, or not │ holds │     an object stays in its slot while it is
+//!           └────────────────┴───────┘     free: first use constructs, later uses find
+//!
+//!   acquire   holds? ── yes ─► is_valid? ─ yes ─► lease
+//!               └ no ──► construct ◄─ no ─┘ evict
+//!   release   recycle ── keep ─► home
+//!                └ evict ─► hook ─► home, empty
+//! ```
+
+use crate::builder::Builder;
+use crate::dyn_lease::DynLease;
+#[cfg(feature = "std")]
+use crate::handle::{Handle, Pond};
+use crate::pool::DefaultMode;
+use crate::recycle::{Eviction, Recycle, Verdict};
+use crate::slot::{Keeper, Patience, Pooled, Slot, Slots};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+use millpond_core::engine::{Engine, Local, Mode};
+use millpond_core::entry::Entry;
+use millpond_core::error::{AcquireError, Limit};
+use millpond_core::observe::{Observation, Observe, Sampled, Tune};
+use millpond_core::poison;
+use millpond_core::slab::{RetiredSlabs, Slabs};
+use millpond_core::source::{Batch, Source};
+use millpond_core::trim::{Level, Trim, TrimReport};
+
+#[cfg(feature = "std")]
+use core::panic::Location;
+#[cfg(feature = "std")]
+use millpond_core::diagnostics::{Diagnosis, Holder};
+#[cfg(feature = "std")]
+use millpond_core::engine::Shared;
+
+/// What a slot is laid out for.
+///
+/// # Invariants
+///
+/// 1. `object` is initialised if `holds` is set.
+#[allow(missing_debug_implementations, reason = "nobody outside has one")]
+#[repr(C)]
+pub struct Place<T> {
+    object: MaybeUninit<T>,
+    holds: bool,
+}
+
+impl<T> Place<T> {
+    /// # Safety
+    ///
+    /// The place is the caller's alone, and was written by [`Place::clear`].
+    unsafe fn take(place: NonNull<Self>) -> Option<T> {
+        // SAFETY: by the caller.
+        let place = unsafe { &mut *place.as_ptr() };
+        if !place.holds {
+            return None;
+        }
+        place.holds = false;
+        // SAFETY: by 1; not used again, because `holds` is not set any more.
+        let object = unsafe { place.object.assume_init_read() };
+        // SAFETY: ours, and there is nothing in it any more.
+        unsafe { poison::on_release(NonNull::from(&mut place.object).cast(), size_of::<T>()) };
+        Some(object)
+    }
+
+    /// # Safety
+    ///
+    /// The place is the caller's alone, and holds nothing.
+    unsafe fn put(place: NonNull<Self>, object: T) {
+        // SAFETY: by the caller.
+        let place = unsafe { &mut *place.as_ptr() };
+        // SAFETY: ours, and there is nothing in it.
+        unsafe { poison::on_lease(NonNull::from(&mut place.object).cast(), size_of::<T>()) };
+        place.object.write(object);
+        place.holds = true;
+    }
+
+    /// # Safety
+    ///
+    /// The place is the caller's alone.
+    unsafe fn clear(place: NonNull<Self>) {
+        // The note on what is inside is never dead, whatever tools believe.
+        // SAFETY: inside the place.
+        let holds = unsafe { &raw mut (*place.as_ptr()).holds };
+        // SAFETY: inside a place, so not null.
+        let note = unsafe { NonNull::new_unchecked(holds) };
+        // SAFETY: ours by the caller.
+        unsafe { poison::on_lease(note.cast(), 1) };
+        // SAFETY: as above.
+        unsafe { holds.write(false) };
+    }
+}
+
+/// Slots that keep their objects.
+///
+/// # Invariants
+///
+/// 1. Every slot that was handed to the engine is a [`Place`] that was cleared.
+#[allow(missing_debug_implementations, reason = "nobody outside has one")]
+pub struct Places<T, R: Recycle<T>> {
+    slabs: Slabs,
+    recycle: Arc<R>,
+    _objects: PhantomData<T>,
+}
+
+impl<T, R: Recycle<T>> Places<T, R> {
+    pub(crate) fn new(slabs: Slabs, recycle: Arc<R>) -> Self {
+        Self {
+            slabs,
+            recycle,
+            _objects: PhantomData,
+        }
+    }
+}
+
+/// Places on their way back to the system, with the objects in them.
+#[allow(missing_debug_implementations, reason = "nobody outside has one")]
+pub struct RetiredPlaces<T, R: Recycle<T>> {
+    slabs: RetiredSlabs,
+    recycle: Arc<R>,
+    _objects: PhantomData<T>,
+}
+
+/// Evicts what lies in `places`, all of it, even if a hook panics.
+///
+/// # Safety
+///
+/// The entries are those of cleared places, which are the caller's alone.
+unsafe fn evict_all<T, R: Recycle<T>>(
+    places: impl Iterator<Item = Entry>,
+    recycle: &R,
+    why: Eviction,
+) {
+    struct Rest<'r, T, R: Recycle<T>, I: Iterator<Item = Entry>> {
+        places: I,
+        recycle: &'r R,
+        why: Eviction,
+        _objects: PhantomData<T>,
+    }
+
+    impl<T, R: Recycle<T>, I: Iterator<Item = Entry>> Rest<'_, T, R, I> {
+        fn evict(&mut self) {
+            for entry in self.places.by_ref() {
+                // SAFETY: by the caller of `evict_all`.
+                let object = unsafe { Place::<T>::take(entry.as_ptr().cast()) };
+                if let Some(object) = object {
+                    self.recycle.evicted(object, self.why);
+                }
+            }
+        }
+    }
+
+    impl<T, R: Recycle<T>, I: Iterator<Item = Entry>> Drop for Rest<'_, T, R, I> {
+        fn drop(&mut self) {
+            self.evict();
+        }
+    }
+
+    let mut rest = Rest {
+        places,
+        recycle,
+        why,
+        _objects: PhantomData,
+    };
+    rest.evict();
+}
+
+impl<T, R: Recycle<T>> Drop for RetiredPlaces<T, R> {
+    fn drop(&mut self) {
+        // SAFETY: nobody uses places that left their source, and by its 1 they
+        // were cleared.
+        unsafe { evict_all::<T, R>(self.slabs.entries(), &self.recycle, Eviction::Trimmed) };
+    }
+}
+
+impl<T, R: Recycle<T>> Drop for Places<T, R> {
+    fn drop(&mut self) {
+        // SAFETY: an engine drops its source once all items are home; by 1.
+        unsafe { evict_all::<T, R>(self.slabs.entries(), &self.recycle, Eviction::PoolDropped) };
+    }
+}
+
+impl<T, R: Recycle<T>> Source for Places<T, R> {
+    type Retired = RetiredPlaces<T, R>;
+
+    // Not `ADDRESSES`: there are objects in free slots, and other threads may
+    // have been told where.
+
+    fn create(&mut self, want: usize, most: usize, batch: &mut Batch) -> Result<(), Limit> {
+        self.slabs.create(want, most, batch)?;
+        for entry in batch.iter() {
+            // SAFETY: a new slot for a `Place<T>`, known to nobody else yet.
+            unsafe { Place::<T>::clear(entry.as_ptr().cast()) };
+        }
+        Ok(())
+    }
+
+    fn retire(&mut self, free: &mut Vec<Entry>, level: Level) -> Self::Retired {
+        RetiredPlaces {
+            slabs: self.slabs.retire(free, level),
+            recycle: Arc::clone(&self.recycle),
+            _objects: PhantomData,
+        }
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.slabs.held_bytes()
+    }
+
+    fn owns(&self, entry: Entry) -> bool {
+        self.slabs.owns(entry)
+    }
+}
+
+/// A pool of at most a set number of objects that are recycled: constructed by
+/// the first acquire of their slot, reset by each release, kept until a trim.
+///
+/// ```
+/// use millpond_fixed::{Clear, ObjectPool};
+///
+/// let pool = ObjectPool::<Vec<u32>, _>::new(16, Clear::keeping_all());
+/// let mut scratch = pool.try_acquire()?;
+/// scratch.extend(0..1000);
+/// let address = scratch.as_ptr();
+/// drop(scratch);
+///
+/// let scratch = pool.try_acquire()?;
+/// assert!(scratch.is_empty() && scratch.capacity() >= 1000);
+/// assert_eq!(scratch.as_ptr(), address, "the same memory");
+/// # Ok::<(), millpond_fixed::AcquireError>(())
+/// ```
+///
+/// # Invariants
+///
+/// 1. Entries of `slots` are addresses of cleared places for a `T`.
+/// 2. A place is used by the one lease that was made for its entry, until that
+///    lease releases it; fallback places alike.
+pub struct ObjectPool<T, R: Recycle<T>, M: Mode = DefaultMode> {
+    slots: Slots<Places<T, R>, M>,
+    recycle: Arc<R>,
+}
+
+/// A pool of objects for one thread.
+pub type LocalObjectPool<T, R> = ObjectPool<T, R, Local>;
+
+// No user code runs while a pool is half changed, so a panic leaves it whole.
+impl<T, R: Recycle<T>, M: Mode> core::panic::UnwindSafe for ObjectPool<T, R, M> {}
+impl<T, R: Recycle<T>, M: Mode> core::panic::RefUnwindSafe for ObjectPool<T, R, M> {}
+
+#[cfg(feature = "std")]
+impl<T, R: Recycle<T>> ObjectPool<T, R, Shared> {
+    /// A pool of at most `capacity` objects, for any number of threads.
+    #[must_use]
+    pub fn new(capacity: usize, recycle: R) -> Self {
+        Builder::new(capacity).build_objects(recycle)
+    }
+
+    /// Moves the pool to the heap, where its leases can outlive the borrow of it.
+    #[must_use]
+    pub fn into_handle(self) -> ObjectHandle<T, R> {
+        Handle::of(self)
+    }
+
+    /// Acquires an object, waiting up to `timeout` for a free one.
+    ///
+    /// # Errors
+    ///
+    /// `Limit::Deadline` when the time is over, or `Limit::Closed`.
+    #[track_caller]
+    pub fn acquire_timeout(
+        &self,
+        timeout: core::time::Duration,
+    ) -> Result<ObjectLease<'_, T, R>, AcquireError> {
+        // SAFETY: the lease borrows the pool.
+        let slot = unsafe {
+            self.slots
+                .slot(NonNull::from(self), Patience::Until(timeout))
+        }?;
+        Ok(ObjectLease::of(slot))
+    }
+
+    /// Acquires an object, waiting in the task for a free one, in order of
+    /// arrival.
+    ///
+    /// # Errors
+    ///
+    /// If the pool is or becomes closed, or could never give an object.
+    #[track_caller]
+    pub fn acquire_async(
+        &self,
+    ) -> impl Future<Output = Result<ObjectLease<'_, T, R>, AcquireError>> {
+        let location = Location::caller();
+        async move {
+            let entry = self
+                .slots
+                .engine
+                .acquire_async(self.slots.policy.room())
+                .await?;
+            // SAFETY: just acquired; the lease borrows the pool.
+            let slot = unsafe { Slot::new(entry, NonNull::from(self)) };
+            Ok(ObjectLease::of(self.slots.inspect(slot, location)))
+        }
+    }
+
+    /// Switches diagnostics while the pool is in use: who holds what. Slots are
+    /// not patterned, for there are objects in them.
+    pub fn set_diagnosis(&self, level: Diagnosis) {
+        self.slots.engine.set_diagnosis(level);
+    }
+
+    /// Everybody of whom diagnostics have a record, longest holder first.
+    pub fn holders(&self) -> Vec<Holder> {
+        self.slots.engine.holders()
+    }
+
+    /// Closes the pool: acquires fail from now on, and whoever waits is told.
+    pub fn close(&self) {
+        self.slots.engine.close();
+    }
+
+    /// Whether the pool was closed.
+    pub fn is_closed(&self) -> bool {
+        self.slots.engine.is_closed()
+    }
+}
+
+impl<T, R: Recycle<T>> ObjectPool<T, R, Local> {
+    /// A pool of at most `capacity` objects, for one thread.
+    #[must_use]
+    pub fn new_local(capacity: usize, recycle: R) -> Self {
+        Builder::new(capacity).build_local_objects(recycle)
+    }
+}
+
+impl<T, R: Recycle<T>, M: Mode> ObjectPool<T, R, M> {
+    pub(crate) const fn of(slots: Slots<Places<T, R>, M>, recycle: Arc<R>) -> Self {
+        Self { slots, recycle }
+    }
+
+    /// Acquires an object, and never waits or falls back.
+    ///
+    /// # Errors
+    ///
+    /// The limit that was hit.
+    #[inline]
+    #[track_caller]
+    pub fn try_acquire(&self) -> Result<ObjectLease<'_, T, R, M>, AcquireError> {
+        // SAFETY: the lease borrows the pool.
+        let slot = unsafe { self.slots.slot(NonNull::from(self), Patience::None) }?;
+        Ok(ObjectLease::of(slot))
+    }
+
+    /// Acquires an object, and does what the pool's policy says if none is free.
+    ///
+    /// # Errors
+    ///
+    /// The limit that was hit, once the policy is at its end.
+    #[inline]
+    #[track_caller]
+    pub fn acquire(&self) -> Result<ObjectLease<'_, T, R, M>, AcquireError> {
+        // SAFETY: the lease borrows the pool.
+        let slot = unsafe { self.slots.slot(NonNull::from(self), Patience::Policy) }?;
+        Ok(ObjectLease::of(slot))
+    }
+
+    /// Constructs up to `count` objects ahead of traffic, and answers how many
+    /// there are ready. While it runs others find those objects leased.
+    pub fn warm_up(&self, count: usize) -> usize {
+        let mut leases = Vec::new();
+        if leases.try_reserve(count.min(self.capacity())).is_err() {
+            return 0;
+        }
+        while leases.len() < leases.capacity().min(count) {
+            let Ok(lease) = self.try_acquire() else { break };
+            leases.push(lease);
+        }
+        leases.len()
+    }
+
+    /// How many objects the pool may have.
+    pub fn capacity(&self) -> usize {
+        self.slots.engine.observe().capacity
+    }
+
+    /// All figures. Bytes are those of the slots, not what objects own beyond.
+    pub fn stats(&self) -> Observation {
+        self.slots.stats(size_of::<Place<T>>())
+    }
+
+    /// Gives memory back: slabs whose slots are all free, wherever those are
+    /// cached. Their objects are evicted.
+    pub fn trim(&self, level: Level) -> TrimReport {
+        self.slots.engine.trim(level)
+    }
+
+    /// Changes the capacity while leases are out. Objects beyond a lower one go
+    /// with the next trim after they come home.
+    pub fn set_capacity(&self, capacity: usize) {
+        self.slots.engine.set_capacity(capacity);
+    }
+}
+
+impl<T, R: Recycle<T>, M: Mode> Observe for ObjectPool<T, R, M> {
+    fn name(&self) -> &str {
+        self.slots.engine.name()
+    }
+
+    fn observe(&self) -> Observation {
+        self.stats()
+    }
+
+    fn kind(&self) -> &'static str {
+        "object"
+    }
+
+    fn sampled(&self) -> Sampled {
+        self.slots.engine.sampled()
+    }
+
+    #[cfg(feature = "std")]
+    fn holders(&self) -> Vec<Holder> {
+        self.slots.engine.holders()
+    }
+}
+
+impl<T, R: Recycle<T>, M: Mode> Trim for ObjectPool<T, R, M> {
+    fn trim(&self, level: Level) -> TrimReport {
+        Self::trim(self, level)
+    }
+}
+
+impl<T, R: Recycle<T>, M: Mode> Tune for ObjectPool<T, R, M> {
+    fn set_capacity(&self, capacity: usize) {
+        Self::set_capacity(self, capacity);
+    }
+}
+
+impl<T, R: Recycle<T>, M: Mode> fmt::Debug for ObjectPool<T, R, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let figures = self.stats();
+        f.debug_struct("ObjectPool")
+            .field("name", &self.slots.engine.name())
+            .field("capacity", &figures.capacity)
+            .field("in_use", &figures.in_use)
+            .field("created", &figures.created)
+            .finish_non_exhaustive()
+    }
+}
+
+// SAFETY: slots are a field, and by 1 entries are addresses of places for `T`.
+unsafe impl<T, R: Recycle<T>, M: Mode> Pooled for ObjectPool<T, R, M> {
+    type Item = Place<T>;
+    type Source = Places<T, R>;
+    type Mode = M;
+    const KEEPS: bool = true;
+
+    #[inline(always)]
+    unsafe fn slots(pool: *const Self) -> *const Slots<Places<T, R>, M> {
+        // SAFETY: alive by the caller.
+        unsafe { &raw const (*pool).slots }
+    }
+
+    unsafe fn prepare(place: NonNull<Place<T>>) {
+        // SAFETY: by the caller.
+        unsafe { Place::clear(place) };
+    }
+}
+
+/// A handle to a pool of objects; see [`Handle`].
+#[cfg(feature = "std")]
+pub type ObjectHandle<T, R> = Handle<ObjectPool<T, R, Shared>>;
+
+#[cfg(feature = "std")]
+impl<T, R: Recycle<T>> ObjectHandle<T, R> {
+    /// Acquires an object for a lease that keeps the pool alive by itself. Never
+    /// waits or falls back.
+    ///
+    /// # Errors
+    ///
+    /// The limit that was hit.
+    #[inline]
+    #[track_caller]
+    pub fn try_acquire_owned(&self) -> Result<OwnedObjectLease<T, R>, AcquireError> {
+        // SAFETY: the pond lives while an item of its pool is leased.
+        let slot = unsafe { self.slots.slot(self.pond, Patience::None) }?;
+        Ok(OwnedObjectLease::of(slot))
+    }
+
+    /// As [`ObjectHandle::try_acquire_owned`], doing what the pool's policy says
+    /// if none is free.
+    ///
+    /// # Errors
+    ///
+    /// The limit that was hit, once the policy is at its end.
+    #[inline]
+    #[track_caller]
+    pub fn acquire_owned(&self) -> Result<OwnedObjectLease<T, R>, AcquireError> {
+        // SAFETY: the pond lives while an item of its pool is leased.
+        let slot = unsafe { self.slots.slot(self.pond, Patience::Policy) }?;
+        Ok(OwnedObjectLease::of(slot))
+    }
+
+    /// Acquires an object, waiting in the task for a free one.
+    ///
+    /// # Errors
+    ///
+    /// As [`ObjectPool::acquire_async`].
+    #[track_caller]
+    pub fn acquire_owned_async(
+        &self,
+    ) -> impl Future<Output = Result<OwnedObjectLease<T, R>, AcquireError>> {
+        let location = Location::caller();
+        async move {
+            let room = self.slots.policy.room();
+            let entry = self.slots.engine.acquire_async(room).await?;
+            // SAFETY: just acquired; the pond lives while an item is leased.
+            let slot = unsafe { Slot::new(entry, self.pond) };
+            Ok(OwnedObjectLease::of(self.slots.inspect(slot, location)))
+        }
+    }
+}
+
+/// Drops the object of a place if its recycling panics: what state it is in
+/// nobody knows.
+struct Suspect<T>(NonNull<Place<T>>);
+
+impl<T> Drop for Suspect<T> {
+    fn drop(&mut self) {
+        // SAFETY: made while the place was the lease's own, and used by nobody
+        // else since.
+        drop(unsafe { Place::take(self.0) });
+    }
+}
+
+/// The recycling of the pool that a slot belongs to.
+///
+/// # Safety
+///
+/// The pool outlives what is done with the answer, because the slot is out.
+#[inline(always)]
+unsafe fn recycle_of<'s, K, T, R, M>(slot: &Slot<K>) -> &'s R
+where
+    T: 's,
+    K: Keeper<Pool = ObjectPool<T, R, M>>,
+    R: Recycle<T> + 's,
+    M: Mode,
+{
+    // SAFETY: kept alive by the slot.
+    let pool = unsafe { K::pool(slot.keeper()) };
+    // SAFETY: alive, by the caller for as long as the answer is used.
+    unsafe { &(*pool).recycle }
+}
+
+/// An object that is kept, if there is one and it may be lent; else a new one.
+#[inline(always)]
+fn make_ready<K, T, R, M>(slot: &Slot<K>)
+where
+    K: Keeper<Pool = ObjectPool<T, R, M>>,
+    R: Recycle<T>,
+    M: Mode,
+{
+    // SAFETY: the slot is borrowed, so it is out.
+    let recycle = unsafe { recycle_of(slot) };
+    // SAFETY: the slot is ours.
+    let place = unsafe { &mut *slot.item.as_ptr() };
+    if place.holds {
+        let suspect = Suspect(slot.item);
+        // SAFETY: initialised, by 1 of the place.
+        let object = unsafe { place.object.assume_init_mut() };
+        let valid = recycle.is_valid(object);
+        core::mem::forget(suspect);
+        if valid {
+            return;
+        }
+        evict_cold(slot, recycle, Eviction::Invalid);
+    }
+    construct_cold(slot, recycle);
+}
+
+/// Out of line: what it costs is the constructor.
+#[cold]
+#[inline(never)]
+fn construct_cold<K, T, R, M>(slot: &Slot<K>, recycle: &R)
+where
+    K: Keeper<Pool = ObjectPool<T, R, M>>,
+    R: Recycle<T>,
+    M: Mode,
+{
+    let object = recycle.construct();
+    // SAFETY: ours, and it holds nothing.
+    unsafe { Place::put(slot.item, object) };
+}
+
+#[cold]
+#[inline(never)]
+fn evict_cold<K, T, R, M>(slot: &Slot<K>, recycle: &R, why: Eviction)
+where
+    K: Keeper<Pool = ObjectPool<T, R, M>>,
+    R: Recycle<T>,
+    M: Mode,
+{
+    // SAFETY: ours.
+    if let Some(object) = unsafe { Place::take(slot.item) } {
+        recycle.evicted(object, why);
+    }
+}
+
+/// An object on loan, borrowed from its pool. Dropping the lease recycles the
+/// object.
+///
+/// # Invariants
+///
+/// 1. The place in `slot` holds an object, which is the lease's own.
+#[must_use = "dropping a lease at once gives its object back"]
+pub struct ObjectLease<'p, T, R: Recycle<T>, M: Mode = DefaultMode> {
+    slot: Slot<ObjectPool<T, R, M>>,
+    _object: PhantomData<(T, &'p ObjectPool<T, R, M>)>,
+}
+
+// SAFETY: the object goes where the lease goes, and is recycled there by hooks
+// that may be used from any thread.
+#[cfg(feature = "std")]
+unsafe impl<T: Send, R: Recycle<T> + Send + Sync> Send for ObjectLease<'_, T, R, Shared> {}
+// SAFETY: through `&ObjectLease` nothing but `&T` can be reached.
+unsafe impl<T: Sync, R: Recycle<T>, M: Mode> Sync for ObjectLease<'_, T, R, M> {}
+
+/// An object on loan from a pool that the lease keeps alive. Otherwise as
+/// [`ObjectLease`].
+///
+/// # Invariants
+///
+/// 1. The place in `slot` holds an object, which is the lease's own.
+#[cfg(feature = "std")]
+#[must_use = "dropping a lease at once gives its object back"]
+pub struct OwnedObjectLease<T, R: Recycle<T>> {
+    slot: Slot<Pond<ObjectPool<T, R>>>,
+    _object: PhantomData<T>,
+}
+
+// SAFETY: as for a borrowed lease; the pool may be freed on any thread.
+#[cfg(feature = "std")]
+unsafe impl<T: Send, R: Recycle<T> + Send + Sync> Send for OwnedObjectLease<T, R> {}
+// SAFETY: through `&OwnedObjectLease` nothing but `&T` can be reached.
+#[cfg(feature = "std")]
+unsafe impl<T: Sync, R: Recycle<T>> Sync for OwnedObjectLease<T, R> {}
+
+/// What both kinds of lease are: a place with an object in it.
+macro_rules! object_lease {
+    ([$($generics:tt)*] $lease:ty, $keeper:ty, $mode:ty) => {
+        impl<$($generics)*> $lease {
+            #[inline(always)]
+            fn of(slot: Slot<$keeper>) -> Self {
+                make_ready(&slot);
+                Self {
+                    slot,
+                    _object: PhantomData,
+                }
+            }
+
+            /// Takes the object out of the pool for good. The next user of its
+            /// slot gets a new one.
+            pub fn into_inner(self) -> T {
+                let lease = ManuallyDrop::new(self);
+                // SAFETY: the lease is not dropped, so this is the slot's one user.
+                let slot = unsafe { core::ptr::read(&raw const lease.slot) };
+                // SAFETY: ours.
+                let object = unsafe { Place::take(slot.item) };
+                object.expect("by 1 a lease has an object")
+            }
+
+            /// A lease of the object as something that it is, or has: mostly a
+            /// `dyn Trait`.
+            pub fn coerce<'u, U: ?Sized>(
+                mut self,
+                coerce: impl for<'v> FnOnce(&'v mut T) -> &'v mut U,
+            ) -> DynLease<'u, U, $mode>
+            where
+                Self: 'u,
+                T: Send,
+                R: Send + Sync,
+            {
+                // The lease is whole until `coerce` has returned.
+                let object = NonNull::from(coerce(&mut self));
+                DynLease::new(self, object)
+            }
+        }
+
+        impl<$($generics)*> Drop for $lease {
+            #[inline(always)]
+            fn drop(&mut self) {
+                // The slot goes home when `self.slot` is dropped, right after
+                // this, and also if a hook panics.
+                // SAFETY: the slot is out until then.
+                let recycle = unsafe { recycle_of(&self.slot) };
+                if self.slot.is_fallback() {
+                    return evict_cold(&self.slot, recycle, Eviction::Fallback);
+                }
+                let suspect = Suspect(self.slot.item);
+                let verdict = recycle.recycle(self);
+                core::mem::forget(suspect);
+                if verdict == Verdict::Evict {
+                    evict_cold(&self.slot, recycle, Eviction::Rejected);
+                }
+            }
+        }
+
+        impl<$($generics)*> Deref for $lease {
+            type Target = T;
+
+            #[inline(always)]
+            fn deref(&self) -> &T {
+                // SAFETY: ours, borrowed as long as the lease is.
+                let place = unsafe { &*self.slot.item.as_ptr() };
+                // SAFETY: by 1 there is an object.
+                unsafe { place.object.assume_init_ref() }
+            }
+        }
+
+        impl<$($generics)*> DerefMut for $lease {
+            #[inline(always)]
+            fn deref_mut(&mut self) -> &mut T {
+                // SAFETY: ours, borrowed mutably as the lease is.
+                let place = unsafe { &mut *self.slot.item.as_ptr() };
+                // SAFETY: by 1 there is an object.
+                unsafe { place.object.assume_init_mut() }
+            }
+        }
+
+        impl<$($generics)*> AsRef<T> for $lease {
+            fn as_ref(&self) -> &T {
+                self
+            }
+        }
+
+        impl<$($generics)*> AsMut<T> for $lease {
+            fn as_mut(&mut self) -> &mut T {
+                self
+            }
+        }
+
+        impl<$($generics)*> fmt::Debug for $lease
+        where
+            T: fmt::Debug,
+        {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                T::fmt(self, f)
+            }
+        }
+
+        impl<$($generics)*> fmt::Display for $lease
+        where
+            T: fmt::Display,
+        {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                T::fmt(self, f)
+            }
+        }
+    };
+}
+
+object_lease!(['p, T, R: Recycle<T>, M: Mode] ObjectLease<'p, T, R, M>, ObjectPool<T, R, M>, M);
+#[cfg(feature = "std")]
+object_lease!([T, R: Recycle<T>] OwnedObjectLease<T, R>, Pond<ObjectPool<T, R>>, Shared);
