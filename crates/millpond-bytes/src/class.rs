@@ -143,7 +143,7 @@ impl Class {
     /// Pops the slot of a buffer for `len` bytes, at most `size`.
     #[inline(always)]
     pub(crate) fn try_pop(&self, len: usize) -> Option<Entry> {
-        self.engine.try_pop_noted(self.bin(len), len)
+        self.engine.try_pop_noted(self.bin(len))
     }
 
     /// As [`Class::try_pop`], by the slow path.
@@ -163,7 +163,7 @@ impl Class {
             }
             (Patience::Policy, _) => self.engine.acquire_slow(policy.room()),
         }?;
-        self.engine.note(self.bin(len), len);
+        self.engine.note(self.bin(len));
         Ok(entry)
     }
 

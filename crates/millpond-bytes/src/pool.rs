@@ -148,7 +148,7 @@ impl BytePool {
             let room = self.pond().config.exhaustion.room();
             let entry = class.get().engine.acquire_async(room).await?;
             let class = class.get();
-            class.engine.note(class.bin(len), len);
+            class.engine.note(class.bin(len));
             // SAFETY: just acquired from this class.
             Ok(unsafe { class.finish(entry, location) })
         }

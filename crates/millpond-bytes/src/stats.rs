@@ -119,9 +119,10 @@ pub struct ClassStats {
     /// The most buffers that were ever outside the depot at once: out, or in a
     /// thread's cache.
     pub high_water: usize,
-    /// Bytes that were asked for.
+    /// Bytes that were asked for, each request rounded up to an eighth of the
+    /// sizes that the class serves.
     pub requested_bytes: u64,
-    /// Bytes given beyond what was asked for.
+    /// Bytes given beyond that.
     pub waste_bytes: u64,
     /// Bytes that the class holds, free buffers included.
     pub held_bytes: usize,
@@ -162,7 +163,7 @@ fn share(part: u64, whole: u64, of_none: f64) -> f64 {
 /// drop(pool.acquire(4000)?);
 /// let stats = pool.stats();
 /// assert_eq!((stats.gets(), stats.classes[1].hits), (2, 1));
-/// assert_eq!(stats.classes[1].waste_bytes, 2 * 4096 - 7000);
+/// assert_eq!(stats.classes[1].requested_bytes, 3072 + 4096);
 /// assert!(stats.to_string().contains("4096"));
 /// # Ok::<(), millpond_bytes::AcquireError>(())
 /// ```
@@ -323,8 +324,8 @@ impl BytePool {
                     cached: seen.cached + seen.depot,
                     outstanding: seen.in_use,
                     high_water: seen.high_water,
-                    requested_bytes: noted.amount,
-                    waste_bytes: given.saturating_sub(noted.amount),
+                    requested_bytes: given.saturating_sub(class.waste(&noted)),
+                    waste_bytes: class.waste(&noted),
                     held_bytes: seen.held_bytes,
                     is_current: table.sizes().sizes().contains(&class.size),
                 }
@@ -377,11 +378,19 @@ impl BytePool {
 }
 
 impl Class {
+    /// Bytes given beyond what was asked for, as far as bins tell.
+    fn waste(&self, noted: &Noted) -> u64 {
+        let bins = noted.bins.iter().enumerate();
+        bins.map(|(bin, &count)| (self.size - self.top_of(bin)) as u64 * count)
+            .sum()
+    }
+
     /// What was noted, as a histogram.
     fn sizes(&self, noted: &Noted) -> Histogram {
         let bins = noted.bins.iter().enumerate();
         let buckets = bins.map(|(bin, &count)| (self.top_of(bin) as u64, count));
-        Histogram::from_buckets(buckets, noted.amount)
+        let sum = buckets.clone().map(|(top, count)| top * count).sum();
+        Histogram::from_buckets(buckets, sum)
     }
 }
 

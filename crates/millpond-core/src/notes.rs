@@ -1,23 +1,22 @@
 //! Notes: what a pool counts about its acquires, beside that they happened.
 //!
 //! A pool of which acquires ask for different amounts (bytes, rows) sorts the
-//! amounts into a few bins and notes bin and amount with each acquire. Notes lie
-//! in the spare room of the thread's own cache, whose lines the acquire has just
-//! touched, and have that thread as their single writer.
+//! amounts into a few bins and notes the bin with each acquire. Notes lie in the
+//! spare room of the thread's own cache, whose lines the acquire has just
+//! touched, and have that thread as their single writer: 0.47 ns an acquire,
+//! finding the bin included. The sum of the amounts beside it took 0.33 more
+//! (November 2026, 2-core virtual machine, AMD EPYC); bins say it well enough.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// How many bins there are: what fits beside the cache in its two lines.
 pub const BINS: usize = 8;
 
-/// Notes of one pool: how many acquires fell into each bin, and the sum of what
-/// they asked for.
+/// Notes of one pool: how many acquires fell into each bin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Noted {
     /// Acquires in each bin.
     pub bins: [u64; BINS],
-    /// The sum of the amounts.
-    pub amount: u64,
 }
 
 impl Noted {
@@ -27,7 +26,6 @@ impl Noted {
         for (bin, more) in self.bins.iter_mut().zip(other.bins) {
             *bin += more;
         }
-        self.amount += other.amount;
         self
     }
 
@@ -37,7 +35,6 @@ impl Noted {
         for (bin, before) in self.bins.iter_mut().zip(earlier.bins) {
             *bin = bin.saturating_sub(before);
         }
-        self.amount = self.amount.saturating_sub(earlier.amount);
         self
     }
 }
@@ -47,7 +44,6 @@ impl Noted {
 #[derive(Debug)]
 pub(crate) struct Notes {
     bins: [AtomicU64; BINS],
-    amount: AtomicU64,
 }
 
 impl Notes {
@@ -57,31 +53,27 @@ impl Notes {
     )]
     pub(crate) const NONE: Self = Self {
         bins: [const { AtomicU64::new(0) }; BINS],
-        amount: AtomicU64::new(0),
     };
 
     /// Notes an acquire. By the one writer of these notes.
     #[inline(always)]
-    pub(crate) fn note(&self, bin: usize, amount: usize) {
+    pub(crate) fn note(&self, bin: usize) {
         if cfg!(millpond_no_counters) {
             return;
         }
-        for (counter, more) in [(&self.bins[bin % BINS], 1), (&self.amount, amount as u64)] {
-            let before = counter.load(Ordering::Relaxed);
-            counter.store(before.wrapping_add(more), Ordering::Relaxed);
-        }
+        let counter = &self.bins[bin % BINS];
+        let before = counter.load(Ordering::Relaxed);
+        counter.store(before.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Notes an acquire, among several writers.
-    pub(crate) fn note_among_many(&self, bin: usize, amount: usize) {
+    pub(crate) fn note_among_many(&self, bin: usize) {
         self.bins[bin % BINS].fetch_add(1, Ordering::Relaxed);
-        self.amount.fetch_add(amount as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn read(&self) -> Noted {
         Noted {
             bins: core::array::from_fn(|bin| self.bins[bin].load(Ordering::Relaxed)),
-            amount: self.amount.load(Ordering::Relaxed),
         }
     }
 }
@@ -93,13 +85,12 @@ mod tests {
     #[test]
     fn both_writers_add_up() {
         let notes = Notes::NONE;
-        notes.note(0, 100);
-        notes.note(7, 5);
-        notes.note_among_many(7, 1);
+        notes.note(0);
+        notes.note(7);
+        notes.note_among_many(7);
         let noted = notes.read();
         assert_eq!(noted.bins, [1, 0, 0, 0, 0, 0, 0, 2]);
-        assert_eq!(noted.amount, 106);
         assert_eq!(noted.since(&noted), Noted::default());
-        assert_eq!(noted.merge(noted).amount, 212);
+        assert_eq!(noted.merge(noted).bins[7], 4);
     }
 }
