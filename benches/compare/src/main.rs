@@ -6,6 +6,7 @@
 mod cli;
 mod contender;
 mod contenders;
+mod field_bytes;
 mod field_fixed;
 mod kernels;
 mod ours;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 static HEAP: Counting<System> = Counting::new(System);
 
 /// All chapters, in the order of the report.
-static CHAPTERS: [&Chapter; 1] = [&field_fixed::CHAPTER];
+static CHAPTERS: [&Chapter; 2] = [&field_fixed::CHAPTER, &field_bytes::CHAPTER];
 
 fn main() -> ExitCode {
     let done = if std::env::args().nth(1).as_deref() == Some(worker::ARGUMENT) {

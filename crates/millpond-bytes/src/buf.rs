@@ -184,6 +184,15 @@ impl<O: Origin> PoolBuf<O> {
         self.capacity - self.end
     }
 
+    /// The first byte of the contents; what is left of the capacity from there
+    /// may be written through it.
+    #[inline(always)]
+    #[must_use]
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        // SAFETY: inside the slot by 2.
+        unsafe { self.bytes.add(self.start) }.as_ptr()
+    }
+
     /// The contents.
     #[inline(always)]
     #[must_use]

@@ -1,0 +1,87 @@
+//! Which processes run, in which order, and how long they should take. Rows are
+//! measured in several fresh processes, as in `field-fixed` and for its reasons.
+
+use super::contenders;
+use super::rows;
+use millpond_bench::pin;
+use millpond_bench::plan::{Build, Mode, Task};
+use millpond_bench::worker::Request;
+use std::time::Duration;
+
+pub const ALLOCATIONS: &str = rows::ALLOCATIONS;
+pub const CORPUS: &str = rows::CORPUS;
+pub const PLANNING: &str = "planning";
+
+struct Effort {
+    processes: u32,
+    rounds: u32,
+    slice: Duration,
+}
+
+impl Effort {
+    fn of(mode: Mode) -> Self {
+        Self {
+            processes: mode.pick(3, 5),
+            rounds: mode.pick(5, 6),
+            slice: Duration::from_millis(mode.pick(2, 15)),
+        }
+    }
+
+    fn task(&self, row: &str, process: u32, build: Build, entrants: usize) -> Task {
+        let entrants = u32::try_from(entrants).unwrap_or(u32::MAX);
+        Task {
+            label: format!("{row}, process {process} of {}", self.processes),
+            build,
+            request: Request {
+                task: row.into(),
+                rounds: self.rounds,
+                slice_micros: u64::try_from(self.slice.as_micros()).unwrap_or(u64::MAX),
+                ..Request::default()
+            },
+            // Calibration fills some two slices before the first round.
+            expected: self.slice * (self.rounds + 2) * entrants,
+        }
+    }
+}
+
+pub fn tasks(mode: Mode) -> Vec<Task> {
+    let effort = Effort::of(mode);
+    let mut tasks = Vec::new();
+    for process in 1..=effort.processes {
+        for (row, entrants) in interleaved() {
+            tasks.push(effort.task(row, process, Build::Release, entrants));
+            if ["pair-4k", "pair-64k", rows::MIXED].contains(&row) {
+                tasks.push(effort.task(row, process, Build::Fat, entrants));
+            }
+        }
+        for row in [ALLOCATIONS, PLANNING] {
+            let mut task = effort.task(row, process, Build::Release, 1);
+            task.expected = Duration::from_millis(300);
+            tasks.push(task);
+        }
+    }
+    tasks
+}
+
+/// Rows whose contenders take turns in one process, and how many take part.
+fn interleaved() -> Vec<(&'static str, usize)> {
+    let all = contenders::count();
+    let mut rows: Vec<_> = rows::PAIR.iter().map(|&(row, _)| (row, all)).collect();
+    rows.extend([
+        (rows::MIXED, all),
+        (rows::ZEROED, all),
+        (rows::WIPED, 2),
+        (rows::REUSE, 2),
+        (rows::FREEZE, 2),
+        (CORPUS, all),
+    ]);
+    if pin::core_count() > 1 {
+        rows.extend([
+            (rows::TWO_THREADS, 2 * all + 2),
+            (rows::TOUCHED, all),
+            (rows::LOAD, all),
+            (rows::LOAD_TOUCHED, all),
+        ]);
+    }
+    rows
+}

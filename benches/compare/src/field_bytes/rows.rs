@@ -1,0 +1,154 @@
+//! The rows of the chapter, in the order of the report.
+
+use millpond_bench::chapter::{RowSpec, Section, Unit};
+
+pub const PAIR: [(&str, usize); 6] = [
+    ("pair-2k", 2 << 10),
+    ("pair-4k", 4 << 10),
+    ("pair-8k", 8 << 10),
+    ("pair-16k", 16 << 10),
+    ("pair-32k", 32 << 10),
+    ("pair-64k", 64 << 10),
+];
+pub const MIXED: &str = "mixed";
+pub const ZEROED: &str = "zeroed-4k";
+pub const WIPED: &str = "wiped-4k";
+pub const TWO_THREADS: &str = "two-threads";
+pub const SCALING: &str = "scaling";
+pub const TOUCHED: &str = "touched-64k";
+pub const LOAD: &str = "load";
+pub const LOAD_TOUCHED: &str = "load-touched";
+pub const REUSE: &str = "reuse";
+pub const FREEZE: &str = "freeze";
+pub const CORPUS: &str = "corpus";
+pub const ALLOCATIONS: &str = "allocations";
+pub const MISSES: [&str; 4] = ["misses-1k", "misses-10k", "misses-100k", "misses-more"];
+pub const HELD: &str = "planning-held";
+
+pub const ROWS: &[RowSpec] = &[
+    time("pair-2k", "pair, 2 KiB", "Acquire, write a byte, release."),
+    time(
+        "pair-4k",
+        "pair, 4 KiB",
+        "The same with 4 KiB; the reference claims 41 to 43 ns for each of these sizes.",
+    ),
+    time("pair-8k", "pair, 8 KiB", "The same with 8 KiB."),
+    time("pair-16k", "pair, 16 KiB", "The same with 16 KiB."),
+    time("pair-32k", "pair, 32 KiB", "The same with 32 KiB."),
+    time("pair-64k", "pair, 64 KiB", "The same with 64 KiB."),
+    time(
+        MIXED,
+        "mixed sizes",
+        "Pairs of the six sizes in random order, not constant; the reference claims 57.6 ns.",
+    ),
+    time(
+        ZEROED,
+        "zeroed, 4 KiB",
+        "Pairs of 4 KiB that are zero when they are handed out; the reference claims 87.7 ns.",
+    ),
+    time(
+        WIPED,
+        "wiped, 4 KiB",
+        "Pairs from a pool that zeroes what comes home, beside a bare memset of 4 KiB.",
+    ),
+    time(
+        TWO_THREADS,
+        "two threads, 4 KiB",
+        "Pairs on two pinned threads at once; time per pair and thread. The reference claims 81.1 ns on eight.",
+    ),
+    RowSpec {
+        id: SCALING,
+        title: "two threads ÷ one",
+        what: "The row above divided by the same on one thread, and by the same ratio of a loop without memory.",
+        unit: Unit::Ratio,
+        section: Section::Time,
+    },
+    time(
+        TOUCHED,
+        "two threads, 64 KiB touched",
+        "The same with 64 KiB, a byte of every page written.",
+    ),
+    time(
+        LOAD,
+        "load test",
+        "Two threads acquire and release mixed sizes as fast as they can: wall time per operation. 6.25 ns are 160 million in a second; the reference claims 16.35 million.",
+    ),
+    time(
+        LOAD_TOUCHED,
+        "load test, touched",
+        "The same with a byte of every page written.",
+    ),
+    time(
+        REUSE,
+        "reuse of 1,024 × 64 KiB",
+        "1,024 buffers that exist, one taken, a byte of every line written, one put back: last in, first out, beside a queue.",
+    ),
+    time(
+        FREEZE,
+        "freeze, share, thaw",
+        "A buffer frozen, cloned, both dropped or thawed; Bytes cannot come back without a copy, and is frozen from BytesMut.",
+    ),
+    RowSpec {
+        id: CORPUS,
+        title: "files of the workspace",
+        what: "Every file copied through a buffer of its size and summed up: time per file.",
+        unit: Unit::Nanos,
+        section: Section::RealInput,
+    },
+    space(
+        ALLOCATIONS,
+        "heap allocations",
+        "Heap allocations of a warmed pool in a million pairs of mixed sizes on two threads; counted, not sampled.",
+        Unit::Count,
+    ),
+    space(
+        "misses-1k",
+        "planning: 50 workers, 100 warm",
+        "Misses in a million requests of a simulated server; the reference claims a hit rate above 99 %, which is 10,000.",
+        Unit::Count,
+    ),
+    space(
+        "misses-10k",
+        "planning: 200 workers, 1,000 warm",
+        "The same; above 98 %, which is 20,000.",
+        Unit::Count,
+    ),
+    space(
+        "misses-100k",
+        "planning: 1,000 workers, 5,000 warm",
+        "The same; above 97 %, which is 30,000.",
+        Unit::Count,
+    ),
+    space(
+        "misses-more",
+        "planning: 4,000 workers, 10,000 warm",
+        "The same; above 95 %, which is 50,000.",
+        Unit::Count,
+    ),
+    space(
+        HELD,
+        "planning: bytes reserved",
+        "Address space of the warm pools above. Pages that no request has touched cost nothing but that.",
+        Unit::Mebibytes,
+    ),
+];
+
+const fn time(id: &'static str, title: &'static str, what: &'static str) -> RowSpec {
+    RowSpec {
+        id,
+        title,
+        what,
+        unit: Unit::Nanos,
+        section: Section::Time,
+    }
+}
+
+const fn space(id: &'static str, title: &'static str, what: &'static str, unit: Unit) -> RowSpec {
+    RowSpec {
+        id,
+        title,
+        what,
+        unit,
+        section: Section::Space,
+    }
+}
