@@ -41,6 +41,12 @@ pub(crate) struct Class {
     pub(crate) engine: SharedEngine<Slots>,
 }
 
+// SAFETY: the engine is shared between threads as it allows; the rest does not
+// change, and the pond is Sync.
+unsafe impl Sync for Class {}
+// SAFETY: as above.
+unsafe impl Send for Class {}
+
 /// How long an acquire tries.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Patience {

@@ -97,7 +97,8 @@ impl Config {
         self
     }
 
-    /// Requests of fewer bytes are allocated directly, and counted as bypassed.
+    /// Requests of fewer bytes are allocated directly, and counted as oversize.
+    /// [`measure_pool_min_size`](crate::measure_pool_min_size) proposes a value.
     pub const fn with_pool_min_size(mut self, bytes: usize) -> Self {
         self.pool_min_size = bytes;
         self
@@ -166,6 +167,11 @@ pub enum ConfigError {
     },
     /// The process-wide pool is in use, or was configured before.
     AlreadyConfigured,
+    /// The pool has a sub-pool of this name.
+    NameTaken {
+        /// The name.
+        name: &'static str,
+    },
 }
 
 impl fmt::Display for ConfigError {
@@ -182,6 +188,9 @@ impl fmt::Display for ConfigError {
             ),
             Self::NoBuffers => f.write_str("buffers_per_class: 0; 1 or more are allowed"),
             Self::Memory { bytes } => write!(f, "the system refused {bytes} bytes for the pool"),
+            Self::NameTaken { name } => {
+                write!(f, "name: there is a sub-pool {name:?}; names are used once")
+            }
             Self::AlreadyConfigured => f.write_str(
                 "the process-wide pool is in use: configure it once, before its first use",
             ),

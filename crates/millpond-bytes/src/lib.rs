@@ -66,11 +66,14 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod adapt;
 mod buf;
 mod class;
 mod config;
 mod direct;
 mod global;
+#[cfg(feature = "bytes")]
+mod interop;
 mod io;
 mod origin;
 mod pond;
@@ -78,10 +81,13 @@ mod pool;
 mod raw;
 mod slot;
 mod stats;
+mod string;
+mod sub_pool;
 mod table;
 mod view;
 mod wipe;
 
+pub use adapt::{Advice, measure_pool_min_size};
 pub use buf::{Full, PoolBuf};
 pub use config::{Config, ConfigError, DEFAULT_SIZES};
 pub use global::{acquire, acquire_stale, acquire_zeroed, configure, global};
@@ -94,4 +100,6 @@ pub use origin::{Origin, Pooled};
 pub use pool::{BytePool, StaleError};
 pub use raw::{Discard, RawParts};
 pub use stats::{ClassStats, Discards, PoolStats};
+pub use string::{PoolString, StringPool, StringSize};
+pub use sub_pool::{Clearing, SubPool};
 pub use view::PoolBytes;

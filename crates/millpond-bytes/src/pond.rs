@@ -15,6 +15,7 @@ use crate::class::{Class, DIRECT};
 use crate::config::{Config, ConfigError};
 use crate::direct::Direct;
 use crate::slot;
+use crate::sub_pool::SubPool;
 use crate::table::Table;
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -55,6 +56,8 @@ pub(crate) struct Pond {
     /// Buffers outside the capacity of their class.
     pub(crate) fallback: Direct,
     pub(crate) ledger: crate::stats::Ledger,
+    /// Made from this pool; nobody makes this one from them.
+    pub(crate) sub_pools: Mutex<Vec<SubPool>>,
     member: Option<(Membership, Arc<Member>)>,
 }
 
@@ -125,6 +128,7 @@ impl Pond {
             direct: Direct::new(config.budget.as_ref()),
             fallback: Direct::new(config.budget.as_ref()),
             ledger: crate::stats::Ledger::new(),
+            sub_pools: Mutex::new(Vec::new()),
             config,
             estate: Mutex::new(Estate {
                 tables: Vec::new(),
@@ -188,8 +192,12 @@ impl Pond {
         // SAFETY: freshly allocated with the layout of a table.
         unsafe { place.write(table) };
         estate.tables.push(place);
-        this.table.store(place.as_ptr(), Ordering::Release);
         drop(estate);
+        // Classes that were retired are raised before anybody is sent there, and
+        // others retired after nobody is.
+        // SAFETY: just written; tables live as long as the pond.
+        this.raise(unsafe { place.as_ref() });
+        this.table.store(place.as_ptr(), Ordering::Release);
         this.adjust();
         Ok(())
     }
@@ -220,6 +228,17 @@ impl Pond {
         Ok(class)
     }
 
+    /// Gives the classes of a table their capacity.
+    fn raise(&self, table: &Table) {
+        use millpond_core::engine::Engine;
+
+        for class in table.classes() {
+            // SAFETY: alive by 2.
+            let engine = &unsafe { class.as_ref() }.engine;
+            engine.set_capacity(self.config.buffers_per_class);
+        }
+    }
+
     /// Gives the classes of the table their capacity, and others none. With no
     /// lock held, for wakers and hooks run; so if somebody else installs a table
     /// meanwhile, this begins again.
@@ -228,13 +247,11 @@ impl Pond {
 
         loop {
             let table = self.table();
+            self.raise(table);
             for class in self.all_classes() {
-                let engine = &class.engine;
-                if table.classes().contains(&NonNull::from(class)) {
-                    engine.set_capacity(self.config.buffers_per_class);
-                } else {
-                    engine.set_capacity(0);
-                    engine.trim(Level::Full);
+                if !table.classes().contains(&NonNull::from(class)) {
+                    class.engine.set_capacity(0);
+                    class.engine.trim(Level::Full);
                 }
             }
             if core::ptr::eq(table, self.table()) {

@@ -5,6 +5,7 @@ use crate::class::{Class, DIRECT, Patience};
 use crate::config::{Config, ConfigError};
 use crate::origin::Pooled;
 use crate::pond::Pond;
+use crate::table::Table;
 use core::fmt;
 use core::panic::Location;
 use core::ptr::NonNull;
@@ -80,6 +81,11 @@ impl BytePool {
         unsafe { self.pond.as_ref() }
     }
 
+    /// The pond as a place, for what must not go through a reference.
+    pub(crate) const fn pond_place(&self) -> NonNull<Pond> {
+        self.pond
+    }
+
     pub(crate) fn into_pond(self) -> NonNull<Pond> {
         core::mem::ManuallyDrop::new(self).pond
     }
@@ -141,16 +147,23 @@ impl BytePool {
         // Not an `async fn`, which would not know its caller.
         let location = Location::caller();
         async move {
-            let Some(class) = self.pond().table().route(len).map(ClassRef::new) else {
-                // SAFETY: alive by 1.
-                return unsafe { Pond::acquire_slow(self.pond, len, Patience::None, location) };
-            };
-            let room = self.pond().config.exhaustion.room();
-            let entry = class.get().engine.acquire_async(room).await?;
-            let class = class.get();
-            class.engine.note(class.bin(len));
-            // SAFETY: just acquired from this class.
-            Ok(unsafe { class.finish(entry, location) })
+            loop {
+                let table = self.pond().table();
+                let Some(class) = table.route(len) else {
+                    // SAFETY: alive by 1.
+                    return unsafe { Pond::acquire_slow(self.pond, len, Patience::None, location) };
+                };
+                let room = self.pond().config.exhaustion.room();
+                match class.engine.acquire_async(room).await {
+                    Ok(entry) => {
+                        class.engine.note(class.bin(len));
+                        // SAFETY: just acquired from this class.
+                        return Ok(unsafe { class.finish(entry, location) });
+                    }
+                    Err(error) if is_outdated(&error, table, self.pond()) => {}
+                    Err(error) => return Err(error),
+                }
+            }
         }
     }
 
@@ -290,23 +303,11 @@ pub(crate) unsafe fn acquire(
     unsafe { Pond::acquire_slow(pond, len, patience, Location::caller()) }
 }
 
-/// A class that a future holds.
-#[derive(Clone, Copy)]
-struct ClassRef(NonNull<Class>);
-
-// SAFETY: classes are shared between threads; the future's borrow of the pool
-// keeps it alive.
-unsafe impl Send for ClassRef {}
-
-impl ClassRef {
-    fn new(class: &Class) -> Self {
-        Self(NonNull::from(class))
-    }
-
-    fn get(&self) -> &Class {
-        // SAFETY: a class of a pond that is alive while the future is.
-        unsafe { self.0.as_ref() }
-    }
+/// Whether a class refused because it was taken out of the table, which
+/// somebody has exchanged or is exchanging: no class of it has capacity 0.
+fn is_outdated(error: &AcquireError, table: &Table, pond: &Pond) -> bool {
+    let retired = *error.limit() == Limit::Capacity && error.capacity() == 0;
+    retired || !core::ptr::eq(table, pond.table())
 }
 
 impl Class {
@@ -374,8 +375,8 @@ impl Pond {
                 Ok(entry) => return Ok(unsafe { class.finish(entry, location) }),
                 Err(error) => error,
             };
-            if !core::ptr::eq(table, this.table()) {
-                // The class was taken out of the table meanwhile, perhaps.
+            if is_outdated(&error, table, this) {
+                std::thread::yield_now();
                 continue;
             }
             let (Patience::Policy, Exhaustion::Fallback { at_most }) = (patience, policy) else {

@@ -37,6 +37,11 @@ pub(crate) struct Table {
     sizes: SizeClasses,
 }
 
+// SAFETY: what it points to is shared between threads, and it never changes.
+unsafe impl Sync for Table {}
+// SAFETY: as above.
+unsafe impl Send for Table {}
+
 impl Table {
     /// A table of classes that have these sizes.
     pub(crate) fn new(
