@@ -9,6 +9,7 @@
 //!  loom       the models of the protocols; --weakened removes one protection at a time
 //!  miri       the tests of the unsafe crates under the interpreter
 //!  icount     instruction counts of the fast paths against the record
+//!  load       how many buffers a second this machine's byte pools move
 //!  asm        the machine code of the fast paths: no lock, no fence, no stray call
 //! ```
 //!
@@ -19,6 +20,7 @@ mod asm;
 mod bench;
 mod command;
 mod icount;
+mod load;
 mod loom;
 mod miri;
 mod probe;
@@ -55,6 +57,8 @@ enum Word {
     Miri(miri::MiriArgs),
     /// Count the instructions of the fast paths and compare with the record.
     Icount(icount::IcountArgs),
+    /// Run the load test of byte pools.
+    Load(load::LoadArgs),
     /// Disassemble the fast paths and look for what must not be there.
     Asm,
 }
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
         Word::Loom(args) => loom::run(&args),
         Word::Miri(args) => miri::run(&args),
         Word::Icount(args) => icount::run(&args),
+        Word::Load(args) => load::run(&args),
         Word::Asm => asm::run(),
     };
     match outcome {

@@ -75,6 +75,7 @@ mod global;
 #[cfg(feature = "bytes")]
 mod interop;
 mod io;
+pub mod load;
 mod origin;
 mod pond;
 mod pool;
