@@ -1,7 +1,7 @@
 //! Layers: edges between our packages go strictly down.
 //!
 //! ```text
-//!  6 tools        xtask                             5 millpond-bench   -variant   -probe   -load
+//!  6 tools        xtask   millpond-load              5 millpond-bench   -variant   -probe
 //!  4 systems      millpond-workloads
 //!  3 facade       millpond
 //!  2 analytics    millpond-analytics     (knows the engine only)
@@ -28,7 +28,7 @@ const RANKS: &[(&str, u32)] = &[
     ("millpond-bench", 5),
     ("millpond-variant", 5),
     ("millpond-probe", 5),
-    ("millpond-load", 5),
+    ("millpond-load", 6),
     ("xtask", 6),
 ];
 
