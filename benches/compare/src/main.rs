@@ -8,6 +8,7 @@ mod contender;
 mod contenders;
 mod field_bytes;
 mod field_fixed;
+mod field_vector;
 mod kernels;
 mod ours;
 mod session;
@@ -26,6 +27,7 @@ static HEAP: Counting<System> = Counting::new(System);
 
 /// All chapters, in the order of the report.
 static CHAPTERS: [&Chapter; 2] = [&field_fixed::CHAPTER, &field_bytes::CHAPTER];
+static CHAPTERS: [&Chapter; 2] = [&field_fixed::CHAPTER, &field_vector::CHAPTER];
 
 fn main() -> ExitCode {
     let done = if std::env::args().nth(1).as_deref() == Some(worker::ARGUMENT) {

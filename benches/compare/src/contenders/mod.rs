@@ -9,7 +9,7 @@ use crate::contender::Contender;
 use crate::ours::Ours;
 use std::alloc::System;
 
-pub use allocators::Boxed;
+pub use allocators::{Allocator, Boxed};
 
 /// Something that is done for each contender.
 pub trait Visitor {

@@ -1,0 +1,103 @@
+//! Space: resident memory, huge pages and heap allocations.
+
+use super::row::DIMENSION;
+use super::store::{Ours, Store, Visitor, visit_all};
+use super::{OURS, rows};
+use millpond_bench::worker::{Measurement, Request};
+use millpond_bench::{counting, resident};
+use millpond_vector::HugePages;
+use std::hint::black_box;
+
+/// The names of all stores in this build.
+pub fn names() -> Vec<String> {
+    struct Names(Vec<String>);
+    impl Visitor for Names {
+        fn visit<S: Store>(&mut self) {
+            self.0.push(S::name());
+        }
+    }
+    let mut names = Names(Vec::new());
+    visit_all(&mut names);
+    names.0
+}
+
+/// Resident memory for each row of the one contender that the request names.
+pub fn footprint(request: &Request) -> Vec<Measurement> {
+    struct Finding<'a>(&'a Request, Vec<Measurement>);
+    impl Visitor for Finding<'_> {
+        fn visit<S: Store>(&mut self) {
+            if S::name() == self.0.contender {
+                let count = usize::try_from(self.0.count).unwrap_or(usize::MAX);
+                self.1.extend(bytes_each::<S>(count));
+            }
+        }
+    }
+    let mut finding = Finding(request, Vec::new());
+    visit_all(&mut finding);
+    finding.1
+}
+
+fn bytes_each<S: Store>(count: usize) -> Option<Measurement> {
+    let row = black_box(vec![1.0; DIMENSION]);
+    let before = resident::bytes()?;
+    let mut store = S::new(DIMENSION, count);
+    (0..count).for_each(|_| store.push(&row));
+    let after = resident::bytes()?;
+    black_box(&store);
+    let each = after.saturating_sub(before) as f64 / count as f64;
+    Some(Measurement::new(rows::FOOTPRINT, S::name(), vec![each]))
+}
+
+/// Rows that fill 64 MiB.
+const ROWS: usize = (64 << 20) / (DIMENSION * size_of::<f32>());
+
+/// What of 64 MiB the system left in small pages, for each wish.
+pub fn granted() -> Vec<Measurement> {
+    let wishes = [
+        ("no wish", HugePages::None, false),
+        ("transparent", HugePages::Transparent, false),
+        ("transparent, prefaulted", HugePages::Transparent, true),
+        ("reserved, prefaulted", HugePages::Explicit, true),
+    ];
+    let mut measured = Vec::new();
+    for (name, pages, prefault) in wishes {
+        let mut store = Ours::with(DIMENSION, ROWS, pages, prefault);
+        let row = [1.0; DIMENSION];
+        (0..ROWS).for_each(|_| store.push(&row));
+        let granted = store.pool.granted();
+        // Where the system says nothing there is nothing to show.
+        let Some(huge) = granted.huge_page_bytes() else {
+            continue;
+        };
+        let small = granted.bytes().saturating_sub(huge) as f64 / f64::from(1 << 20);
+        measured.push(Measurement::new(rows::GRANTED, name, vec![small]));
+    }
+    measured
+}
+
+/// Heap allocations of a warm pool.
+pub fn allocations() -> Vec<Measurement> {
+    const STEPS: usize = 25_000;
+    let mut store = Ours::new(DIMENSION, 256);
+    let row = [1.0; DIMENSION];
+    let mut work = || {
+        for step in 0..STEPS {
+            drop(store.pool.try_acquire());
+            store.push(&row);
+            if store.ids.len() == 255 || step % 3 == 0 {
+                store.ids.drain(..).for_each(|id| {
+                    black_box(store.pool.remove(id));
+                });
+            }
+        }
+    };
+    work();
+    let before = counting::allocations();
+    work();
+    let counted = counting::allocations() - before;
+    vec![Measurement::new(
+        rows::ALLOCATIONS,
+        OURS,
+        vec![counted as f64],
+    )]
+}
