@@ -222,7 +222,10 @@ impl<'p, E: Element, M: Mode> RowBatch<'p, E, M> {
         // The pool's own from here on; if the list cannot be made, they are
         // stored, and found through `runs`.
         let batch = ManuallyDrop::new(self);
-        let ids = (0..batch.len).filter_map(|at| batch.pool.open(batch.number + at));
+        let ids = (0..batch.len).filter_map(|at| {
+            // SAFETY: by 1 the batch's own.
+            unsafe { batch.pool.open(batch.number + at) }
+        });
         ids.map(Id::from_raw).collect()
     }
 }

@@ -126,7 +126,8 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         unsafe { target.copy_from_nonoverlapping(source, self.dimension()) };
         // SAFETY: both exist, and are borrowed by nobody.
         unsafe { self.directory.copy_side(from, to) };
-        let new = self.open(to)?;
+        // SAFETY: acquired by the caller.
+        let new = unsafe { self.open(to) }?;
         let place = self.directory.generation(from)?;
         let mut generation = Generation::from_bits(place.load(Ordering::Relaxed));
         let closed = generation.close();

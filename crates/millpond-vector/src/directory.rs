@@ -60,22 +60,27 @@ pub(crate) struct Head {
 /// 3. A row whose generation is live has a slab under it. A slab is taken away
 ///    only when all its rows are free or were never handed out.
 #[derive(Debug)]
+#[repr(C)] // What a lease reads comes first.
 pub(crate) struct Directory {
+    stride: usize,
+    /// Bits of a row number that are the row in its slab, and how many.
+    mask: usize,
+    shift: u32,
+    arrays: SideArrays,
     segments: [AtomicPtr<Head>; SEGMENTS],
     len: AtomicUsize,
     bytes: AtomicUsize,
-    stride: usize,
-    shift: u32,
-    arrays: SideArrays,
 }
 
 /// The places of the numbers beside a row, of those that the pool keeps.
 type Beside = (Option<NonNull<f32>>, Option<NonNull<u64>>);
 
 /// Where a slab number's head is: segment, and place in it.
+#[inline(always)]
 const fn locate(slab: usize) -> (usize, usize) {
     let place = slab + FIRST;
-    let segment = place.ilog2() - FIRST.ilog2();
+    // Not `ilog2`, which asks whether there is one: `place` is not 0.
+    let segment = (usize::BITS - 1 - FIRST.ilog2()) - place.leading_zeros();
     (segment as usize, place - (FIRST << segment))
 }
 
@@ -86,13 +91,15 @@ fn heads_of(segment: usize) -> Option<Layout> {
 impl Directory {
     /// A directory of slabs of at most `rows` rows, `stride` bytes apart.
     pub(crate) fn new(stride: usize, rows: usize, arrays: SideArrays) -> Self {
+        let shift = rows.next_power_of_two().ilog2();
         Self {
+            stride,
+            mask: (1 << shift) - 1,
+            shift,
+            arrays,
             segments: [const { AtomicPtr::new(ptr::null_mut()) }; SEGMENTS],
             len: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
-            stride,
-            shift: rows.next_power_of_two().ilog2(),
-            arrays,
         }
     }
 
@@ -104,7 +111,7 @@ impl Directory {
     /// Slab number and row in it.
     #[inline(always)]
     pub(crate) const fn split(&self, number: usize) -> (usize, usize) {
-        (number >> self.shift, number & ((1 << self.shift) - 1))
+        (number >> self.shift, number & self.mask)
     }
 
     /// How many slabs there may be, so that row numbers fit into 32 bits.
@@ -123,6 +130,7 @@ impl Directory {
     }
 
     /// The head of a slab number.
+    #[inline]
     pub(crate) fn head(&self, slab: usize) -> Option<&Head> {
         if slab >= self.most_slabs() {
             return None;
@@ -143,6 +151,39 @@ impl Directory {
     #[inline(always)]
     pub(crate) unsafe fn row(&self, number: usize) -> NonNull<u8> {
         let (slab, row) = self.split(number);
+        // SAFETY: by the caller.
+        let head = unsafe { self.head_of_existing(slab) };
+        let base = head.base.load(Ordering::Relaxed);
+        // SAFETY: by 3 and the head's 1 the slab has the row.
+        let row = unsafe { base.add(row * self.stride) };
+        // SAFETY: inside a slab, so not null.
+        unsafe { NonNull::new_unchecked(row) }
+    }
+
+    /// The generation of a row that exists.
+    ///
+    /// # Safety
+    ///
+    /// As [`Directory::row`].
+    #[inline(always)]
+    pub(crate) unsafe fn generation_of_existing(&self, number: usize) -> &AtomicU32 {
+        let (slab, row) = self.split(number);
+        // SAFETY: by the caller.
+        let head = unsafe { self.head_of_existing(slab) };
+        let generations = head.generations.load(Ordering::Relaxed);
+        // SAFETY: by the head's 2 there is one for each row.
+        let generation = unsafe { generations.add(row) };
+        // SAFETY: as above; it lives as long as `self`.
+        unsafe { &*generation }
+    }
+
+    /// The head of a slab with rows that exist.
+    ///
+    /// # Safety
+    ///
+    /// As [`Directory::row`], for a row of it.
+    #[inline(always)]
+    unsafe fn head_of_existing(&self, slab: usize) -> &Head {
         let (segment, place) = locate(slab);
         // SAFETY: a slab number has fewer bits than there are segments.
         let heads = unsafe { self.segments.get_unchecked(segment) };
@@ -152,12 +193,7 @@ impl Directory {
         // SAFETY: by 1 the segment has more heads than `place`.
         let head = unsafe { heads.add(place) };
         // SAFETY: by 1 and 2 the slab's head is there, as long as `self`.
-        let head = unsafe { &*head };
-        let base = head.base.load(Ordering::Relaxed);
-        // SAFETY: by 3 and the head's 1 the slab has the row.
-        let row = unsafe { base.add(row * self.stride) };
-        // SAFETY: inside a slab, so not null.
-        unsafe { NonNull::new_unchecked(row) }
+        unsafe { &*head }
     }
 
     /// Where the norm and the external id of a row are, if the pool keeps them.

@@ -173,11 +173,13 @@ impl<'p, E: Element, M: Mode> RowLease<'p, E, M> {
     ///
     /// Hands the lease back if the row lies outside the capacity, where rows
     /// have no ids.
+    #[inline]
     pub fn store(self) -> Result<RowId<E>, Self> {
         let Some(number) = self.number() else {
             return Err(self);
         };
-        let Some(id) = self.pool().open(number) else {
+        // SAFETY: by 1 the lease's own.
+        let Some(id) = (unsafe { self.pool().open(number) }) else {
             return Err(self);
         };
         // The pool's own from here on.
@@ -187,9 +189,15 @@ impl<'p, E: Element, M: Mode> RowLease<'p, E, M> {
 }
 
 impl<E: Element, M: Mode> VectorPool<E, M> {
-    /// Makes a row live, whose one user the caller is, and answers its id.
-    pub(crate) fn open(&self, number: usize) -> Option<RawId> {
-        let place = self.directory.generation(number)?;
+    /// Makes a row live, and answers its id.
+    ///
+    /// # Safety
+    ///
+    /// The row exists, and is the caller's own.
+    #[inline]
+    pub(crate) unsafe fn open(&self, number: usize) -> Option<RawId> {
+        // SAFETY: by the caller.
+        let place = unsafe { self.directory.generation_of_existing(number) };
         // Nobody else writes it: the row is the caller's.
         let mut generation = Generation::from_bits(place.load(Ordering::Relaxed));
         let live = generation.open()?;

@@ -81,6 +81,7 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
     /// rows, [`InsertError::Acquire`] if no row was free and the policy is at its
     /// end. A policy that falls back gives nothing here: rows outside the
     /// capacity have no ids.
+    #[inline]
     #[track_caller]
     pub fn insert(&self, values: &[E]) -> Result<RowId<E>, InsertError> {
         if values.len() != self.dimension() {

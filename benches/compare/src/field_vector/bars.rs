@@ -8,6 +8,9 @@ use millpond_bench::stats::{Estimate, median};
 /// Bytes of the 768 f32 of a row.
 const ROW_BYTES: f64 = 3072.0;
 
+/// Bytes of the id by which the user names it, which are not the pool's.
+const ID_BYTES: f64 = 8.0;
+
 pub fn bars(chapter: &ChapterRecord) -> Vec<Bar> {
     let mut bars = Vec::new();
     bars.extend(nanos(chapter, rows::LEASE, 3.0));
@@ -68,8 +71,12 @@ fn bandwidth(chapter: &ChapterRecord) -> Option<Bar> {
 fn footprint(chapter: &ChapterRecord) -> Option<Bar> {
     let row = chapter.row(rows::FOOTPRINT)?;
     let own = row.series(OURS).unwrap_or(&NOTHING);
-    let shares: Vec<f64> = own.values.iter().map(|bytes| bytes / ROW_BYTES).collect();
-    let against = "3,072 bytes of numbers";
+    let shares: Vec<f64> = own
+        .values
+        .iter()
+        .map(|bytes| (bytes - ID_BYTES) / ROW_BYTES)
+        .collect();
+    let against = "3,072 bytes of numbers; the id of 8 is the user's";
     let limit = (1.01, Figure::Ratio);
     Some(Bar::judge(
         &row.title,
