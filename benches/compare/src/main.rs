@@ -26,8 +26,11 @@ use std::process::ExitCode;
 static HEAP: Counting<System> = Counting::new(System);
 
 /// All chapters, in the order of the report.
-static CHAPTERS: [&Chapter; 2] = [&field_fixed::CHAPTER, &field_bytes::CHAPTER];
-static CHAPTERS: [&Chapter; 2] = [&field_fixed::CHAPTER, &field_vector::CHAPTER];
+static CHAPTERS: [&Chapter; 3] = [
+    &field_fixed::CHAPTER,
+    &field_bytes::CHAPTER,
+    &field_vector::CHAPTER,
+];
 
 fn main() -> ExitCode {
     let done = if std::env::args().nth(1).as_deref() == Some(worker::ARGUMENT) {
