@@ -48,13 +48,13 @@ use millpond_core::shared::SharedEngine;
 /// ```
 #[must_use = "a builder does nothing until it builds"]
 pub struct Builder<T> {
-    capacity: usize,
+    pub(crate) capacity: usize,
     name: &'static str,
-    policy: Exhaustion,
-    region: RegionOptions,
-    supplier: Option<Arc<dyn Supply>>,
+    pub(crate) policy: Exhaustion,
+    pub(crate) region: RegionOptions,
+    pub(crate) supplier: Option<Arc<dyn Supply>>,
     #[cfg(feature = "std")]
-    budget: Option<Budget>,
+    pub(crate) budget: Option<Budget>,
     #[cfg(feature = "std")]
     hook: Option<EventHook>,
     _values: PhantomData<fn() -> T>,
@@ -190,18 +190,27 @@ impl<T> Builder<T> {
     /// Slots for an `I` each, out of `source`.
     #[cfg(feature = "std")]
     fn shared_slots<I, S: Source>(&self, source: S) -> Slots<S, Shared> {
-        let mut engine = SharedEngine::new(self.capacity, size_of::<I>(), source).named(self.name);
+        self.slots(self.shared_engine(size_of::<I>(), source))
+    }
+
+    fn local_slots<S: Source>(&self, source: S) -> Slots<S, Local> {
+        self.slots(self.local_engine(source))
+    }
+
+    #[cfg(feature = "std")]
+    pub(crate) fn shared_engine<S: Source>(&self, item_bytes: usize, source: S) -> SharedEngine<S> {
+        let mut engine = SharedEngine::new(self.capacity, item_bytes, source).named(self.name);
         if let Some(budget) = &self.budget {
             engine = engine.charged_to(budget.clone());
         }
         if let Some(hook) = &self.hook {
             engine = engine.told_to(hook.clone());
         }
-        self.slots(engine)
+        engine
     }
 
-    fn local_slots<S: Source>(&self, source: S) -> Slots<S, Local> {
-        self.slots(LocalEngine::new(self.capacity, source).named(self.name))
+    pub(crate) fn local_engine<S: Source>(&self, source: S) -> LocalEngine<S> {
+        LocalEngine::new(self.capacity, source).named(self.name)
     }
 
     fn slots<S: Source, M: Mode>(&self, engine: M::Engine<S>) -> Slots<S, M> {

@@ -82,6 +82,9 @@ mod counted;
 mod dyn_lease;
 #[cfg(feature = "std")]
 mod handle;
+#[cfg(feature = "std")]
+mod ids;
+mod index;
 mod lease;
 mod object;
 mod pool;
@@ -96,6 +99,9 @@ pub use counted::{Counted, SharedLease, SharedOwnedLease};
 pub use dyn_lease::DynLease;
 #[cfg(feature = "std")]
 pub use handle::{Handle, PoolHandle};
+#[cfg(feature = "std")]
+pub use ids::{IdPool, LocalIdPool, Pinned, View};
+pub use index::{IndexPool, Indexed, LocalIndexPool};
 pub use lease::Lease;
 #[cfg(feature = "std")]
 pub use lease::OwnedLease;
@@ -106,6 +112,8 @@ pub use millpond_core::engine::Shared;
 pub use millpond_core::engine::{Local, Mode};
 pub use millpond_core::error::{AcquireError, Limit, Refused};
 pub use millpond_core::exhaustion::Exhaustion;
+#[cfg(feature = "std")]
+pub use millpond_core::id::Id;
 pub use millpond_core::observe::Observation;
 pub use millpond_core::trim::{Level, TrimReport};
 pub use object::{LocalObjectPool, ObjectLease, ObjectPool};
