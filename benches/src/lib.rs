@@ -16,6 +16,7 @@
 //! - [`runner`] measures contenders in turn, so that a noisy moment hits all of them;
 //! - [`stats`] speaks in medians with intervals, never in single numbers;
 //! - [`bar`] computes verdicts from intervals: met, missed, or undecided;
+//! - [`replay`] does what a recorded program did, the same for every contender;
 //! - [`report`] names no winner where intervals overlap, and hides no row.
 
 pub mod against;
@@ -31,6 +32,7 @@ pub mod progress;
 pub mod provenance;
 pub mod record;
 pub mod refusal;
+pub mod replay;
 pub mod report;
 pub mod resident;
 pub mod runner;

@@ -39,6 +39,30 @@ pub(crate) struct BenchArgs {
     input: Option<PathBuf>,
 }
 
+/// The flags of `cargo xtask replay`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReplayArgs {
+    /// A trace that `TraceRecorder` of `millpond-analytics` wrote
+    trace: PathBuf,
+    /// Replay what this pool did only
+    #[arg(long, value_name = "NAME")]
+    pool: Option<String>,
+    /// A table of size classes to try too, such as 2048,4096,8192; may be repeated
+    #[arg(long = "classes", value_name = "BYTES,...")]
+    tables: Vec<String>,
+}
+
+/// Builds the replayer with the peers that build here, and runs it.
+pub(crate) fn replay(args: &ReplayArgs) -> ExitCode {
+    match Workshop::find().and_then(|workshop| workshop.replay(args)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Builds and runs; the exit code is the benchmark's own where it got that far.
 pub(crate) fn run(args: &BenchArgs) -> ExitCode {
     match Workshop::find().and_then(|workshop| workshop.bench(args)) {
@@ -151,16 +175,30 @@ impl Workshop {
         exit_code(&mut command)
     }
 
+    fn replay(&self, args: &ReplayArgs) -> Result<ExitCode> {
+        let replay = self.build_with_peers("replay", "release", &self.trials()?)?;
+        let mut command = Command::new(replay);
+        command.arg(&args.trace);
+        if let Some(pool) = &args.pool {
+            command.args(["--pool", pool]);
+        }
+        for table in &args.tables {
+            command.args(["--classes", table]);
+        }
+        exit_code(&mut command)
+    }
+
     fn build_compare(&self, profile: &str, trials: &[Trial]) -> Result<PathBuf> {
+        self.build_with_peers("millpond-compare", profile, trials)
+    }
+
+    fn build_with_peers(&self, binary: &str, profile: &str, trials: &[Trial]) -> Result<PathBuf> {
         let features = trials.iter().filter(|trial| trial.failure.is_none());
         let features: Vec<&str> = features.map(|trial| trial.peer.as_str()).collect();
-        let mut cargo = self.cargo_compare("millpond-compare", &features);
+        let mut cargo = self.cargo_compare(binary, &features);
         cargo.args(["--profile", profile]);
         succeed(&mut cargo)?;
-        Ok(self
-            .compare_target()
-            .join(profile)
-            .join(executable("millpond-compare")))
+        Ok(self.compare_target().join(profile).join(executable(binary)))
     }
 
     fn cargo_compare(&self, binary: &str, features: &[&str]) -> Command {

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //!  bench      the main job: measure, compare, report
+//!  replay     a program's own recorded traffic, against allocators and configurations
 //!  tidy       the repository's own rules
 //!  loom       the models of the protocols; --weakened removes one protection at a time
 //!  miri       the tests of the unsafe crates under the interpreter
@@ -49,6 +50,8 @@ struct Cli {
 enum Word {
     /// Measure the pools against what you would otherwise use, and write a report.
     Bench(bench::BenchArgs),
+    /// Replay a recorded trace against the allocators and against byte pools.
+    Replay(bench::ReplayArgs),
     /// Check the repository's own rules.
     Tidy(tidy::TidyArgs),
     /// Run the loom models, or show that each fails when its protection is removed.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
     };
     let outcome = match cli.word {
         Word::Bench(args) => return bench::run(&args),
+        Word::Replay(args) => return bench::replay(&args),
         Word::Tidy(args) => tidy::run(&args),
         Word::Loom(args) => loom::run(&args),
         Word::Miri(args) => miri::run(&args),

@@ -136,8 +136,8 @@ impl Advisor {
         pool: &PoolSnapshot,
         demand: impl Fn(&PoolSnapshot, &Observation) -> Demand,
     ) -> Option<PoolAdvice> {
-        let capacity = |(class, figures, _): (&str, &Observation, _)| {
-            let advice = self.capacity(&demand(pool, figures), figures)?;
+        let capacity = |(class, figures, _): (&str, Observation, _)| {
+            let advice = self.capacity(&demand(pool, &figures), &figures)?;
             Some((class.to_owned(), advice))
         };
         let mut advice = PoolAdvice {
@@ -148,8 +148,8 @@ impl Advisor {
             nominal: Vec::new(),
         };
         if pool.kind == "arena" {
-            let nominal = |(class, figures, sampled): (&str, &Observation, _)| {
-                let advice = NominalAdvice::of(sampled, figures, self.target)?;
+            let nominal = |(class, figures, sampled): (&str, Observation, _)| {
+                let advice = NominalAdvice::of(sampled, &figures, self.target)?;
                 Some((class.to_owned(), advice))
             };
             advice.nominal = pool.parts().filter_map(nominal).collect();

@@ -52,7 +52,7 @@ impl Bridge {
                         Label::new("pool", pool.name.clone()),
                         Label::new("class", class.to_owned()),
                     ];
-                    set(&name, row.metric.kind, labels, (row.read)(figures));
+                    set(&name, row.metric.kind, labels, (row.read)(&figures));
                 }
             }
         }

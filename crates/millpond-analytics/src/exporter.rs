@@ -178,7 +178,7 @@ impl Collector for Exporter {
             let mut family = descriptor(&mut encoder, &row.metric, &name)?;
             for (pool, class, figures, _) in parts(&snapshot) {
                 let labels = [("pool", pool), ("class", class)];
-                encode(&mut family, &labels, row.metric.kind, (row.read)(figures))?;
+                encode(&mut family, &labels, row.metric.kind, (row.read)(&figures))?;
             }
         }
         encode_holds(&mut encoder, &self.registry.longest_holds())?;
@@ -202,7 +202,7 @@ fn parts(
     Item = (
         &str,
         &str,
-        &millpond_core::observe::Observation,
+        millpond_core::observe::Observation,
         &millpond_core::observe::Sampled,
     ),
 > {

@@ -108,7 +108,9 @@ pub use page::Page;
 pub use registry::{LONGEST_NAME, MOST_POOLS, Observed, RegisterError, Registry};
 pub use savings::Savings;
 pub use series::{Interval, Series};
-pub use snapshot::{BudgetFigures, HolderFigures, PoolSnapshot, Snapshot, SnapshotError, VERSION};
+pub use snapshot::{
+    BudgetFigures, HolderFigures, OUTSIDE, PoolSnapshot, Snapshot, SnapshotError, VERSION,
+};
 pub use trace::{Trace, TraceError, TraceEvent, TraceRecorder, TracedOperation};
 pub use tracker::{AllocatorCount, MOST_OPERATIONS, Operation, Span, Tracker, TrackerReport};
 pub use watch::Watch;

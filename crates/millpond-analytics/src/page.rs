@@ -186,7 +186,7 @@ impl Page<'_> {
                     "<tr><td class=\"name\">{name}<td>{kind}<td>{}",
                     Text(class)
                 )?;
-                for cell in cells(figures) {
+                for cell in cells(&figures) {
                     write!(f, "<td class=\"n\">{cell}")?;
                 }
                 f.write_str("\n")?;

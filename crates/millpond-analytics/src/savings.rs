@@ -51,7 +51,7 @@ impl Savings {
     #[must_use]
     pub fn of_pool(pool: &PoolSnapshot, machine: Option<&Calibration>) -> Self {
         let parts = pool.parts();
-        sum(parts.map(|(_, figures, _)| Self::of_figures(figures, machine)))
+        sum(parts.map(|(_, figures, _)| Self::of_figures(&figures, machine)))
     }
 
     fn of_figures(figures: &Observation, machine: Option<&Calibration>) -> Self {

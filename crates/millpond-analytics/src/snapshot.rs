@@ -6,12 +6,16 @@ use millpond_core::observe::{Class, Observation, Observe, Sampled};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// The version of snapshots that this crate writes, and the newest that it
 /// reads. Fields are added without a new version; readers take what is missing
 /// for zero.
 pub const VERSION: u32 = 1;
+
+/// The label of what belongs to no class of a pool that has classes.
+pub const OUTSIDE: &str = "outside";
 
 /// The figures of all pools at one time, of one machine or several.
 ///
@@ -239,14 +243,44 @@ impl PoolSnapshot {
     }
 
     /// The classes, or the whole pool as its only class, without a label.
-    pub fn parts(&self) -> impl Iterator<Item = (&str, &Observation, &Sampled)> {
-        let whole = self
-            .classes
-            .is_empty()
-            .then_some(("", &self.figures, &self.sampled));
+    ///
+    /// What belongs to no class (items outside of the capacity, sizes above the
+    /// largest class) is a part labelled [`OUTSIDE`], if there is any: the parts
+    /// add up to the pool. A label that occurs twice is given once.
+    pub fn parts(&self) -> impl Iterator<Item = (&str, Observation, &Sampled)> {
+        let mut seen = HashSet::new();
         let classes = self.classes.iter();
-        let classes = classes.map(|class| (&*class.label, &class.figures, &class.sampled));
-        whole.into_iter().chain(classes)
+        let classes: Vec<_> = classes
+            .filter(move |class| seen.insert(&*class.label))
+            .collect();
+        let rest = self.outside(&classes);
+        let rest = rest.map(|(label, figures)| (label, figures, self.sampled_outside(label)));
+        let classes = classes.into_iter();
+        let classes = classes.map(|class| (&*class.label, class.figures, &class.sampled));
+        classes.chain(rest)
+    }
+
+    /// What belongs to none of the classes.
+    fn outside(&self, classes: &[&Class]) -> Option<(&'static str, Observation)> {
+        if classes.is_empty() {
+            return Some(("", self.figures));
+        }
+        if classes.iter().any(|class| class.label == OUTSIDE) {
+            return None;
+        }
+        let figures = classes.iter().map(|class| class.figures);
+        let mut rest = figures.fold(self.figures, Observation::without);
+        // Sums of what only the classes know.
+        (rest.item_bytes, rest.capacity, rest.high_water) = (0, 0, 0);
+        (rest != Observation::default()).then_some((OUTSIDE, rest))
+    }
+
+    fn sampled_outside(&self, label: &str) -> &Sampled {
+        static NOTHING: LazyLock<Sampled> = LazyLock::new(Sampled::default);
+        match label {
+            "" => &self.sampled,
+            _ => &NOTHING,
+        }
     }
 
     fn take_off(&mut self, before: &Self) {

@@ -20,7 +20,7 @@ impl fmt::Display for Snapshot {
         let mut table = new_table(&HEADINGS);
         for pool in &self.pools {
             for (class, figures, _) in pool.parts() {
-                table.add_row(row(&pool.name, class, figures));
+                table.add_row(row(&pool.name, class, &figures));
             }
         }
         writeln!(f, "{}", table.trim_fmt())?;

@@ -249,10 +249,10 @@ fn the_bridge_copies_every_figure() {
         kept["millpond_budget_held_bytes server"],
         f64::from(5 << 20)
     );
-    // Five parts, three pools with a longest hold, one budget.
+    // Six parts, three pools with a longest hold, one budget.
     let figures = millpond_analytics::catalogue::FIGURES.len();
     let budgets = millpond_analytics::catalogue::BUDGETS.len();
-    assert_eq!(kept.len(), figures * 5 + 3 + budgets);
+    assert_eq!(kept.len(), figures * 6 + 3 + budgets);
 }
 
 mod logger {

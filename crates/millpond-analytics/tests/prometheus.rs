@@ -265,7 +265,7 @@ fn expected(registry: &Registry) -> Vec<(String, Key, f64)> {
                 if !class.is_empty() {
                     labels.insert("class".to_owned(), class.to_owned());
                 }
-                expected.push((row.metric.name(), labels, (row.read)(figures).as_f64()));
+                expected.push((row.metric.name(), labels, (row.read)(&figures).as_f64()));
             }
         }
     }
@@ -355,7 +355,7 @@ fn advise(prometheus: &Prometheus, client: &fleet::Server) {
     assert!(frames.figures.acquires >= 400, "{frames:?}");
     let buffers = fleet.pool("buffers").unwrap();
     let labels: Vec<&str> = buffers.classes.iter().map(|class| &*class.label).collect();
-    assert_eq!(labels, ["2048", "4096", "8192"]);
+    assert_eq!(labels, ["outside", "2048", "4096", "8192"]);
 
     let program = env!("CARGO_BIN_EXE_millpond-advise");
     let advise = |arguments: &[&str]| Command::new(program).args(arguments).output().unwrap();

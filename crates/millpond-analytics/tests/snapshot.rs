@@ -5,8 +5,8 @@ mod fixture;
 
 use fixture::{HOSTILE, Told, figures, snapshot};
 use millpond_analytics::{
-    Advisor, Calibration, Exporter, Format, Line, Page, Registry, Savings, Series, Snapshot,
-    SnapshotError,
+    Advisor, Calibration, Exporter, Format, Line, OUTSIDE, Page, Registry, Savings, Series,
+    Snapshot, SnapshotError,
 };
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -61,6 +61,26 @@ fn differences_and_sums() {
     assert_eq!(fleet.pool("frames").unwrap().figures.acquires, 3_000_000);
     assert_eq!(fleet.pool("buffers").unwrap().sampled.sizes.count(), 600);
     assert_eq!(fleet.budgets[0].limit_bytes, 3 * (8 << 20));
+}
+
+/// A byte pool counts oversize requests and discards for the whole pool only.
+#[test]
+fn parts_add_up_to_the_pool() {
+    let snapshot = snapshot();
+    let buffers = snapshot.pool("buffers").unwrap();
+    let outside = buffers.parts().find(|part| part.0 == OUTSIDE).unwrap().1;
+    assert_eq!((outside.oversizes, outside.discards), (2, 4));
+    assert_eq!((outside.acquires, outside.held_bytes), (0, 0));
+    for pool in &snapshot.pools {
+        let sum = pool.parts().map(|part| part.1);
+        let mut sum = sum.fold(figures(&[]), millpond_core::observe::Observation::merge);
+        for field in [&mut sum.item_bytes, &mut sum.capacity, &mut sum.high_water] {
+            *field = 0;
+        }
+        let mut whole = pool.figures;
+        (whole.item_bytes, whole.capacity, whole.high_water) = (0, 0, 0);
+        assert_eq!(sum, whole, "{}", pool.name);
+    }
 }
 
 #[test]

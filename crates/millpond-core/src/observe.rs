@@ -179,6 +179,19 @@ impl Observation {
         self
     }
 
+    /// What is left of these figures without a part of them: of a pool without one
+    /// of its classes.
+    #[must_use]
+    pub fn without(mut self, mut part: Self) -> Self {
+        for (rest, part) in self.counters().into_iter().zip(part.counters()) {
+            *rest = rest.saturating_sub(*part);
+        }
+        for (rest, part) in self.gauges().into_iter().zip(part.gauges()) {
+            *rest = rest.saturating_sub(*part);
+        }
+        self
+    }
+
     /// Acquires served by the caller's own cache, as a share of all; 1.0 for a
     /// pool that was not used.
     #[must_use]
