@@ -30,10 +30,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             bodies.push(large.try_acquire([0; 9000])?);
         }
         if dice.below(2) == 0 && !heads.is_empty() {
-            heads.swap_remove(dice.below(heads.len()));
+            drop(heads.swap_remove(dice.below(heads.len())));
         }
         if dice.below(8) == 0 && !bodies.is_empty() {
-            bodies.swap_remove(dice.below(bodies.len()));
+            drop(bodies.swap_remove(dice.below(bodies.len())));
         }
     }
     drop((heads, bodies));

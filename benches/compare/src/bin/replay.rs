@@ -70,6 +70,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         trace.lost
     );
 
+    let pools = pools(arguments, &trace)?;
     let mut contest = Contest::new();
     for (name, allocator) in allocators() {
         let steps = &steps;
@@ -77,7 +78,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             timed(steps, times, |bytes| Allocated::new(allocator, bytes))
         });
     }
-    let pools = pools(arguments, &trace)?;
     for (name, pool) in &pools {
         let steps = &steps;
         contest.add(name, move |times| {
