@@ -5,12 +5,14 @@
 //! `cargo metadata`; none of them builds anything, so the whole word takes a second.
 
 mod crate_page;
+mod facade;
 mod file_names;
 mod file_size;
 mod inheritance;
 mod layers;
 mod links;
 mod machine_paths;
+mod manual;
 mod markdown;
 mod readme;
 mod tree;
@@ -76,6 +78,8 @@ const RULES: &[(&str, Rule)] = &[
         "machine paths: nothing of one machine",
         machine_paths::check,
     ),
+    ("facade: shows what the crates show", facade::check),
+    ("manual: pages are listed and tested", manual::check),
     ("file size: nothing over 400 kB", file_size::check),
     ("readme: exactly two commands", readme::check),
 ];

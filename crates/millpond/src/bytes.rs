@@ -1,7 +1,8 @@
 //! Buffers in size classes: `millpond-bytes`.
 
 pub use millpond_bytes::{
-    BytePool, ClassStats, Config, ConfigError, DEFAULT_SIZES, Discard, Discards, Full, Origin,
-    PoolBuf, PoolBytes, PoolStats, Pooled, RawParts, StaleError, acquire, acquire_stale,
-    acquire_zeroed, configure, global,
+    Advice, BytePool, ClassStats, Clearing, Config, ConfigError, DEFAULT_SIZES, Discard, Discards,
+    Full, Origin, PoolBuf, PoolBytes, PoolStats, PoolString, Pooled, RawParts, StaleError,
+    StringPool, StringSize, SubPool, acquire, acquire_stale, acquire_zeroed, configure, global,
+    load, measure_pool_min_size,
 };

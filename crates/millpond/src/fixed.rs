@@ -1,6 +1,12 @@
 //! A set number of values of one type: `millpond-fixed`.
 
-#[cfg(not(feature = "std"))]
-pub use millpond_fixed::{Builder, FixedPool, Lease, LocalFixedPool};
+pub use millpond_fixed::{
+    Batch, Builder, Clear, Clearable, DynLease, Eviction, FixedPool, Hooks, IndexPool, Indexed,
+    Lease, LocalFixedPool, LocalIndexPool, LocalObjectPool, ObjectLease, ObjectPool, Pooled,
+    Recycle, Vacant, Verdict,
+};
 #[cfg(feature = "std")]
-pub use millpond_fixed::{Builder, FixedPool, Lease, LocalFixedPool, OwnedLease, PoolHandle};
+pub use millpond_fixed::{
+    Counted, Handle, IdPool, LocalIdPool, ObjectHandle, OwnedLease, OwnedObjectLease, Pinned,
+    PoolHandle, SharedLease, SharedOwnedLease, View,
+};

@@ -23,7 +23,7 @@
 //! let shared = buffer.freeze();
 //!
 //! // A set number of values of one type.
-//! let sessions = pond.object_pool::<[u64; 8]>("sessions", 1000)?;
+//! let sessions = pond.fixed_pool::<[u64; 8]>("sessions", 1000)?;
 //! let session = sessions.try_acquire([0; 8])?;
 //!
 //! assert_eq!(&shared[..], b"/index.html");
@@ -59,7 +59,7 @@
 //! | `fixed`, `arena`, `vector`, `bytes` (default) | the pools |
 //! | `analytics` | snapshots, savings and reports of a pond |
 //! | `config` | a pond from TOML, JSON and the environment |
-//! | `allocator-api2`, `arrow-buffer`, `bytemuck`, `bytes-crate`, `half`, `http`, `log`, `metrics`, `prometheus-client`, `rtrb`, `serde_json`, `tracing` | integrations with the crates of these names (`bytes-crate`: `bytes`) |
+//! | `allocator-api2`, `arrow-buffer`, `bytemuck`, `bytes-crate`, `endpoint`, `fleet`, `half`, `http`, `log`, `metrics`, `prometheus-client`, `rtrb`, `serde_json`, `tracing` | integrations with the crates of these names (`bytes-crate`: `bytes`) |
 //!
 //! # Cost
 //!
@@ -93,12 +93,16 @@ mod error;
 pub mod fixed;
 #[cfg(feature = "std")]
 mod leak;
+#[cfg(all(doctest, feature = "config", feature = "http", feature = "bytes-crate"))]
+mod manual;
 #[cfg(feature = "std")]
 mod member;
 #[cfg(feature = "std")]
 mod pond;
 #[cfg(feature = "config")]
 mod settings;
+#[cfg(feature = "tracing")]
+mod trace;
 #[cfg(feature = "vector")]
 pub mod vector;
 
@@ -113,6 +117,9 @@ pub use pond::Pond;
 #[cfg(feature = "config")]
 pub use settings::{ENVIRONMENT_PREFIX, SettingError, Settings};
 
+#[cfg(feature = "tracing")]
+pub use trace::tracing_hook;
+
 // The words that all pools share.
 #[cfg(feature = "std")]
 pub use millpond_core::budget::{Budget, BudgetExceeded, BudgetSnapshot};
@@ -125,6 +132,7 @@ pub use millpond_core::error::{AcquireError, Limit, Refused};
 #[cfg(feature = "std")]
 pub use millpond_core::event::{Event, EventHook};
 pub use millpond_core::exhaustion::Exhaustion;
+pub use millpond_core::id::Id;
 pub use millpond_core::observe::{Observation, Observe, Tune};
 pub use millpond_core::region::{HugePages, RegionOptions};
 pub use millpond_core::trim::{Level, Trim, TrimReport};

@@ -126,6 +126,25 @@ impl Controls for millpond_bytes::BytePool {
     }
 }
 
+#[cfg(feature = "fixed")]
+impl<T, R> Controls for millpond_fixed::ObjectHandle<T, R>
+where
+    T: Send,
+    R: millpond_fixed::Recycle<T> + Send + Sync,
+{
+    fn trim(&self, level: Level) -> TrimReport {
+        (**self).trim(level)
+    }
+
+    fn close(&self) {
+        (**self).close();
+    }
+
+    fn diagnose(&self, level: Diagnosis) {
+        self.set_diagnosis(level);
+    }
+}
+
 /// The arenas of all scopes, as one pool with a class for each scope.
 #[cfg(feature = "arena")]
 pub(crate) struct Arenas(pub(crate) millpond_arena::ArenaManager);

@@ -324,7 +324,7 @@ impl Pond {
         &self,
         name: &'static str,
     ) -> Result<millpond_fixed::PoolHandle<T>, PondError> {
-        self.object_pool(name, self.0.nodes)
+        self.fixed_pool(name, self.0.nodes)
     }
 
     /// A pool of results: room for as many as the configuration says
@@ -337,7 +337,7 @@ impl Pond {
         &self,
         name: &'static str,
     ) -> Result<millpond_fixed::PoolHandle<T>, PondError> {
-        self.object_pool(name, self.0.results)
+        self.fixed_pool(name, self.0.results)
     }
 
     /// A pool of at most `capacity` values, which does what the pond's policy
@@ -346,21 +346,58 @@ impl Pond {
     /// # Errors
     ///
     /// If another pool of the pond has this name, or the pond is closed.
-    pub fn object_pool<T: Send + 'static>(
+    pub fn fixed_pool<T: Send + 'static>(
         &self,
         name: &'static str,
         capacity: usize,
     ) -> Result<millpond_fixed::PoolHandle<T>, PondError> {
-        let mut builder = millpond_fixed::FixedPool::builder(capacity)
+        let pool = self.builder_of(name, capacity).build().into_handle();
+        self.enter(name, &Arc::new(pool.clone()))?;
+        Ok(pool)
+    }
+
+    /// A pool of at most `capacity` objects, which are not dropped between two
+    /// users but made ready by `recycle`.
+    ///
+    /// ```
+    /// use millpond::Pond;
+    /// use millpond::fixed::Clear;
+    ///
+    /// let pond = Pond::builder().build()?;
+    /// let lines = pond.object_pool::<String, _>("lines", 16, Clear::rejecting_above(1024))?;
+    /// lines.acquire_owned()?.push_str("one line");
+    /// assert!(lines.acquire_owned()?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If another pool of the pond has this name, or the pond is closed.
+    pub fn object_pool<T, R>(
+        &self,
+        name: &'static str,
+        capacity: usize,
+        recycle: R,
+    ) -> Result<millpond_fixed::ObjectHandle<T, R>, PondError>
+    where
+        T: Send + 'static,
+        R: millpond_fixed::Recycle<T> + Send + Sync + 'static,
+    {
+        let builder = self.builder_of::<T>(name, capacity);
+        let pool = builder.build_objects(recycle).into_handle();
+        self.enter(name, &Arc::new(pool.clone()))?;
+        Ok(pool)
+    }
+
+    fn builder_of<T>(&self, name: &'static str, capacity: usize) -> millpond_fixed::Builder<T> {
+        let builder = millpond_fixed::FixedPool::builder(capacity)
             .name(name)
             .budget(&self.0.budget)
             .exhaustion(self.0.exhaustion);
-        if let Some(hook) = &self.0.hook {
-            builder = builder.on_event(hook.clone());
+        match &self.0.hook {
+            Some(hook) => builder.on_event(hook.clone()),
+            None => builder,
         }
-        let pool = builder.build().into_handle();
-        self.enter(name, &Arc::new(pool.clone()))?;
-        Ok(pool)
     }
 }
 

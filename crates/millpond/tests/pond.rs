@@ -1,12 +1,5 @@
 //! What a pond promises of its pools taken together.
 
-#![cfg(all(
-    feature = "fixed",
-    feature = "arena",
-    feature = "vector",
-    feature = "bytes"
-))]
-
 use millpond::arena::Scope;
 use millpond::{Diagnosis, Exhaustion, Level, Limit, Observe, Pond, PondError};
 use std::sync::{Arc, Mutex};
@@ -72,7 +65,7 @@ fn a_pond_that_should_fail_fails() {
         .with_exhaustion(Exhaustion::Fail)
         .build()
         .unwrap();
-    let pool = pond.object_pool::<u8>("one", 1).unwrap();
+    let pool = pond.fixed_pool::<u8>("one", 1).unwrap();
     let _held = pool.acquire(1).unwrap();
     let refused = pool.acquire(2).unwrap_err();
     assert_eq!(*refused.error().limit(), Limit::Capacity);
@@ -97,7 +90,7 @@ fn a_pond_that_should_wait_waits() {
 fn names_are_unique_in_a_pond_and_free_in_another() {
     let pond = Pond::builder().build().unwrap();
     let clone = pond.clone();
-    pond.object_pool::<u8>("a", 1).unwrap();
+    pond.fixed_pool::<u8>("a", 1).unwrap();
     let taken = PondError::Taken("a".into());
     assert_eq!(clone.node_pool::<u16>("a").unwrap_err(), taken);
     assert_eq!(taken.to_string(), "the pond has a pool named \"a\" already");
@@ -105,7 +98,7 @@ fn names_are_unique_in_a_pond_and_free_in_another() {
         Pond::builder()
             .build()
             .unwrap()
-            .object_pool::<u8>("a", 1)
+            .fixed_pool::<u8>("a", 1)
             .is_ok()
     );
 }
@@ -113,7 +106,7 @@ fn names_are_unique_in_a_pond_and_free_in_another() {
 #[test]
 fn a_tick_leaves_busy_pools_alone_and_empties_idle_ones() {
     let pond = Pond::builder().build().unwrap();
-    let pool = pond.object_pool::<[u8; 4096]>("pages", 100).unwrap();
+    let pool = pond.fixed_pool::<[u8; 4096]>("pages", 100).unwrap();
     let leases: Vec<_> = (0..100).map(|_| pool.acquire([0; 4096]).unwrap()).collect();
     drop(leases);
 
@@ -127,7 +120,7 @@ fn a_tick_leaves_busy_pools_alone_and_empties_idle_ones() {
 #[test]
 fn closing_waits_for_leases_and_gives_everything_back() {
     let pond = Pond::builder().build().unwrap();
-    let pool = pond.object_pool::<[u8; 256]>("late", 10).unwrap();
+    let pool = pond.fixed_pool::<[u8; 256]>("late", 10).unwrap();
     let lease = pool.acquire_owned([7; 256]).unwrap();
     let late = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(30));
@@ -147,7 +140,7 @@ fn closing_waits_for_leases_and_gives_everything_back() {
     assert!(pond.buffer(64).is_err());
     assert!(pond.arena(Scope::Json).is_err());
     assert_eq!(
-        pond.object_pool::<u8>("more", 1).unwrap_err(),
+        pond.fixed_pool::<u8>("more", 1).unwrap_err(),
         PondError::Closed
     );
     assert_eq!(pond.observe().held_bytes, 0);
@@ -156,7 +149,7 @@ fn closing_waits_for_leases_and_gives_everything_back() {
 #[test]
 fn a_leak_report_names_pools_and_places() {
     let pond = Pond::builder().build().unwrap();
-    let pool = pond.object_pool::<u32>("held", 10).unwrap();
+    let pool = pond.fixed_pool::<u32>("held", 10).unwrap();
     pond.set_diagnosis(Diagnosis::Full);
     let lease = pool.acquire_owned(7).unwrap();
     let buffer = pond.buffer(100).unwrap();
@@ -194,7 +187,7 @@ fn a_hook_hears_of_every_pool() {
     let ears = Arc::clone(&heard);
     let hook = millpond::EventHook::new(move |pool, _| ears.lock().unwrap().push(pool));
     let pond = Pond::builder().with_hook(hook).build().unwrap();
-    let fixed = pond.object_pool::<u8>("fixed", 1).unwrap();
+    let fixed = pond.fixed_pool::<u8>("fixed", 1).unwrap();
     let rows = pond.vector_pool::<u8>("rows", 1, 1).unwrap();
     drop((fixed.acquire(1), rows.acquire(), pond.buffer(1)));
     let heard = heard.lock().unwrap();
@@ -207,7 +200,7 @@ fn a_hook_hears_of_every_pool() {
 fn items_outlive_the_pond() {
     let pond = Pond::builder().build().unwrap();
     let budget = pond.budget().clone();
-    let pool = pond.object_pool::<String>("words", 4).unwrap();
+    let pool = pond.fixed_pool::<String>("words", 4).unwrap();
     let word = pool.acquire_owned("still here".to_owned()).unwrap();
     let buffer = pond.buffer(10).unwrap();
     drop((pool, pond));
@@ -249,11 +242,10 @@ fn handles_and_errors_have_the_traits_that_users_expect() {
     );
 }
 
-#[cfg(feature = "analytics")]
 #[test]
 fn pools_are_registered_as_they_are_made() {
     let pond = Pond::builder().with_name("shown").build().unwrap();
-    let pool = pond.object_pool::<u64>("pool", 8).unwrap();
+    let pool = pond.fixed_pool::<u64>("pool", 8).unwrap();
     for n in 0..100 {
         drop(pool.acquire(n).unwrap());
     }

@@ -1,7 +1,5 @@
 //! Settings: layers, and errors that name source, field, value and what is allowed.
 
-#![cfg(feature = "config")]
-
 use millpond::arena::{Scope, ScopeConfig};
 use millpond::{Exhaustion, SettingError, Settings};
 use std::time::Duration;

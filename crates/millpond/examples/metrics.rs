@@ -1,0 +1,62 @@
+//! `/metrics` of a pond as a route of axum, scraped once, for Prometheus.
+//!
+//! `cargo run --example metrics -p millpond`
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::routing::get;
+use axum::{Router, response::Response};
+use millpond::Pond;
+use millpond::analytics::Exporter;
+use std::error::Error;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let pond = Pond::builder().with_name("shop").build()?;
+    let exporter = Exporter::new(pond.analytics());
+    let scrape = move |request: Request| async move { exporter.handle(&request).map(Body::from) };
+
+    // A page whose body is a buffer of the pool: sent without a copy, and home
+    // again when the last byte is out.
+    let pages = pond.clone();
+    let page = move || async move {
+        let mut buffer = pages.buffer(1024).map_err(|error| error.to_string())?;
+        buffer
+            .extend_from_slice(b"from the pond")
+            .map_err(|error| error.to_string())?;
+        Ok::<_, String>(Response::new(Body::from(bytes::Bytes::from(
+            buffer.freeze(),
+        ))))
+    };
+    let router = Router::new()
+        .route("/", get(page))
+        .route("/metrics", get(scrape));
+
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+
+    println!("GET / says {:?}.", body_of(address, "/").await?);
+    println!("GET /metrics begins:");
+    let metrics = body_of(address, "/metrics").await?;
+    let figures = metrics
+        .lines()
+        .filter(|line| line.contains("pool=\"bytes\""));
+    for line in figures.filter(|line| !line.ends_with(" 0")).take(12) {
+        println!("  {line}");
+    }
+    server.abort();
+    Ok(())
+}
+
+async fn body_of(address: std::net::SocketAddr, path: &str) -> Result<String, Box<dyn Error>> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: pond\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (_, body) = answer.split_once("\r\n\r\n").ok_or("no body")?;
+    Ok(body.to_owned())
+}
