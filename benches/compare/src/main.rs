@@ -7,6 +7,7 @@ mod cli;
 mod contender;
 mod contenders;
 mod field_bytes;
+mod field_arena;
 mod field_fixed;
 mod field_vector;
 mod kernels;
@@ -31,6 +32,7 @@ static CHAPTERS: [&Chapter; 3] = [
     &field_bytes::CHAPTER,
     &field_vector::CHAPTER,
 ];
+static CHAPTERS: [&Chapter; 2] = [&field_fixed::CHAPTER, &field_arena::CHAPTER];
 
 fn main() -> ExitCode {
     let done = if std::env::args().nth(1).as_deref() == Some(worker::ARGUMENT) {

@@ -88,6 +88,8 @@ mod allocator;
 mod arena;
 mod chunk;
 mod config;
+#[cfg(feature = "serde")]
+pub mod document;
 mod drops;
 mod error;
 mod large;

@@ -37,6 +37,12 @@ const FIRST_BYTES: usize = 64;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// ```compile_fail
+/// # use millpond_arena::{ArenaManager, Scope};
+/// # let arena = ArenaManager::new().lease(Scope::Json).unwrap();
+/// let _ = arena.vec::<String>(); // Would leak.
+/// ```
+///
 /// To keep one across `.await` in a task that moves between threads, see
 /// [`ArenaVec::unbind`].
 ///

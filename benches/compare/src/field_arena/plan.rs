@@ -1,0 +1,71 @@
+//! Which processes run, in which order, and how long they should take.
+
+use super::{rows, space};
+use millpond_bench::pin;
+use millpond_bench::plan::{Build, Mode, Task};
+use millpond_bench::worker::Request;
+use std::time::Duration;
+
+pub const BALLOON: &str = "balloon";
+
+/// Rows whose contenders take turns, and how many take part.
+const TIMED: [(&str, u32); 6] = [
+    (rows::LEASE, 3),
+    (rows::REQUEST, 10),
+    (rows::COLLECTIONS, 4),
+    (rows::EXTEND, 4),
+    (rows::DOCUMENT, 2),
+    (rows::FILES, 2),
+];
+
+/// Contenders of the row on two threads, each twice, and the yardstick.
+const ON_TWO_THREADS: u32 = 12;
+
+pub fn tasks(mode: Mode) -> Vec<Task> {
+    let processes = mode.pick(3, 5);
+    let rounds = mode.pick(5, 6);
+    let slice = Duration::from_millis(mode.pick(4, 20));
+    let mut tasks = Vec::new();
+    for process in 1..=processes {
+        let mut timed = TIMED.to_vec();
+        if pin::core_count() > 1 {
+            timed.push((rows::TWO_THREADS, ON_TWO_THREADS));
+        }
+        for (row, entrants) in timed {
+            for build in [Build::Release, Build::Fat] {
+                tasks.push(Task {
+                    label: format!("{row}, process {process} of {processes}"),
+                    build,
+                    request: Request {
+                        task: row.into(),
+                        rounds,
+                        slice_micros: u64::try_from(slice.as_micros()).unwrap_or(u64::MAX),
+                        ..Request::default()
+                    },
+                    // Calibration fills some two slices before the first round.
+                    expected: slice * (rounds + 2) * entrants,
+                });
+            }
+        }
+        tasks.extend(space::CONTENDERS.map(|contender| Task {
+            label: format!("balloon, {contender}"),
+            build: Build::Release,
+            request: Request {
+                task: BALLOON.into(),
+                contender: contender.into(),
+                ..Request::default()
+            },
+            expected: Duration::from_millis(80),
+        }));
+    }
+    tasks.push(Task {
+        label: rows::ALLOCATIONS.into(),
+        build: Build::Release,
+        request: Request {
+            task: rows::ALLOCATIONS.into(),
+            ..Request::default()
+        },
+        expected: Duration::from_millis(50),
+    });
+    tasks
+}
