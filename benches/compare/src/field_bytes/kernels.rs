@@ -11,6 +11,9 @@ const PAGE: usize = 4096;
 /// Sizes drawn ahead of time; as many as a predictor does not learn.
 const DRAWN: usize = 4096;
 
+/// As many as a constant says, so that finding the next one is no division.
+pub type Sizes = [usize; DRAWN];
+
 /// Acquire, write one byte, release.
 #[inline(always)]
 fn once(memory: &mut impl Memory, byte: u8) {
@@ -67,10 +70,10 @@ pub fn zeroed<const LEN: usize, B: Buffers>(buffers: &B, iterations: u64) -> Dur
 
 /// Pairs of sizes that the compiler does not know.
 #[inline(never)]
-pub fn mixed<B: Buffers>(buffers: &B, sizes: &[usize], iterations: u64) -> Duration {
+pub fn mixed<B: Buffers>(buffers: &B, sizes: &Sizes, iterations: u64) -> Duration {
     let began = Instant::now();
     for word in 0..iterations {
-        let len = sizes[word as usize % sizes.len()];
+        let len = sizes[word as usize % DRAWN];
         let mut buffer = buffers.acquire_any(len);
         once(&mut buffer, word as u8);
     }
@@ -79,10 +82,10 @@ pub fn mixed<B: Buffers>(buffers: &B, sizes: &[usize], iterations: u64) -> Durat
 
 /// The same, a byte of every page written.
 #[inline(never)]
-pub fn mixed_touched<B: Buffers>(buffers: &B, sizes: &[usize], iterations: u64) -> Duration {
+pub fn mixed_touched<B: Buffers>(buffers: &B, sizes: &Sizes, iterations: u64) -> Duration {
     let began = Instant::now();
     for word in 0..iterations {
-        let len = sizes[word as usize % sizes.len()];
+        let len = sizes[word as usize % DRAWN];
         let mut buffer = buffers.acquire_any(len);
         touch(&mut buffer, len, word as u8);
     }
@@ -90,10 +93,8 @@ pub fn mixed_touched<B: Buffers>(buffers: &B, sizes: &[usize], iterations: u64) 
 }
 
 /// The six sizes in random order; seeded, so the same for everybody.
-pub fn drawn_sizes() -> Vec<usize> {
+pub fn drawn_sizes() -> Box<Sizes> {
     let mut random = Random::new(5);
     let sizes = millpond_bytes::DEFAULT_SIZES;
-    (0..DRAWN)
-        .map(|_| sizes[random.below(sizes.len())])
-        .collect()
+    Box::new(std::array::from_fn(|_| sizes[random.below(sizes.len())]))
 }

@@ -49,7 +49,7 @@ pub const ROWS: &[RowSpec] = &[
     time(
         WIPED,
         "wiped, 4 KiB",
-        "Pairs from a pool that zeroes what comes home, beside a bare memset of 4 KiB.",
+        "Pairs from a pool that zeroes what comes home, beside pairs whose holder zeroes 4 KiB with a memset.",
     ),
     time(
         TWO_THREADS,

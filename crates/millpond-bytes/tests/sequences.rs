@@ -1,0 +1,28 @@
+//! Buffers and views do what vectors do, whatever is done to them: seeded
+//! sequences of operations, and those that the fuzz target runs.
+
+mod sequence;
+
+use millpond_testing::Dice;
+
+#[test]
+fn buffers_and_views_contain_what_vectors_would() {
+    let (seeds, len) = if cfg!(miri) { (3, 120) } else { (2000, 400) };
+    for seed in 0..seeds {
+        let mut dice = Dice::new(seed);
+        let script: Vec<u8> = (0..len).map(|_| dice.bits().to_le_bytes()[0]).collect();
+        sequence::run(&script);
+    }
+}
+
+#[test]
+fn the_shortest_scripts_do_no_harm() {
+    sequence::run(&[]);
+    for first in 0..=255 {
+        if cfg!(miri) && first % 64 != 0 {
+            continue;
+        }
+        sequence::run(&[first]);
+        sequence::run(&[0, 63, 2, first, 0, 255]);
+    }
+}
