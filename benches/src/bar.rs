@@ -36,6 +36,8 @@ pub enum Figure {
     Ratio,
     /// Nanoseconds, or a difference of nanoseconds.
     Nanos,
+    /// Ticks of the time-stamp counter.
+    Cycles,
     /// A number of things.
     Count,
 }

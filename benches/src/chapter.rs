@@ -53,6 +53,8 @@ pub enum Unit {
     Nanos,
     /// Microseconds.
     Micros,
+    /// Ticks of the time-stamp counter.
+    Cycles,
     /// Bytes.
     Bytes,
     /// Mebibytes.
@@ -70,6 +72,7 @@ impl Unit {
         match self {
             Self::Nanos => "ns",
             Self::Micros => "µs",
+            Self::Cycles => "cycles",
             Self::Bytes => "B",
             Self::Mebibytes => "MiB",
             Self::Count => "",

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use cargo_metadata::{Metadata, MetadataCommand, PackageId};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The graph that chapters on real input work on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Corpus {
     pub nodes: Vec<String>,
     /// Pairs of indices into `nodes`, sorted: the first depends on the second.
     pub edges: Vec<(u32, u32)>,
+    /// The directories that hold its files; in no digest, because they are this
+    /// machine's.
+    pub sources: Vec<PathBuf>,
 }
 
 /// A corpus without its contents: what a record keeps and compares.
@@ -119,6 +122,7 @@ impl Corpus {
             origin: origin.to_owned(),
             nodes,
             edges,
+            sources: sources(metadata),
         }
     }
 
@@ -127,6 +131,7 @@ impl Corpus {
             origin: "the entries of --input".into(),
             nodes: vec![".".into()],
             edges: vec![],
+            sources: vec![root.to_path_buf()],
         };
         corpus.add_entries(root, 0);
         corpus.edges.sort_unstable();
@@ -152,6 +157,23 @@ impl Corpus {
             }
         }
     }
+}
+
+/// The workspace, then its dependencies in the order of their names.
+fn sources(metadata: &Metadata) -> Vec<PathBuf> {
+    let outside = metadata
+        .packages
+        .iter()
+        .filter(|package| package.source.is_some());
+    let mut outside: Vec<_> = outside.collect();
+    outside.sort_by_key(|package| (&package.name, &package.version));
+    let folders = outside
+        .into_iter()
+        .filter_map(|package| package.manifest_path.parent());
+    std::iter::once(metadata.workspace_root.as_path())
+        .chain(folders)
+        .map(|folder| folder.as_std_path().to_path_buf())
+        .collect()
 }
 
 /// Locked and offline first; only a fresh machine needs the second attempt.

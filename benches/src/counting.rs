@@ -14,10 +14,68 @@
 //! allocation: contenders on the system allocator call it directly, not through
 //! this.
 
+use crate::clock;
 use std::alloc::{GlobalAlloc, Layout};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static BYTES: AtomicU64 = AtomicU64::new(0);
+static TICKS: AtomicU64 = AtomicU64::new(0);
+
+/// What is done beside passing requests on. Plain stores and loads: it is set
+/// before there is a second thread to measure.
+static EFFORT: AtomicU8 = AtomicU8::new(COUNT);
+
+const NOTHING: u8 = 0;
+const COUNT: u8 = 1;
+const TIME: u8 = 2;
+
+/// Stops counting: from here on an allocation costs one predicted branch more than
+/// the allocator itself, so that programs can be timed that allocate on purpose.
+pub fn pause() {
+    EFFORT.store(NOTHING, Ordering::Relaxed);
+}
+
+/// Counts again.
+pub fn resume() {
+    EFFORT.store(COUNT, Ordering::Relaxed);
+}
+
+/// Counts, and times every call by the finest clock.
+pub fn time_calls() {
+    EFFORT.store(TIME, Ordering::Relaxed);
+}
+
+/// Bytes that were asked for since the process began, reallocations in full.
+#[must_use]
+pub fn bytes() -> u64 {
+    BYTES.load(Ordering::Relaxed)
+}
+
+/// Ticks that timed calls took, the timer's own among them.
+#[must_use]
+pub fn ticks() -> u64 {
+    TICKS.load(Ordering::Relaxed)
+}
+
+#[inline(always)]
+fn observed<T>(bytes: usize, call: impl FnOnce() -> T) -> T {
+    let effort = EFFORT.load(Ordering::Relaxed);
+    if effort == NOTHING {
+        return call();
+    }
+    if bytes > 0 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+    if effort == COUNT {
+        return call();
+    }
+    let before = clock::start();
+    let result = call();
+    TICKS.fetch_add(clock::stop().wrapping_sub(before), Ordering::Relaxed);
+    result
+}
 
 /// Allocations and reallocations since the process began, on all threads.
 #[must_use]
@@ -41,25 +99,24 @@ impl<A> Counting<A> {
 // returns what `A` returned; counting neither allocates nor unwinds.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the caller's promises are handed on.
-        unsafe { self.0.alloc(layout) }
+        observed(layout.size(), || unsafe { self.0.alloc(layout) })
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         // SAFETY: the caller's promises are handed on.
-        unsafe { self.0.dealloc(pointer, layout) }
+        observed(0, || unsafe { self.0.dealloc(pointer, layout) });
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the caller's promises are handed on.
-        unsafe { self.0.alloc_zeroed(layout) }
+        observed(layout.size(), || unsafe { self.0.alloc_zeroed(layout) })
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the caller's promises are handed on.
-        unsafe { self.0.realloc(pointer, layout, new_size) }
+        observed(new_size, || unsafe {
+            self.0.realloc(pointer, layout, new_size)
+        })
     }
 }

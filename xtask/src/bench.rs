@@ -197,6 +197,9 @@ impl Workshop {
         let features: Vec<&str> = features.map(|trial| trial.peer.as_str()).collect();
         let mut cargo = self.cargo_compare(binary, &features);
         cargo.args(["--profile", profile]);
+        if profile == "release" && features.contains(&"mimalloc") {
+            cargo.args(["--bin", "on-mimalloc"]);
+        }
         succeed(&mut cargo)?;
         Ok(self.compare_target().join(profile).join(executable(binary)))
     }

@@ -14,6 +14,7 @@ mod kernels;
 mod ours;
 mod session;
 mod variants;
+mod workloads;
 
 use anyhow::Context;
 use millpond_bench::chapter::Chapter;
@@ -27,10 +28,12 @@ use std::process::ExitCode;
 static HEAP: Counting<System> = Counting::new(System);
 
 /// All chapters, in the order of the report.
-static CHAPTERS: [&Chapter; 3] = [
+static CHAPTERS: &[&Chapter] = &[
     &field_fixed::CHAPTER,
     &field_bytes::CHAPTER,
     &field_vector::CHAPTER,
+    &workloads::encoder::CHAPTER,
+    &workloads::pipeline::CHAPTER,
 ];
 static CHAPTERS: [&Chapter; 2] = [&field_fixed::CHAPTER, &field_arena::CHAPTER];
 

@@ -2,6 +2,7 @@
 
 use crate::CHAPTERS;
 use crate::cli::Arguments;
+use crate::workloads::MIMALLOC;
 use anyhow::{Result, anyhow};
 use millpond_bench::against::changes;
 use millpond_bench::chapter::Chapter;
@@ -49,7 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Chapter>> {
     if names.is_empty() {
-        return Ok(CHAPTERS.into());
+        return Ok(CHAPTERS.to_vec());
     }
     let find = |name: &String| {
         CHAPTERS
@@ -168,13 +169,18 @@ fn conclude(arguments: &Arguments, run: &Run, earlier: Option<&Run>) -> Result<(
 /// The binaries that tasks run in.
 struct Builds<'a> {
     own: PathBuf,
+    /// The workloads' worker with another global allocator, beside this binary.
+    on_mimalloc: Option<PathBuf>,
     arguments: &'a Arguments,
 }
 
 impl<'a> Builds<'a> {
     fn of(arguments: &'a Arguments) -> Result<Self> {
+        let own = std::env::current_exe()?;
+        let beside = own.with_file_name(format!("on-mimalloc{}", std::env::consts::EXE_SUFFIX));
         Ok(Self {
-            own: std::env::current_exe()?,
+            on_mimalloc: (cfg!(feature = "mimalloc") && beside.is_file()).then_some(beside),
+            own,
             arguments,
         })
     }
@@ -183,6 +189,7 @@ impl<'a> Builds<'a> {
         match build {
             Build::Release => Some(&self.own),
             Build::Fat => self.arguments.fat.as_deref(),
+            Build::Variant(MIMALLOC) => self.on_mimalloc.as_deref(),
             Build::Variant(wanted) => {
                 let mut variants = self.arguments.variants.iter();
                 variants

@@ -135,6 +135,7 @@ pub(super) fn limit(bar: &Bar) -> String {
     let unit = match bar.figure {
         Figure::Ratio => " ×",
         Figure::Nanos => " ns",
+        Figure::Cycles => " cycles",
         Figure::Count => "",
     };
     let limit = if bar.limit.fract() == 0.0 {

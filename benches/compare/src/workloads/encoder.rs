@@ -1,0 +1,478 @@
+//! Chapter `encoder`: pages that adapt, inside a streaming encoder.
+
+use super::{Bout, HEAP, Judge, MIMALLOC, Modes, POOLED, allocator_share, documents, heap_use};
+use anyhow::Result;
+use millpond_bench::bar::{Bar, Figure};
+use millpond_bench::chapter::{Chapter, RowSpec, Section, Unit};
+use millpond_bench::plan::{Mode, Task};
+use millpond_bench::record::ChapterRecord;
+use millpond_bench::worker::{Measurement, Request};
+use millpond_workloads::corpus::Document;
+use millpond_workloads::encoder::memory::{Heap, Memory, PAGE_BYTES, Pooled};
+use millpond_workloads::encoder::sizing::Sizing;
+use millpond_workloads::encoder::{Dictionary, Encoder, archive};
+use std::hint::black_box;
+use std::io;
+use std::time::{Duration, Instant};
+
+pub const CHAPTER: Chapter = Chapter {
+    name: "encoder",
+    question: "What does a pool of output pages cost and save inside a streaming encoder?",
+    caveats: &[
+        "The reference's figures for acquire and release (800 ns to 37 µs) include its interpreter; ours are shown beside the limit that they set.",
+        "The allocator's part of an encoder's time is small, so no mode can be much faster than another: that is the result.",
+        "One by one means that each document learns and carries a dictionary of its own, as it must to be decoded by itself.",
+        "The overhead is what acquires and releases take, each timed alone, over the time of encoding.",
+    ],
+    rows: ROWS,
+    tasks,
+    work: |request| measure(request, Modes::Both),
+    bars,
+};
+
+const SIZES: [(usize, &str); 4] = [
+    (16, "page-16"),
+    (32, "page-32"),
+    (64, "page-64"),
+    (128, "page-128"),
+];
+const DOCUMENTS: &str = "documents";
+const STEPS: &str = "steps";
+const STEPS_BYTES: &str = "steps-bytes";
+const STEPS_OVERFLOWS: &str = "steps-overflows";
+const BATCH: &str = "batch";
+const OVERHEAD: &str = "overhead";
+const RATIO: &str = "ratio";
+const SHARE: &str = "allocation-share";
+const ALLOCATIONS: &str = "allocations";
+const BYTES: &str = "bytes";
+const POOL_BYTES: &str = "pool-bytes";
+const SPACE: &str = "space";
+
+const ONE_BY_ONE: &str = "one by one";
+const FIXED_16: &str = "millpond fixed at 16";
+const FIXED_32: &str = "millpond fixed at 32";
+const FIXED_128: &str = "millpond fixed at 128";
+
+const fn row(
+    id: &'static str,
+    title: &'static str,
+    what: &'static str,
+    unit: Unit,
+    section: Section,
+) -> RowSpec {
+    RowSpec {
+        id,
+        title,
+        what,
+        unit,
+        section,
+    }
+}
+
+const ROWS: &[RowSpec] = &[
+    row(
+        "page-16",
+        "page, acquire + release, pool of 16",
+        "15 pages held",
+        Unit::Nanos,
+        Section::Time,
+    ),
+    row(
+        "page-32",
+        "page, acquire + release, pool of 32",
+        "31 pages held",
+        Unit::Nanos,
+        Section::Time,
+    ),
+    row(
+        "page-64",
+        "page, acquire + release, pool of 64",
+        "63 pages held",
+        Unit::Nanos,
+        Section::Time,
+    ),
+    row(
+        "page-128",
+        "page, acquire + release, pool of 128",
+        "127 pages held",
+        Unit::Nanos,
+        Section::Time,
+    ),
+    row(
+        DOCUMENTS,
+        "encode 100 kB of documents",
+        "one encoder, warm",
+        Unit::Micros,
+        Section::RealInput,
+    ),
+    row(
+        BATCH,
+        "batch against one by one, a document",
+        "one encoder for all, or a dictionary for each",
+        Unit::Micros,
+        Section::RealInput,
+    ),
+    row(
+        STEPS,
+        "demand that steps up and down, an encoding",
+        "5, 30 and 5 pages each, 300 times",
+        Unit::Micros,
+        Section::Time,
+    ),
+    row(
+        STEPS_BYTES,
+        "demand that steps: held afterwards",
+        "bytes of the page pool",
+        Unit::Bytes,
+        Section::Space,
+    ),
+    row(
+        STEPS_OVERFLOWS,
+        "demand that steps: overflow rate",
+        "pages from outside ÷ pages",
+        Unit::Ratio,
+        Section::Space,
+    ),
+    row(
+        OVERHEAD,
+        "pool overhead",
+        "acquires and releases ÷ time of encoding",
+        Unit::Ratio,
+        Section::Mechanism,
+    ),
+    row(
+        SHARE,
+        "allocation share",
+        "the allocator's part of the time",
+        Unit::Ratio,
+        Section::Mechanism,
+    ),
+    row(
+        RATIO,
+        "compressed ÷ text",
+        "an archive of 2 MB of documents",
+        Unit::Ratio,
+        Section::Space,
+    ),
+    row(
+        POOL_BYTES,
+        "page pool when full",
+        "bytes of pages",
+        Unit::Bytes,
+        Section::Space,
+    ),
+    row(
+        ALLOCATIONS,
+        "allocations, 100 kB of documents",
+        "calls of the allocator",
+        Unit::Count,
+        Section::Space,
+    ),
+    row(
+        BYTES,
+        "bytes, 100 kB of documents",
+        "bytes asked of the allocator",
+        Unit::Bytes,
+        Section::Space,
+    ),
+];
+
+fn tasks(mode: Mode) -> Vec<Task> {
+    let names = [
+        ("page-16", true, 2),
+        ("page-32", true, 2),
+        ("page-64", true, 2),
+        ("page-128", true, 2),
+        (DOCUMENTS, true, 3),
+        (BATCH, false, 8),
+        (STEPS, false, 24),
+        (OVERHEAD, false, 8),
+        (SHARE, true, 8),
+        (SPACE, false, 24),
+    ];
+    super::tasks(mode, &names, Duration::from_millis(8))
+}
+
+pub fn measure(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
+    let both = modes == Modes::Both;
+    if let Some(&(size, id)) = SIZES.iter().find(|(_, id)| *id == request.task) {
+        return pages(request, size, id, both);
+    }
+    match request.task.as_str() {
+        DOCUMENTS => encoding(request, both),
+        BATCH => batch(request),
+        STEPS => steps(),
+        OVERHEAD => overhead(request),
+        SHARE => share(request),
+        _ => space(request),
+    }
+}
+
+fn pages(request: &Request, size: usize, id: &str, both: bool) -> Result<Vec<Measurement>> {
+    let pools = Pooled::new(Sizing::fixed(size))?;
+    let hold = |_| Heap.page().ok();
+    let held: Vec<_> = (1..size).map(hold).collect();
+    let pooled: Vec<_> = (1..size).map(|_| pools.page().ok()).collect();
+    let mut bout = Bout::new(request);
+    bout.add(HEAP, || {
+        black_box(Heap.page()).map(|mut page| page.push(1)).is_ok()
+    });
+    if both {
+        bout.add(POOLED, || {
+            black_box(pools.page()).map(|mut page| page.push(1)).is_ok()
+        });
+    }
+    let measured = bout.run(id, 1.0);
+    drop((held, pooled));
+    Ok(measured)
+}
+
+fn learned(documents: &[Document]) -> Dictionary {
+    Dictionary::learn(documents.iter().map(|document| document.text.as_str()))
+}
+
+/// Encodes everything once; the bytes that came out.
+fn encode_all<'m, M: Memory>(
+    encoder: &mut Encoder<'m, M>,
+    documents: &[Document],
+    out: &mut Vec<M::Page<'m>>,
+) -> usize {
+    let mut bytes = 0;
+    for document in documents {
+        let done = encoder.encode(&document.text, out);
+        bytes += out.iter().map(|page| page.len()).sum::<usize>() + usize::from(done.is_err());
+        out.clear();
+    }
+    bytes
+}
+
+const SOME_BYTES: usize = 100_000;
+
+fn encoding(request: &Request, both: bool) -> Result<Vec<Measurement>> {
+    let documents = documents(request, SOME_BYTES)?;
+    let dictionary = learned(&documents);
+    let pools = Pooled::new(Sizing::adaptive())?;
+    let (mut heap, mut on_heap) = (Encoder::new(&dictionary, &Heap), Vec::new());
+    let (mut pooled, mut on_pools) = (Encoder::new(&dictionary, &pools), Vec::new());
+    let mut bout = Bout::new(request);
+    bout.add(HEAP, || encode_all(&mut heap, &documents, &mut on_heap));
+    if both {
+        bout.add(POOLED, || {
+            encode_all(&mut pooled, &documents, &mut on_pools)
+        });
+    }
+    Ok(bout.run(DOCUMENTS, 1e-3))
+}
+
+fn batch(request: &Request) -> Result<Vec<Measurement>> {
+    let documents = documents(request, SOME_BYTES)?;
+    let pools = Pooled::new(Sizing::adaptive())?;
+    let each = 1e-3 / documents.len() as f64;
+    let mut bout = Bout::new(request);
+    bout.add(POOLED, || {
+        archive::pack(&documents, &pools, &mut io::sink(), |_| ()).is_ok()
+    });
+    bout.add(ONE_BY_ONE, || {
+        let alone = |document| archive::pack(document, &pools, &mut io::sink(), |_| ()).is_ok();
+        documents.chunks(1).all(alone)
+    });
+    Ok(bout.run(BATCH, each))
+}
+
+/// Demand in pages for each encoding, 300 times each.
+const DEMAND: [usize; 3] = [5, 30, 5];
+
+fn steps() -> Result<Vec<Measurement>> {
+    millpond_bench::counting::pause();
+    let mut measured = Vec::new();
+    for (name, sizing) in [
+        (POOLED, Sizing::adaptive()),
+        (FIXED_16, Sizing::fixed(16)),
+        (FIXED_32, Sizing::fixed(32)),
+        (FIXED_128, Sizing::fixed(128)),
+    ] {
+        let pools = Pooled::new(sizing)?;
+        let micros = stepping(&pools)?;
+        let stats = pools.stats();
+        measured.push(Measurement::new(STEPS, name, vec![micros]));
+        measured.push(Measurement::new(
+            STEPS_BYTES,
+            name,
+            vec![stats.held_bytes as f64],
+        ));
+        measured.push(Measurement::new(
+            STEPS_OVERFLOWS,
+            name,
+            vec![stats.overflow_rate],
+        ));
+    }
+    let micros = stepping(&Heap)?;
+    measured.push(Measurement::new(STEPS, HEAP, vec![micros]));
+    Ok(measured)
+}
+
+/// Microseconds an encoding.
+fn stepping<M: Memory>(memory: &M) -> Result<f64> {
+    const TIMES: usize = 300;
+    let dictionary = Dictionary::default();
+    let (mut encoder, mut out) = (Encoder::new(&dictionary, memory), Vec::new());
+    // One long word: literals only, so that text and codes are about as long.
+    let texts = DEMAND.map(|pages| "é".repeat((pages - 1) * PAGE_BYTES / 2));
+    let began = Instant::now();
+    for text in &texts {
+        for _ in 0..TIMES {
+            encoder.encode(text, &mut out)?;
+            out.clear();
+        }
+    }
+    Ok(began.elapsed().as_secs_f64() * 1e6 / (TIMES * DEMAND.len()) as f64)
+}
+
+fn overhead(request: &Request) -> Result<Vec<Measurement>> {
+    let documents = documents(request, SOME_BYTES)?;
+    let dictionary = learned(&documents);
+    let pools = Pooled::new(Sizing::adaptive())?;
+    let (mut encoder, mut out) = (Encoder::new(&dictionary, &pools), Vec::new());
+    encode_all(&mut encoder, &documents, &mut out);
+    let before = pools.stats().acquires;
+    encode_all(&mut encoder, &documents, &mut out);
+    let acquires = (pools.stats().acquires - before) as f64;
+    let mut bout = Bout::new(request);
+    bout.add("pair", || black_box(pools.page()).is_ok());
+    bout.add("all", || encode_all(&mut encoder, &documents, &mut out));
+    let timed = bout.run(OVERHEAD, 1.0);
+    let of = |name| timed.iter().find(|found| found.contender == name);
+    let shares = of("pair").zip(of("all")).map(|(pair, all)| {
+        let rounds = pair.values.iter().zip(&all.values);
+        rounds.map(|(pair, all)| acquires * pair / all).collect()
+    });
+    Ok(vec![Measurement::new(
+        OVERHEAD,
+        POOLED,
+        shares.unwrap_or_default(),
+    )])
+}
+
+fn share(request: &Request) -> Result<Vec<Measurement>> {
+    let documents = documents(request, SOME_BYTES)?;
+    let dictionary = learned(&documents);
+    let (mut encoder, mut out) = (Encoder::new(&dictionary, &Heap), Vec::new());
+    let shares = allocator_share(request.rounds, 2, || {
+        black_box(encode_all(&mut encoder, &documents, &mut out));
+    });
+    Ok(vec![Measurement::new(SHARE, HEAP, shares)])
+}
+
+fn space(request: &Request) -> Result<Vec<Measurement>> {
+    let some = documents(request, SOME_BYTES)?;
+    let dictionary = learned(&some);
+    let pools = Pooled::new(Sizing::fixed(128))?;
+    let (mut heap, mut on_heap) = (Encoder::new(&dictionary, &Heap), Vec::new());
+    let (mut pooled, mut on_pools) = (Encoder::new(&dictionary, &pools), Vec::new());
+    let heap_use = [
+        (
+            HEAP,
+            heap_use(|| drop(black_box(encode_all(&mut heap, &some, &mut on_heap)))),
+        ),
+        (
+            POOLED,
+            heap_use(|| drop(black_box(encode_all(&mut pooled, &some, &mut on_pools)))),
+        ),
+    ];
+    let mut measured = Vec::new();
+    for (mode, (allocations, bytes)) in heap_use {
+        measured.push(Measurement::new(ALLOCATIONS, mode, vec![allocations]));
+        measured.push(Measurement::new(BYTES, mode, vec![bytes]));
+    }
+    for (name, size) in [(FIXED_16, 16), (FIXED_32, 32), (FIXED_128, 128)] {
+        let pools = Pooled::new(Sizing::fixed(size))?;
+        let held: Vec<_> = (0..size).map(|_| pools.page()).collect();
+        let bytes = pools.stats().held_bytes as f64;
+        drop(held);
+        measured.push(Measurement::new(POOL_BYTES, name, vec![bytes]));
+    }
+    let many = documents(request, 2_000_000)?;
+    let on_heap = archive::pack(&many, &Heap, &mut io::sink(), |_| ())?;
+    let on_pools = archive::pack(
+        &many,
+        &Pooled::new(Sizing::adaptive())?,
+        &mut io::sink(),
+        |_| (),
+    )?;
+    for (mode, packed) in [(HEAP, on_heap), (POOLED, on_pools)] {
+        let ratio = packed.archive_bytes as f64 / packed.text_bytes as f64;
+        measured.push(Measurement::new(RATIO, mode, vec![ratio]));
+    }
+    Ok(measured)
+}
+
+fn bars(record: &ChapterRecord) -> Vec<Bar> {
+    let judge = Judge(record);
+    let nanos = |limit| (limit, Figure::Nanos);
+    let ratio = |limit| (limit, Figure::Ratio);
+    let mut bars = vec![
+        judge.across(
+            [(POOL_BYTES, FIXED_16), (POOL_BYTES, FIXED_32)],
+            0.5,
+            "our bar: half; the reference claims 128 → 64 KiB",
+        ),
+        judge.at_most(
+            OVERHEAD,
+            POOLED,
+            ratio(0.015),
+            "our bar and the reference's claim: 1.5 %",
+        ),
+        judge.ratio(
+            RATIO,
+            (POOLED, HEAP),
+            1.0,
+            "our bar and the reference's claim: unchanged",
+        ),
+        judge.at_most(
+            RATIO,
+            POOLED,
+            ratio(1.0 / 2.1),
+            "the reference claims 2.1 ×",
+        ),
+        judge.ratio(
+            BATCH,
+            (POOLED, ONE_BY_ONE),
+            1.0 / 3.0,
+            "our bar and the reference's claim: 3 times faster",
+        ),
+        judge.ratio(DOCUMENTS, (POOLED, HEAP), 1.0, "not slower than the heap"),
+        judge.ratio(
+            DOCUMENTS,
+            (POOLED, MIMALLOC),
+            1.0,
+            "not slower than mimalloc",
+        ),
+        judge.ratio(
+            ALLOCATIONS,
+            (POOLED, HEAP),
+            0.05,
+            "our bar: 95 % fewer calls",
+        ),
+        judge.across(
+            [(STEPS_BYTES, POOLED), (STEPS_BYTES, FIXED_32)],
+            1.0,
+            "adaptive holds no more than 32 pages once demand has gone",
+        ),
+    ];
+    let claims = [
+        12_786.8 + 24_262.5,
+        6_231.5 + 1_078.1,
+        37_198.0 + 796.9,
+        5_806.1 + 637.5,
+    ];
+    for ((_, id), claim) in SIZES.into_iter().zip(claims) {
+        bars.push(judge.at_most(
+            id,
+            POOLED,
+            nanos(claim),
+            "the reference's acquire and release",
+        ));
+    }
+    bars
+}

@@ -1,0 +1,234 @@
+//! The chapters of the reference systems: the same work in three memory modes.
+//!
+//! ```text
+//!  this binary     heap, millpond pooled    in turn, in one process
+//!  on-mimalloc     heap on mimalloc         a process of its own, between those
+//! ```
+//!
+//! A chapter is a list of [`Case`]s: what to do, in which modes, and what stands in
+//! the row. Nothing is counted while something is timed, so that the heap modes do
+//! not pay for our curiosity.
+
+pub mod encoder;
+pub mod pipeline;
+
+use anyhow::{Context, Result, bail};
+use millpond_bench::bar::{Bar, Figure};
+use millpond_bench::plan::{Build, Mode, Task};
+use millpond_bench::record::{ChapterRecord, Series};
+use millpond_bench::runner::{Contest, Schedule};
+use millpond_bench::stats::{Estimate, ratio_of_medians};
+use millpond_bench::worker::{Measurement, Request};
+use millpond_bench::{clock, counting, percentiles};
+use millpond_workloads::corpus::{self, Document};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// Plain boxes, vectors and strings on the system's allocator.
+pub const HEAP: &str = "heap";
+/// The same on mimalloc.
+pub const MIMALLOC: &str = "mimalloc";
+/// The same work on pools.
+pub const POOLED: &str = "millpond pooled";
+
+/// Fresh processes, and rounds in each.
+const PROCESSES: (u32, u32) = (2, 5);
+const ROUNDS: (u32, u32) = (8, 6);
+
+/// The modes that a process measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Modes {
+    /// Heap and pools.
+    Both,
+    /// The heap, in a build with another allocator under it.
+    Heap,
+}
+
+/// Carries out a task of any of these chapters on the heap alone.
+#[allow(dead_code, reason = "the other binary's entry")]
+pub fn on_the_heap(request: &Request) -> Result<Vec<Measurement>> {
+    let work = match request.chapter.as_str() {
+        "encoder" => encoder::measure,
+        "pipeline" => pipeline::measure,
+        other => bail!("no chapter {other} on this allocator"),
+    };
+    work(request, Modes::Heap)
+}
+
+/// The tasks of a chapter: each in fresh processes, the modes in turn.
+///
+/// `on_mimalloc` says whether a task has a heap mode to be run there.
+pub fn tasks(mode: Mode, names: &[(&'static str, bool, u32)], slice: Duration) -> Vec<Task> {
+    let (processes, rounds) = (
+        mode.pick(PROCESSES.0, PROCESSES.1),
+        mode.pick(ROUNDS.0, ROUNDS.1),
+    );
+    let slice = slice * mode.pick(1, 4);
+    let mut tasks = Vec::new();
+    for process in 1..=processes {
+        for &(name, on_mimalloc, entrants) in names {
+            let task = |build| Task {
+                label: format!("{name}, process {process} of {processes}"),
+                build,
+                request: Request {
+                    task: name.into(),
+                    rounds,
+                    slice_micros: u64::try_from(slice.as_micros()).unwrap_or(u64::MAX),
+                    ..Request::default()
+                },
+                expected: slice * (rounds + 2) * entrants + Duration::from_millis(150),
+            };
+            tasks.push(task(Build::Release));
+            if on_mimalloc {
+                tasks.push(task(Build::Variant(MIMALLOC)));
+            }
+        }
+    }
+    tasks
+}
+
+/// Contenders in turn; figures in nanoseconds times `scale`.
+pub struct Bout<'a> {
+    contest: Contest<'a>,
+    schedule: Schedule,
+}
+
+impl<'a> Bout<'a> {
+    /// A bout that lasts as the request says. Allocations are not counted from here on.
+    pub fn new(request: &Request) -> Self {
+        counting::pause();
+        let schedule = Schedule {
+            rounds: request.rounds,
+            slice: Duration::from_micros(request.slice_micros),
+        };
+        Self {
+            contest: Contest::new(),
+            schedule,
+        }
+    }
+
+    /// Adds a contender.
+    pub fn add<T>(&mut self, name: &str, mut operation: impl FnMut() -> T + 'a) {
+        self.contest.add(name, move |times| {
+            let began = Instant::now();
+            for _ in 0..times {
+                black_box(operation());
+            }
+            began.elapsed()
+        });
+    }
+
+    /// Runs it.
+    pub fn run(self, row: &str, scale: f64) -> Vec<Measurement> {
+        let timed = self.contest.run(self.schedule);
+        let measured = timed.into_iter().map(|timed| {
+            let values = timed.nanos.iter().map(|nanos| nanos * scale).collect();
+            Measurement::new(row, timed.name, values)
+        });
+        measured.collect()
+    }
+}
+
+/// Ticks of the time-stamp counter in a nanosecond.
+pub fn cycles() -> f64 {
+    1.0 / clock::nanos_per_tick()
+}
+
+/// Allocations and bytes of one `operation` in steady state.
+pub fn heap_use(mut operation: impl FnMut()) -> (f64, f64) {
+    const TIMES: u32 = 32;
+    (0..4).for_each(|_| operation());
+    counting::resume();
+    let (allocations, bytes) = (counting::allocations(), counting::bytes());
+    (0..TIMES).for_each(|_| operation());
+    let (allocations, bytes) = (
+        counting::allocations() - allocations,
+        counting::bytes() - bytes,
+    );
+    counting::pause();
+    let each = |sum: u64| sum as f64 / f64::from(TIMES);
+    (each(allocations), each(bytes))
+}
+
+/// The share of `operation`'s time that the allocator has, round by round: time in
+/// its calls, less what timing them costs, over the time without any timing.
+pub fn allocator_share(rounds: u32, times: u32, mut operation: impl FnMut()) -> Vec<f64> {
+    counting::pause();
+    (0..4).for_each(|_| operation());
+    let empty = percentiles::empty_measurement(10_000).nanos_at(0.5);
+    let mut shares = Vec::new();
+    for _ in 0..rounds {
+        let began = Instant::now();
+        (0..times).for_each(|_| operation());
+        let whole = began.elapsed().as_secs_f64() * 1e9;
+        counting::time_calls();
+        let (ticks, calls) = (counting::ticks(), counting::allocations());
+        (0..times).for_each(|_| operation());
+        let (ticks, calls) = (counting::ticks() - ticks, counting::allocations() - calls);
+        counting::pause();
+        // Each allocation is freed by another timed call.
+        let inside = ticks as f64 * clock::nanos_per_tick() - 2.0 * calls as f64 * empty;
+        shares.push((inside / whole).clamp(0.0, 1.0));
+    }
+    shares
+}
+
+/// The corpus' documents, at most `limit_bytes` of them.
+pub fn documents(request: &Request, limit_bytes: usize) -> Result<Vec<Document>> {
+    let corpus = request.corpus.as_ref().context("needs the corpus")?;
+    corpus::documents(&corpus.sources, limit_bytes)
+}
+
+/// A chapter's record, asked for bars.
+pub struct Judge<'r>(pub &'r ChapterRecord);
+
+impl Judge<'_> {
+    fn series(&self, row: &str, contender: &str) -> Option<&Series> {
+        self.0.row(row)?.series(contender)
+    }
+
+    fn values(&self, row: &str, contender: &str) -> &[f64] {
+        self.series(row, contender)
+            .map_or(&[], |series| &series.values)
+    }
+
+    /// `own` divided by `other` must not exceed `limit`.
+    pub fn ratio(&self, row: &str, (own, other): (&str, &str), limit: f64, why: &str) -> Bar {
+        let (a, b) = (self.values(row, own), self.values(row, other));
+        let shared = a.len() == b.len() && other != MIMALLOC;
+        let measured = if shared {
+            Estimate::of_ratio(a, b)
+        } else {
+            ratio_of_medians(a, b)
+        };
+        let against = format!("{other}: {why}");
+        Bar::judge(
+            self.title(row),
+            against,
+            (limit, Figure::Ratio),
+            measured,
+            None,
+        )
+    }
+
+    /// `contender`'s figure must not exceed `limit`.
+    pub fn at_most(&self, row: &str, contender: &str, limit: (f64, Figure), why: &str) -> Bar {
+        let measured = self
+            .series(row, contender)
+            .and_then(|series| series.estimate);
+        Bar::judge(self.title(row), why, limit, measured, None)
+    }
+
+    /// One row's figure divided by another's must not exceed `limit`.
+    pub fn across(&self, [own, other]: [(&str, &str); 2], limit: f64, why: &str) -> Bar {
+        let measured = ratio_of_medians(self.values(own.0, own.1), self.values(other.0, other.1));
+        let what = format!("{}, {}", self.title(own.0), own.1);
+        let against = format!("{}, {}: {why}", self.title(other.0), other.1);
+        Bar::judge(what, against, (limit, Figure::Ratio), measured, None)
+    }
+
+    fn title(&self, row: &str) -> String {
+        let row = self.0.row(row);
+        row.map_or_else(String::new, |row| row.title.clone())
+    }
+}
