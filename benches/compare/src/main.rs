@@ -34,6 +34,7 @@ static CHAPTERS: &[&Chapter] = &[
     &field_vector::CHAPTER,
     &workloads::encoder::CHAPTER,
     &workloads::pipeline::CHAPTER,
+    &workloads::buildtool::CHAPTER,
 ];
 static CHAPTERS: [&Chapter; 2] = [&field_fixed::CHAPTER, &field_arena::CHAPTER];
 

@@ -14,6 +14,7 @@
 //! [`corpus`] is the real input that all of them work on, and [`cli`] what
 //! their binaries have in common.
 
+pub mod buildtool;
 pub mod cli;
 pub mod corpus;
 pub mod encoder;

@@ -9,6 +9,7 @@
 //! the row. Nothing is counted while something is timed, so that the heap modes do
 //! not pay for our curiosity.
 
+pub mod buildtool;
 pub mod encoder;
 pub mod pipeline;
 
@@ -48,6 +49,7 @@ pub enum Modes {
 #[allow(dead_code, reason = "the other binary's entry")]
 pub fn on_the_heap(request: &Request) -> Result<Vec<Measurement>> {
     let work = match request.chapter.as_str() {
+        "buildtool" => buildtool::measure,
         "encoder" => encoder::measure,
         "pipeline" => pipeline::measure,
         other => bail!("no chapter {other} on this allocator"),
@@ -135,7 +137,8 @@ pub fn cycles() -> f64 {
 }
 
 /// Allocations and bytes of one `operation` in steady state.
-pub fn heap_use(mut operation: impl FnMut()) -> (f64, f64) {
+pub fn heap_use<T>(mut operation: impl FnMut() -> T) -> (f64, f64) {
+    let mut operation = || drop(black_box(operation()));
     const TIMES: u32 = 32;
     (0..4).for_each(|_| operation());
     counting::resume();
@@ -152,7 +155,8 @@ pub fn heap_use(mut operation: impl FnMut()) -> (f64, f64) {
 
 /// The share of `operation`'s time that the allocator has, round by round: time in
 /// its calls, less what timing them costs, over the time without any timing.
-pub fn allocator_share(rounds: u32, times: u32, mut operation: impl FnMut()) -> Vec<f64> {
+pub fn allocator_share<T>(rounds: u32, times: u32, mut operation: impl FnMut() -> T) -> Vec<f64> {
+    let mut operation = || drop(black_box(operation()));
     counting::pause();
     (0..4).for_each(|_| operation());
     let empty = percentiles::empty_measurement(10_000).nanos_at(0.5);

@@ -321,13 +321,17 @@ fn ingest(request: &Request, both: bool) -> Result<Vec<Measurement>> {
     let (mut heap, mut pooled) = (heap(), hooked(&pool, Page::new(RECEIPTS)));
     let mut bout = Bout::new(request);
     bout.add(HEAP, || {
-        heap.ingest(&text, |receipt| drop(black_box(receipt.answer)))
-            .is_ok()
+        heap.ingest(&text, |receipt| {
+            black_box(receipt.answer);
+        })
+        .is_ok()
     });
     if both {
         bout.add(POOLED, || {
             pooled
-                .ingest(&text, |receipt| drop(black_box(receipt.answer)))
+                .ingest(&text, |receipt| {
+                    black_box(receipt.answer);
+                })
                 .is_ok()
         });
     }
@@ -339,7 +343,7 @@ fn ingest(request: &Request, both: bool) -> Result<Vec<Measurement>> {
         let (mut terms, mut apart) = (Terms::new(), Bout::new(request));
         apart.add(HEAP, || {
             statements(&text, |statement| {
-                drop(black_box(statement.map(|term| terms.id_of(term))))
+                black_box(statement.map(|term| terms.id_of(term)));
             })
         });
         measured.extend(apart.run(TRANSFORM, scale));
@@ -359,9 +363,11 @@ fn statements(text: &str, mut each: impl FnMut([&str; 3])) -> usize {
 fn space() -> Vec<Measurement> {
     let pool = local_buffers().expect("the shape of a run is valid");
     let (mut heap, mut pooled) = (heap(), hooked(&pool, Page::new(RECEIPTS)));
-    let on_heap = heap_use(|| drop(black_box(process(&mut heap))));
-    let on_pools = heap_use(|| drop(black_box(process(&mut pooled))));
-    (0..10_000).for_each(|_| drop(black_box(process(&mut pooled))));
+    let on_heap = heap_use(|| process(&mut heap));
+    let on_pools = heap_use(|| process(&mut pooled));
+    (0..10_000).for_each(|_| {
+        black_box(process(&mut pooled));
+    });
     let stats = pool.stats();
     let misses = stats.created as f64 / stats.acquires as f64;
     vec![

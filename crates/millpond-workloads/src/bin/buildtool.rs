@@ -1,0 +1,201 @@
+//! `buildtool`: flags, references, checksums and archives of a container build.
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use millpond_workloads::buildtool::checksum::{self, Algorithm};
+use millpond_workloads::buildtool::flags::Description;
+use millpond_workloads::buildtool::log::{Level, Log};
+use millpond_workloads::buildtool::memory::{Heap, Memory, Pooled};
+use millpond_workloads::buildtool::reference::Reference;
+use millpond_workloads::buildtool::{Service, archive, service};
+use millpond_workloads::cli::{self, MemoryArgs};
+use millpond_workloads::{corpus, memory};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+
+/// The parts of a container build that work on memory.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+    #[command(flatten)]
+    memory: MemoryArgs,
+    /// Print what the pools did
+    #[arg(long, global = true)]
+    stats: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Print the flags of a build, one a line
+    Flags(Told),
+    /// Print image references in full
+    Reference {
+        /// References, as in alpine:3.20
+        #[arg(required = true)]
+        images: Vec<String>,
+    },
+    /// Print digests of files, as sha256sum does
+    Checksum {
+        /// Files or directories
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// How files are digested
+        #[arg(long, value_enum, default_value_t = Algorithm::Sha256)]
+        algorithm: Algorithm,
+        /// Threads; all cores if 0
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+    },
+    /// Write a directory as a tar archive
+    Archive {
+        /// The directory
+        directory: PathBuf,
+        /// The archive; .gz or .tgz at its end compresses it
+        archive: PathBuf,
+    },
+    /// Prepare the build of a service: its flags, name, digest and archive
+    Build {
+        /// The image to be built
+        image: String,
+        /// The directory that the build sees
+        context: PathBuf,
+        /// The archive to be written
+        archive: PathBuf,
+        #[command(flatten)]
+        told: Told,
+    },
+}
+
+/// What a build is told.
+#[derive(Debug, Args)]
+struct Told {
+    /// A label; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    label: Vec<(String, String)>,
+    /// A build argument; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    build_arg: Vec<(String, String)>,
+    /// A platform; may be repeated
+    #[arg(long, value_name = "SYSTEM/ARCHITECTURE")]
+    platform: Vec<String>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+impl Told {
+    fn description(&self) -> Result<Description> {
+        let mut description = Description::default();
+        self.label
+            .iter()
+            .try_for_each(|(key, value)| description.label(key, value))?;
+        self.build_arg
+            .iter()
+            .try_for_each(|(key, value)| description.argument(key, value))?;
+        self.platform
+            .iter()
+            .try_for_each(|platform| description.platform(platform))?;
+        Ok(description)
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    cli::run(|| match arguments.memory.memory {
+        memory::Memory::Heap => carry_out(&arguments.task, &Heap),
+        memory::Memory::Pooled => {
+            let pools = Pooled::new()?;
+            carry_out(&arguments.task, &pools)?;
+            for (name, pool) in pools.pools().into_iter().filter(|_| arguments.stats) {
+                eprintln!("{name}: hit rate {:.1} %", pool.stats().hit_rate() * 100.0);
+            }
+            Ok(())
+        }
+    })
+}
+
+fn carry_out<M: Memory>(task: &Task, memory: &M) -> Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match task {
+        Task::Flags(told) => {
+            let flags = told.description()?.as_flags_in(memory)?;
+            flags.iter().try_for_each(|flag| writeln!(out, "{flag}"))?;
+        }
+        Task::Reference { images } => {
+            for image in images {
+                let full = Reference::parse(image)?.text_in(memory)?;
+                writeln!(out, "{}", &*full)?;
+            }
+        }
+        Task::Checksum {
+            paths,
+            algorithm,
+            threads,
+        } => {
+            for path in paths {
+                path.metadata()
+                    .with_context(|| path.display().to_string())?;
+                let files = corpus::files(path);
+                let digests = checksum::files(&files, *algorithm, cores(*threads), memory)?;
+                for (file, digest) in files.iter().zip(digests) {
+                    writeln!(out, "{digest}  {}", file.display())?;
+                }
+            }
+        }
+        Task::Archive {
+            directory,
+            archive: path,
+        } => {
+            let named = || path.display().to_string();
+            directory
+                .metadata()
+                .with_context(|| directory.display().to_string())?;
+            let files = corpus::files(directory);
+            let file = File::create(path).with_context(named)?;
+            let compressed = path
+                .extension()
+                .is_some_and(|end| end == "gz" || end == "tgz");
+            if compressed {
+                archive::tar_gz(directory, &files, memory, file)?;
+            } else {
+                archive::tar(directory, &files, memory, file)?;
+            }
+            writeln!(out, "{} files", files.len())?;
+        }
+        Task::Build {
+            image,
+            context,
+            archive,
+            told,
+        } => {
+            context
+                .metadata()
+                .with_context(|| context.display().to_string())?;
+            let description = told.description()?;
+            let files = corpus::files(context);
+            let job = Service {
+                image,
+                description: &description,
+                context,
+                files: &files,
+            };
+            let file = File::create(archive).with_context(|| archive.display().to_string())?;
+            let mut log = Log::new(memory, Level::Info, out);
+            service(&job, memory, cores(0), &mut log, file)?;
+            return log.flush();
+        }
+    }
+    Ok(out.flush()?)
+}
+
+fn cores(threads: usize) -> usize {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    if threads == 0 { cores } else { threads }
+}

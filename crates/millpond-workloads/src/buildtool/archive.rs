@@ -1,0 +1,90 @@
+//! Archives: a directory as a tar file, the same bytes each time, compressed if asked.
+
+use super::memory::{Memory, Purpose};
+use anyhow::{Context, Result};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::DerefMut;
+use std::path::{Path, PathBuf};
+use tar::{Builder, Header};
+
+/// Collects small writes in a buffer.
+struct Batched<B, W: Write> {
+    buffer: B,
+    length: usize,
+    out: W,
+}
+
+impl<B: DerefMut<Target = [u8]>, W: Write> Write for Batched<B, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.length == self.buffer.len() {
+            self.flush()?;
+        }
+        let room = &mut self.buffer[self.length..];
+        let length = bytes.len().min(room.len());
+        room[..length].copy_from_slice(&bytes[..length]);
+        self.length += length;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.buffer[..self.length])?;
+        self.length = 0;
+        Ok(())
+    }
+}
+
+/// Writes `files`, which lie below `root`, as a tar archive; returns its writer.
+///
+/// Owner, mode and time are the same for all files, so that equal contents give
+/// equal archives.
+///
+/// # Errors
+///
+/// If a file cannot be read, or `out` not written.
+pub fn tar<M: Memory, W: Write>(root: &Path, files: &[PathBuf], memory: &M, out: W) -> Result<W> {
+    let buffer = memory.buffer(Purpose::Archive)?;
+    let mut batched = Batched {
+        buffer,
+        length: 0,
+        out,
+    };
+    let mut builder = Builder::new(&mut batched);
+    let mut header = Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    for path in files {
+        let named = || path.display().to_string();
+        let file = File::open(path).with_context(named)?;
+        header.set_size(file.metadata().with_context(named)?.len());
+        let below = path
+            .strip_prefix(root)
+            .ok()
+            .filter(|path| !path.as_os_str().is_empty());
+        let name = below.or(path.file_name().map(Path::new)).unwrap_or(path);
+        builder
+            .append_data(&mut header, name, file)
+            .with_context(named)?;
+    }
+    builder.finish()?;
+    drop(builder);
+    batched.flush()?;
+    Ok(batched.out)
+}
+
+/// The same through gzip.
+///
+/// # Errors
+///
+/// As [`tar`].
+pub fn tar_gz<M: Memory, W: Write>(
+    root: &Path,
+    files: &[PathBuf],
+    memory: &M,
+    out: W,
+) -> Result<W> {
+    let compressed = GzEncoder::new(out, Compression::fast());
+    Ok(tar(root, files, memory, compressed)?.finish()?)
+}

@@ -1,0 +1,128 @@
+//! Where strings and buffers come from: the heap, or pools named for their use.
+
+use anyhow::Result;
+use millpond_bytes::{BytePool, Config, ConfigError, PoolBuf, PoolString, StringPool, StringSize};
+use millpond_core::error::AcquireError;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+/// What a buffer is for; each use has a pool of its own, and a size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Reading files that are hashed.
+    Hash,
+    /// Writing archives.
+    Archive,
+}
+
+impl Purpose {
+    /// Bytes of a buffer.
+    ///
+    /// Larger ones were no faster for either use, and leave the second level of
+    /// the processor's cache (November 2026, 2-core virtual machine).
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Hash => 64 << 10,
+            Self::Archive => 32 << 10,
+        }
+    }
+}
+
+/// Lends strings and buffers; dropping one gives it back.
+pub trait Memory: Sync {
+    /// Text that is being written.
+    type Text: fmt::Write + Deref<Target = str> + Send;
+    /// Bytes to be overwritten, as many as their [`Purpose`] says.
+    type Buffer: DerefMut<Target = [u8]>;
+
+    /// An empty string, with room for about `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for it.
+    fn text(&self, bytes: usize) -> Result<Self::Text, AcquireError>;
+
+    /// A buffer; its contents are anything.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for it.
+    fn buffer(&self, purpose: Purpose) -> Result<Self::Buffer>;
+}
+
+/// The heap: `String` and `Vec`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Heap;
+
+impl Memory for Heap {
+    type Text = String;
+    type Buffer = Vec<u8>;
+
+    fn text(&self, bytes: usize) -> Result<String, AcquireError> {
+        Ok(String::with_capacity(bytes))
+    }
+
+    fn buffer(&self, purpose: Purpose) -> Result<Vec<u8>> {
+        Ok(vec![0; purpose.bytes()])
+    }
+}
+
+/// Pools: strings in three sizes, and a pool of bytes for each purpose.
+#[derive(Debug)]
+pub struct Pooled {
+    strings: StringPool,
+    hash: BytePool,
+    archive: BytePool,
+}
+
+impl Pooled {
+    /// Empty pools, without a limit.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for their tables.
+    pub fn new() -> Result<Self, ConfigError> {
+        let of = |name, purpose: Purpose| {
+            BytePool::new(Config::new().with_name(name).with_sizes(&[purpose.bytes()]))
+        };
+        Ok(Self {
+            strings: StringPool::new()?,
+            hash: of("hash", Purpose::Hash)?,
+            archive: of("archive", Purpose::Archive)?,
+        })
+    }
+
+    /// The pools, for their figures.
+    #[must_use]
+    pub fn pools(&self) -> [(&'static str, &BytePool); 3] {
+        let strings = self.strings.pool();
+        [
+            ("strings", strings),
+            ("hash", &self.hash),
+            ("archive", &self.archive),
+        ]
+    }
+}
+
+impl Memory for Pooled {
+    type Text = PoolString;
+    type Buffer = PoolBuf;
+
+    #[inline]
+    fn text(&self, bytes: usize) -> Result<PoolString, AcquireError> {
+        self.strings.acquire(match bytes {
+            0..=256 => StringSize::Small,
+            257..=2048 => StringSize::Medium,
+            _ => StringSize::Large,
+        })
+    }
+
+    fn buffer(&self, purpose: Purpose) -> Result<PoolBuf> {
+        let pool = match purpose {
+            Purpose::Hash => &self.hash,
+            Purpose::Archive => &self.archive,
+        };
+        Ok(pool.acquire_stale(purpose.bytes())?)
+    }
+}

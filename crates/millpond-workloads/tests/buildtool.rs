@@ -1,0 +1,181 @@
+//! The build tool in all modes: same bytes, read by the tools that people have.
+
+use millpond_testing::{TestAllocator, count};
+use millpond_workloads::buildtool::flags::Description;
+use millpond_workloads::buildtool::log::{Level, Log};
+use millpond_workloads::buildtool::memory::{Heap, Memory, Pooled};
+use millpond_workloads::buildtool::reference::Reference;
+use millpond_workloads::buildtool::{Built, Service, archive, service};
+use millpond_workloads::corpus;
+use proptest::prelude::*;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[global_allocator]
+static ALLOCATOR: TestAllocator = TestAllocator::new();
+
+fn sources() -> (PathBuf, Vec<PathBuf>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = corpus::files(&root);
+    (root, files)
+}
+
+fn description() -> Description {
+    let mut description = Description::default();
+    for n in 0..6 {
+        description
+            .label(&format!("org.example.label{n}"), "value")
+            .unwrap();
+        description
+            .argument(&format!("ARGUMENT_{n}"), "value")
+            .unwrap();
+    }
+    description.platform("linux/amd64").unwrap();
+    description
+}
+
+fn build<M: Memory>(memory: &M) -> (Built, Vec<u8>, Vec<u8>) {
+    let (root, files) = sources();
+    let description = description();
+    let job = Service {
+        image: "me/app",
+        description: &description,
+        context: &root,
+        files: &files,
+    };
+    let mut log = Log::new(memory, Level::Debug, Vec::new());
+    let mut tar = Vec::new();
+    let built = service(&job, memory, 2, &mut log, &mut tar).unwrap();
+    log.flush().unwrap();
+    (built, tar, log.into_inner())
+}
+
+#[test]
+fn a_build_is_the_same_in_every_mode() {
+    let heap = build(&Heap);
+    let pools = Pooled::new().unwrap();
+    assert_eq!(build(&pools), heap);
+    assert_eq!(
+        (heap.0.flags, &*heap.0.image),
+        (26, "docker.io/me/app:latest")
+    );
+    assert!(heap.2.len() > 1_000);
+    assert!(
+        pools
+            .pools()
+            .iter()
+            .all(|(_, pool)| pool.stats().outstanding() == 0)
+    );
+}
+
+/// Runs a command of the system; `None` where there is none.
+fn said(program: &str, arguments: &[&str], folder: &Path) -> Option<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .ok()?;
+    assert!(
+        output.status.success(),
+        "{program}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).ok()
+}
+
+#[cfg(unix)]
+#[test]
+fn archives_are_read_by_tar() {
+    let (root, files) = sources();
+    let folder = tempfile::tempdir().unwrap();
+    let plain = archive::tar(&root, &files, &Heap, Vec::new()).unwrap();
+    let packed = archive::tar_gz(&root, &files, &Pooled::new().unwrap(), Vec::new()).unwrap();
+    std::fs::write(folder.path().join("a.tar"), plain).unwrap();
+    std::fs::write(folder.path().join("a.tar.gz"), packed).unwrap();
+    for archive in ["a.tar", "a.tar.gz"] {
+        let Some(listed) = said("tar", &["-tf", archive], folder.path()) else {
+            return;
+        };
+        assert_eq!(listed.lines().count(), files.len());
+        said("tar", &["-xf", archive], folder.path());
+        for file in &files {
+            let below = file.strip_prefix(&root).unwrap();
+            let unpacked = folder.path().join(below);
+            assert_eq!(
+                std::fs::read(&unpacked).unwrap(),
+                std::fs::read(file).unwrap()
+            );
+            std::fs::remove_file(unpacked).unwrap();
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn digests_are_those_of_sha256sum() {
+    let (root, files) = sources();
+    let tool = env!("CARGO_BIN_EXE_buildtool");
+    let ours = said(tool, &["checksum", "."], &root).unwrap();
+    let names: Vec<_> = files
+        .iter()
+        .map(|file| file.strip_prefix(&root).unwrap())
+        .collect();
+    let arguments: Vec<String> = names
+        .iter()
+        .map(|name| format!("./{}", name.display()))
+        .collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let Some(theirs) = said("sha256sum", &arguments, &root) {
+        assert_eq!(ours, theirs);
+    }
+}
+
+#[test]
+fn bad_requests_are_refused_in_one_line() {
+    let tool = env!("CARGO_BIN_EXE_buildtool");
+    for (arguments, code, part) in [
+        (&["reference", "App"][..], 1, "repository \"App\""),
+        (&["checksum", "/no/such/file"], 1, "/no/such/file"),
+        (&["flags", "--platform", "linux"], 1, "system/architecture"),
+        (&["flags", "--label", "x"], 2, "expected KEY=VALUE"),
+        (&["--memory", "gold", "flags"], 2, "heap, pooled"),
+    ] {
+        let output = Command::new(tool).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn flags_and_references_allocate_nothing_on_warm_pools() {
+    let (pools, description) = (Pooled::new().unwrap(), description());
+    let work = || {
+        let flags = description.as_flags_in(&pools).unwrap();
+        let image = Reference::parse("me/app:1")
+            .unwrap()
+            .text_in(&pools)
+            .unwrap();
+        flags.iter().count() + image.len()
+    };
+    work();
+    let (_, counts) = count(work);
+    assert_eq!(counts.allocations, 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_description_gives_the_same_flags_in_every_mode(
+        labels in prop::collection::vec(("[a-z.]{1,12}", "[^\0]{0,200}"), 0..20),
+    ) {
+        let mut description = Description::default();
+        for (key, value) in &labels {
+            description.label(key, value).unwrap();
+        }
+        let strings = description.as_flags();
+        let pooled = description.as_flags_in(&Pooled::new().unwrap()).unwrap();
+        prop_assert!(pooled.iter().eq(&strings));
+    }
+}
