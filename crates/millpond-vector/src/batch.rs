@@ -10,7 +10,6 @@ use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use core::slice;
 use millpond_core::engine::{Engine, Mode};
-use millpond_core::entry::Entry;
 use millpond_core::error::{AcquireError, Limit};
 use millpond_core::id::Id;
 use millpond_core::trim::Level;
@@ -140,7 +139,7 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         }
         for number in free {
             // SAFETY: acquired by `take_free`.
-            unsafe { self.release(Entry::from_index(number)) };
+            unsafe { self.release(self.directory.entry(number)) };
         }
         first
     }
@@ -235,8 +234,9 @@ impl<E: Element, M: Mode> Drop for RowBatch<'_, E, M> {
         for at in (0..self.len).rev() {
             // SAFETY: by 1 ours, and dropped.
             unsafe { lay_to_rest(self.place(at), self.pool.dimension()) };
+            let entry = self.pool.directory.entry(self.number + at);
             // SAFETY: as above; not used afterwards.
-            unsafe { self.pool.release(Entry::from_index(self.number + at)) };
+            unsafe { self.pool.release(entry) };
         }
     }
 }

@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 use millpond_core::engine::{Engine, Mode};
-use millpond_core::entry::Entry;
 use millpond_core::id::{Generation, Id};
 use millpond_core::trim::Level;
 
@@ -72,7 +71,7 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
                 retired.map(|it| Generation::from_bits(it.load(Ordering::Relaxed)).is_retired());
             if retired != Some(true) {
                 // SAFETY: acquired above, or moved away from.
-                unsafe { self.release(Entry::from_index(number)) };
+                unsafe { self.release(self.directory.entry(number)) };
             }
         }
         self.trim(Level::Moderate);
@@ -90,7 +89,7 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
             let Some(entry) = entry.or_else(|| self.engine.acquire_slow(0).ok()) else {
                 break;
             };
-            free.push(entry.as_index());
+            free.push(self.directory.number_of(entry));
         }
         Some(free)
     }

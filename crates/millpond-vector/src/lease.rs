@@ -60,8 +60,8 @@ impl<'p, E: Element, M: Mode> RowLease<'p, E, M> {
     /// `entry` was just acquired from `pool`.
     #[inline(always)]
     pub(crate) unsafe fn new(pool: &'p VectorPool<E, M>, entry: Entry) -> Self {
-        // SAFETY: by the pool's 1 entries are numbers of rows that exist.
-        let row: NonNull<E> = unsafe { pool.directory.row(entry.as_index()) }.cast();
+        // SAFETY: by the pool's 1 entries are those of rows that exist.
+        let row: NonNull<E> = unsafe { pool.directory.row_at(entry) }.cast();
         // SAFETY: acquired, so the caller's own.
         unsafe { enliven(row, pool.dimension()) };
         Self {
@@ -107,7 +107,8 @@ impl<'p, E: Element, M: Mode> RowLease<'p, E, M> {
 
     /// The number of the row; `None` for one outside the capacity.
     pub(crate) fn number(&self) -> Option<usize> {
-        (self.home.notes() & FALLBACK == 0).then(|| self.entry.as_index())
+        let is_inside = self.home.notes() & FALLBACK == 0;
+        is_inside.then(|| self.pool().directory.number_of(self.entry))
     }
 
     /// The row with its tail, which is zero: whole lanes, so that a kernel needs

@@ -48,7 +48,7 @@ use millpond_core::engine::Shared;
 ///
 /// # Invariants
 ///
-/// 1. Entries of `engine` are numbers of rows of `directory`, which lie in
+/// 1. Entries of `engine` are those of rows of `directory`, which lie in
 ///    slabs of `layout`: initialised, aligned, and zero behind `dimension`.
 /// 2. A row is used by one lease, from its acquire to its release; or it is
 ///    *stored*, and its generation is live; or it is free, and nobody's.
@@ -238,7 +238,7 @@ impl<E: Element, M: Mode> Drop for VectorPool<E, M> {
             let generations = head.map_or(&[][..], |head| head.generations());
             for (row, generation) in generations.iter().enumerate() {
                 if Generation::from_bits(generation.load(Ordering::Relaxed)).is_retired() {
-                    let entry = Entry::from_index(self.directory.number(slab, row));
+                    let entry = self.directory.entry(self.directory.number(slab, row));
                     // SAFETY: a retired row is nobody's, and the engine misses it.
                     unsafe { self.release(entry) };
                 }

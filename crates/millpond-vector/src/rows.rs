@@ -8,7 +8,7 @@
 //!                     ▲ carved so far: the rest was never handed out or touched
 //! ```
 
-use crate::directory::Directory;
+use crate::directory::{Directory, LARGEST_SLAB_BYTES};
 use crate::layout::RowLayout;
 use crate::side::{Side, SideArrays};
 use alloc::sync::Arc;
@@ -48,7 +48,7 @@ impl Plan {
     pub(crate) fn full_rows(&self) -> usize {
         let each = self.layout.stride_bytes() + self.side.bytes_each();
         // A number of a row has 32 bits, and some of them are for the slab.
-        (self.slab_bytes / each).clamp(1, 1 << 24)
+        (self.slab_bytes.min(LARGEST_SLAB_BYTES) / each).clamp(1, 1 << 24)
     }
 
     fn wants_huge(&self) -> bool {
@@ -309,7 +309,7 @@ impl Source for Rows {
             };
             let number = self.directory.number(slab, open.carved);
             open.carved += 1;
-            batch.push(Entry::from_index(number));
+            batch.push(self.directory.entry(number));
         }
         Ok(())
     }
@@ -329,7 +329,7 @@ impl Source for Rows {
         }
         home.resize(self.slabs.len(), 0usize);
         let directory = Arc::clone(&self.directory);
-        let slab_of = |entry: &Entry| directory.split(entry.as_index()).0;
+        let slab_of = |entry: &Entry| Directory::slab_of(*entry);
         for entry in free.iter() {
             home[slab_of(entry)] += 1;
         }
@@ -352,7 +352,7 @@ impl Source for Rows {
     }
 
     fn owns(&self, entry: Entry) -> bool {
-        let (slab, row) = self.directory.split(entry.as_index());
+        let (slab, row) = self.directory.split(self.directory.number_of(entry));
         let slab = self.slabs.get(slab).and_then(Option::as_ref);
         slab.is_some_and(|slab| row < slab.carved)
     }

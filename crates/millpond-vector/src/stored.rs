@@ -13,7 +13,6 @@ use core::ptr::NonNull;
 use core::slice;
 use core::sync::atomic::Ordering;
 use millpond_core::engine::Mode;
-use millpond_core::entry::Entry;
 use millpond_core::error::AcquireError;
 use millpond_core::id::{Generation, Id, RawId};
 
@@ -252,7 +251,7 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         let closed = generation.close();
         debug_assert!(closed, "a live row can be closed");
         place.store(generation.bits(), Ordering::Release);
-        let entry = Entry::from_index(number);
+        let entry = self.directory.entry(number);
         // SAFETY: by the pool's 2 and 3, with `&mut self`, nobody's any more.
         #[cfg(feature = "std")]
         unsafe {
