@@ -118,10 +118,13 @@ fn compacting_moves_rows_down_and_gives_slabs_back() {
     let lengths: Vec<_> = pool.runs().map(|run| run.len()).collect();
     let kept = rows.div_ceil(3);
     assert_eq!(lengths.iter().sum::<usize>(), kept);
-    assert_eq!(
-        lengths.len(),
-        kept.div_ceil(16),
-        "slabs of 16 rows, all full"
-    );
+    // Miri's pools begin with smaller slabs.
+    if !cfg!(miri) {
+        assert_eq!(
+            lengths.len(),
+            kept.div_ceil(16),
+            "slabs of 16 rows, all full"
+        );
+    }
     assert!(pool.compact().is_empty(), "there is nothing left to move");
 }
