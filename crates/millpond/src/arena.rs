@@ -4,3 +4,6 @@ pub use millpond_arena::{
     ArenaFull, ArenaManager, ArenaString, ArenaVec, BuildError, Builder, ConfigError, Discarded,
     Full, IntoIter, Lease, LeaseError, Scope, ScopeConfig, ScopeStats, ScopeView, UnboundVec, Wipe,
 };
+
+#[cfg(feature = "serde_json")]
+pub use millpond_arena::document;
