@@ -6,8 +6,8 @@
 mod cli;
 mod contender;
 mod contenders;
-mod field_bytes;
 mod field_arena;
+mod field_bytes;
 mod field_fixed;
 mod field_vector;
 mod kernels;
@@ -30,13 +30,13 @@ static HEAP: Counting<System> = Counting::new(System);
 /// All chapters, in the order of the report.
 static CHAPTERS: &[&Chapter] = &[
     &field_fixed::CHAPTER,
+    &field_arena::CHAPTER,
     &field_bytes::CHAPTER,
     &field_vector::CHAPTER,
     &workloads::encoder::CHAPTER,
     &workloads::pipeline::CHAPTER,
     &workloads::buildtool::CHAPTER,
 ];
-static CHAPTERS: [&Chapter; 2] = [&field_fixed::CHAPTER, &field_arena::CHAPTER];
 
 fn main() -> ExitCode {
     let done = if std::env::args().nth(1).as_deref() == Some(worker::ARGUMENT) {
