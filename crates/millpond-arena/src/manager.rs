@@ -10,7 +10,7 @@ use core::fmt;
 use core::ptr::NonNull;
 use millpond_core::budget::{Budget, Membership, Reclaim};
 use millpond_core::diagnostics::{Diagnosis, Holder};
-use millpond_core::observe::{Observation, Observe};
+use millpond_core::observe::{Class, Observation, Observe, Sampled};
 use millpond_core::trim::{Level, Trim, TrimReport};
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock, Weak};
@@ -349,6 +349,58 @@ impl Observe for ScopeView<'_> {
 
     fn observe(&self) -> Observation {
         self.pool.observation()
+    }
+
+    fn kind(&self) -> &'static str {
+        "arena"
+    }
+
+    fn sampled(&self) -> Sampled {
+        self.pool.sampled()
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        self.pool.engine.holders()
+    }
+}
+
+/// All scopes, as classes of one pool. The manager has no name of its own: it is
+/// registered under one.
+impl Observe for ArenaManager {
+    fn name(&self) -> &str {
+        ""
+    }
+
+    fn observe(&self) -> Observation {
+        let scopes = self.scopes().map(|scope| scope.observe());
+        scopes.reduce(Observation::merge).unwrap_or_default()
+    }
+
+    fn kind(&self) -> &'static str {
+        "arena"
+    }
+
+    fn classes(&self) -> Vec<Class> {
+        let class = |scope: ScopeView<'_>| {
+            let figures = scope.observe();
+            Class::new(scope.pool.name(), figures).with_sampled(scope.sampled())
+        };
+        self.scopes().map(class).collect()
+    }
+
+    fn sampled(&self) -> Sampled {
+        let mut sum = Sampled::default();
+        for scope in self.scopes() {
+            sum.merge(&scope.sampled());
+        }
+        sum
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        let scopes = self.inner.pools();
+        let mut all: Vec<Holder> = scopes.flat_map(|pool| pool.engine.holders()).collect();
+        all.sort_by_key(|holder| core::cmp::Reverse(holder.held));
+        all
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::pool::ScopePool;
 use crate::retention::{BINS, bin_end};
 use core::sync::atomic::Ordering::Relaxed;
-use millpond_core::observe::Observation;
+use millpond_core::observe::{Observation, Sampled};
 
 /// Why the chunks of an arena were freed when it came home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,6 +147,7 @@ impl ScopePool {
         let stats = self.stats();
         let mut figures = self.engine.observe();
         figures.capacity = self.figures.parked;
+        figures.item_bytes = stats.target_bytes;
         figures.in_use = stats.live;
         figures.created = stats.live + stats.parked;
         figures.created_total = stats.builds;
@@ -156,5 +157,18 @@ impl ScopePool {
         figures.wasted_bytes = figures.held_bytes;
         figures.held_bytes += stats.live_bytes + stats.parked_bytes;
         figures
+    }
+
+    /// What leases used, which is counted for all of them, and for how long they
+    /// held their arena, which diagnostics sample.
+    pub(crate) fn sampled(&self) -> Sampled {
+        let stats = self.stats();
+        let mut sampled = self.engine.sampled();
+        for (bin, &leases) in stats.used.iter().enumerate() {
+            // The last bin has no end but the most that was used.
+            let used = bin_end(bin).min(stats.high_water_bytes);
+            sampled.sizes.record_many(used as u64, leases);
+        }
+        sampled
     }
 }

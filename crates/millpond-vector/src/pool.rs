@@ -12,7 +12,7 @@ use millpond_core::engine::{Engine, Local, Mode, Released};
 use millpond_core::entry::Entry;
 use millpond_core::exhaustion::{Exhaustion, Fallback};
 use millpond_core::id::Generation;
-use millpond_core::observe::{Observation, Observe, Tune};
+use millpond_core::observe::{Observation, Observe, Sampled, Tune};
 use millpond_core::trim::{Level, Trim, TrimReport};
 
 #[cfg(feature = "std")]
@@ -254,6 +254,19 @@ impl<E: Element, M: Mode> Observe for VectorPool<E, M> {
 
     fn observe(&self) -> Observation {
         self.stats()
+    }
+
+    fn kind(&self) -> &'static str {
+        "vector"
+    }
+
+    fn sampled(&self) -> Sampled {
+        self.engine.sampled()
+    }
+
+    #[cfg(feature = "std")]
+    fn holders(&self) -> Vec<Holder> {
+        Engine::holders(&self.engine)
     }
 }
 
