@@ -4,6 +4,8 @@
 //! So wall time tells the story and this is the gate. Callgrind counts inside the probe's
 //! functions only. Two runs of different length are subtracted, which leaves out
 //! everything that happens once: the first call, the refill, the exit.
+//!
+//! A pool that a pond made is compared with the same pool by itself, in the same run.
 
 mod record;
 
@@ -57,9 +59,23 @@ pub(crate) fn run(args: &IcountArgs) -> Result<Verdict> {
     for change in &changes {
         println!("{change}");
     }
-    Ok(Verdict::from_holds(
-        !changes.iter().any(Change::is_beyond_tolerance),
-    ))
+    let facade_holds = compare_facade(&probe)?;
+    let record_holds = !changes.iter().any(Change::is_beyond_tolerance);
+    Ok(Verdict::from_holds(record_holds && facade_holds))
+}
+
+/// Whether a pool of a pond costs what the pool by itself costs.
+fn compare_facade(probe: &Path) -> Result<bool> {
+    let mut holds = true;
+    for (alone, of_a_pond, allowed) in probe::FACADE {
+        let by_itself = instructions_per_call(probe, alone)?;
+        let through = instructions_per_call(probe, of_a_pond)?;
+        let held = through <= by_itself + allowed;
+        let verdict = if held { "  ok  " } else { "BROKEN" };
+        println!("{verdict} {of_a_pond}: {through:.1}, {alone}: {by_itself:.1}");
+        holds &= held;
+    }
+    Ok(holds)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "the counts are far below 2^52")]

@@ -5,6 +5,9 @@
 //!  cargo xtask icount   runs `millpond-probe NAME TIMES` under callgrind
 //! ```
 //!
+//! Functions whose names begin with `alone` and `pond` are the same work on a pool by
+//! itself and on one that a pond made: they are counted and compared, not recorded.
+//!
 //! The question is what one acquire and one release compile to, and how many
 //! instructions that is when nothing goes wrong. The answer may not be used to claim a
 //! time. A package of its own, so that building it does not build the reports.
@@ -13,6 +16,9 @@ use std::env;
 use std::hint::black_box;
 use std::process::ExitCode;
 
+use millpond::Pond;
+use millpond_arena::{ArenaManager, Scope};
+use millpond_bytes::BytePool;
 use millpond_fixed::{FixedPool, Lease, Local, LocalFixedPool, Refused};
 
 /// Sixty-four bytes: one line, copied in by two instructions with wide registers and by
@@ -66,6 +72,63 @@ fn fast_local_pair(pool: &LocalFixedPool<Item>, value: &Item) -> bool {
     lease.is_some()
 }
 
+// The same work, on a pool by itself and through a pond.
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn alone_fixed(pool: &FixedPool<Item>, value: &Item) -> bool {
+    pool.try_acquire(*value).is_ok()
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn pond_fixed(pool: &FixedPool<Item>, value: &Item) -> bool {
+    pool.try_acquire(*value).is_ok()
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn alone_buffer(pool: &BytePool) -> bool {
+    pool.acquire(4096).is_ok()
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn pond_buffer(pond: &Pond) -> bool {
+    pond.buffer(4096).is_ok()
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn alone_arena(manager: &ArenaManager) -> bool {
+    manager.lease(Scope::Primitive).is_ok()
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn pond_arena(pond: &Pond) -> bool {
+    pond.arena(Scope::Primitive).is_ok()
+}
+
+/// Calls one of the functions above.
+fn through_a_pond(name: &str, times: u64) -> Option<bool> {
+    let pond = Pond::builder().build().ok()?;
+    let of_the_pond = pond.fixed_pool::<Item>("items", CAPACITY).ok()?;
+    let fixed = FixedPool::<Item>::new(CAPACITY);
+    let (bytes, arenas) = (BytePool::default(), ArenaManager::new());
+    let value = black_box([7; 8]);
+    let all_given = match name {
+        "alone_fixed" => (0..times).all(|_| alone_fixed(&fixed, &value)),
+        "pond_fixed" => (0..times).all(|_| pond_fixed(&of_the_pond, &value)),
+        "alone_buffer" => (0..times).all(|_| alone_buffer(&bytes)),
+        "pond_buffer" => (0..times).all(|_| pond_buffer(&pond)),
+        "alone_arena" => (0..times).all(|_| alone_arena(&arenas)),
+        "pond_arena" => (0..times).all(|_| pond_arena(&pond)),
+        _ => return None,
+    };
+    Some(all_given)
+}
+
 /// Drops the error out of line: what a caller does with it is not the fast path.
 #[cold]
 #[inline(never)]
@@ -93,7 +156,10 @@ fn main() -> ExitCode {
             let lease = fast_local_acquire(&local, &value);
             lease.map(fast_local_release).is_some()
         }),
-        _ => return usage(),
+        other => match through_a_pond(other, times) {
+            Some(all_given) => all_given,
+            None => return usage(),
+        },
     };
     assert!(all_given, "a pool with one lease at a time ran out");
     ExitCode::SUCCESS
