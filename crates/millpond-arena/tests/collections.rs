@@ -87,6 +87,10 @@ fn a_vector_that_grows_alone_grows_in_place() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "bumpalo aligns beyond 16 by arithmetic, which a symbolic check does not follow"
+)]
 fn elements_without_size_and_of_large_alignment_are_fine() {
     #[derive(Clone, Copy, Debug, PartialEq)]
     #[repr(align(256))]
