@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::pond::Pond;
 use crate::slot::{self, Slots};
+use crate::stock::Stock;
 use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::time::Duration;
@@ -38,6 +39,7 @@ pub(crate) struct Class {
     /// The home of its buffers: itself, and perhaps [`WIPE`].
     home: Home<Class>,
     pub(crate) pond: NonNull<Pond>,
+    pub(crate) stock: Stock,
     pub(crate) engine: SharedEngine<Slots>,
 }
 
@@ -92,6 +94,7 @@ impl Class {
                 Home::new(place)
             },
             pond,
+            stock: Stock::new(),
             engine,
         };
         // SAFETY: freshly allocated with the layout of a class.
@@ -237,6 +240,11 @@ impl Class {
     /// What the figures call bytes of items: the buffers without headers.
     pub(crate) fn observe(&self) -> millpond_core::observe::Observation {
         let mut figures = Engine::observe(&self.engine);
+        // What is in stock is leased to the engine, and free to everybody else.
+        let stocked = self.stock.count().min(figures.in_use);
+        figures.in_use -= stocked;
+        figures.depot += stocked;
+        figures.acquires = figures.acquires.saturating_sub(stocked as u64);
         figures.item_bytes = self.size;
         figures.used_bytes = figures.in_use * self.size;
         figures.wasted_bytes =

@@ -82,6 +82,7 @@ mod pool;
 mod raw;
 mod slot;
 mod stats;
+mod stock;
 mod string;
 mod sub_pool;
 mod table;

@@ -250,6 +250,7 @@ impl Pond {
             self.raise(table);
             for class in self.all_classes() {
                 if !table.classes().contains(&NonNull::from(class)) {
+                    class.empty_stock();
                     class.engine.set_capacity(0);
                     class.engine.trim(Level::Full);
                 }
@@ -276,6 +277,9 @@ impl Pond {
     pub(crate) fn trim(&self, level: Level) -> millpond_core::trim::TrimReport {
         let mut sum = millpond_core::trim::TrimReport::default();
         for class in self.all_classes() {
+            if level > Level::Light {
+                class.empty_stock();
+            }
             sum = sum.merge(class.engine.trim(level));
         }
         sum
@@ -394,6 +398,8 @@ impl Pond {
         }
         let classes = core::mem::take(&mut this.estate().classes);
         for class in classes {
+            // SAFETY: a class that has not ended (2); the handles' part keeps it.
+            unsafe { class.as_ref() }.empty_stock();
             // SAFETY: a place inside a class that has not ended (2).
             let engine = unsafe { &raw const (*class.as_ptr()).engine };
             // SAFETY: alive; no handle is left to call it.

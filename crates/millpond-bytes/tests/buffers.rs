@@ -268,3 +268,28 @@ fn warm_pools_miss_nothing() {
     );
     drop(held);
 }
+
+#[test]
+fn buffers_zeroed_ahead_are_zero_counted_as_free_and_given_up_by_a_trim() {
+    let pool = BytePool::new(Config::new().with_sizes(&[64, 256])).expect("valid");
+    let mut dirty = pool.acquire(256).expect("memory");
+    dirty.resize(256, 9).expect("it fits");
+    drop(dirty);
+    assert_eq!(pool.zero_ahead(200, 3).expect("memory"), 3);
+    let stats = pool.stats().classes[1];
+    assert_eq!((stats.outstanding, stats.gets), (0, 1));
+    let mut ready = pool.acquire_zeroed(200).expect("memory");
+    assert_eq!((ready.len(), ready.capacity()), (200, 256));
+    assert!(ready.iter().all(|&byte| byte == 0));
+    ready.fill(1);
+    assert_eq!(pool.stats().classes[1].outstanding, 1);
+    drop(ready);
+    pool.trim(Level::Full);
+    assert_eq!(pool.stats().classes[1].held_bytes, 0);
+    assert_eq!(pool.zero_ahead(64, 2).expect("memory"), 2);
+    assert!(pool.zero_ahead(1000, 1).is_err(), "no class serves it");
+    // The pool goes with what it has in stock.
+    let held = pool.acquire_zeroed(10).expect("memory");
+    drop(pool);
+    assert_eq!(held, [0; 10]);
+}
