@@ -7,7 +7,7 @@ use millpond_testing::Dice;
 
 #[test]
 fn buffers_and_views_contain_what_vectors_would() {
-    let (seeds, len) = if cfg!(miri) { (3, 120) } else { (2000, 400) };
+    let (seeds, len) = if cfg!(miri) { (3, 120) } else { (600, 400) };
     for seed in 0..seeds {
         let mut dice = Dice::new(seed);
         let script: Vec<u8> = (0..len).map(|_| dice.bits().to_le_bytes()[0]).collect();
