@@ -145,50 +145,13 @@ where
     }
 }
 
-/// The arenas of all scopes, as one pool with a class for each scope.
 #[cfg(feature = "arena")]
-pub(crate) struct Arenas(pub(crate) millpond_arena::ArenaManager);
-
-#[cfg(feature = "arena")]
-impl Controls for Arenas {
+impl Controls for millpond_arena::ArenaManager {
     fn trim(&self, level: Level) -> TrimReport {
-        self.0.trim(level)
+        self.trim(level)
     }
 
     fn diagnose(&self, level: Diagnosis) {
-        self.0.set_diagnosis(level);
-    }
-}
-
-#[cfg(feature = "arena")]
-impl Observe for Arenas {
-    fn name(&self) -> &str {
-        "arenas"
-    }
-
-    fn observe(&self) -> millpond_core::observe::Observation {
-        let scopes = self.0.scopes().map(|scope| scope.observe());
-        let sum = scopes.reduce(millpond_core::observe::Observation::merge);
-        sum.unwrap_or_default()
-    }
-
-    fn kind(&self) -> &'static str {
-        "arena"
-    }
-
-    fn classes(&self) -> std::vec::Vec<millpond_core::observe::Class> {
-        let class = |scope: millpond_arena::ScopeView<'_>| {
-            millpond_core::observe::Class::new(String::from(scope.name()), scope.observe())
-                .with_sampled(scope.sampled())
-        };
-        self.0.scopes().map(class).collect()
-    }
-
-    fn holders(&self) -> std::vec::Vec<millpond_core::diagnostics::Holder> {
-        self.0
-            .holders()
-            .into_iter()
-            .map(|(_, holder)| holder)
-            .collect()
+        self.set_diagnosis(level);
     }
 }

@@ -111,10 +111,7 @@ impl Pond {
         #[cfg(feature = "analytics")]
         pond.0.registry.register_budget(&pond.0.budget)?;
         #[cfg(feature = "arena")]
-        pond.enter(
-            "arenas",
-            &Arc::new(crate::member::Arenas(pond.0.arenas.clone())),
-        )?;
+        pond.enter("arenas", &Arc::new(pond.0.arenas.clone()))?;
         #[cfg(feature = "bytes")]
         pond.enter("bytes", &Arc::new(pond.0.bytes.clone()))?;
         Ok(pond)
