@@ -4,7 +4,7 @@ use millpond_vector::{Level, Limit, ScratchPool, ShapeError};
 
 #[test]
 fn buffers_of_every_length_are_aligned_and_end_in_zeros() {
-    let longest = if cfg!(miri) { 70 } else { 1000 };
+    let longest = if cfg!(miri) { 20 } else { 1000 };
     let pool = ScratchPool::<f32>::new(longest, 2).unwrap();
     for len in 0..=longest {
         // What a former lease left there must not show behind the length.

@@ -5,8 +5,8 @@ mod sequence;
 
 use millpond_testing::Dice;
 
-const SEEDS: u64 = if cfg!(miri) { 6 } else { 1500 };
-const BYTES: usize = if cfg!(miri) { 60 } else { 400 };
+const SEEDS: u64 = if cfg!(miri) { 2 } else { 1500 };
+const BYTES: usize = if cfg!(miri) { 40 } else { 400 };
 
 #[test]
 fn rows_are_what_the_model_says_under_every_operation() {
