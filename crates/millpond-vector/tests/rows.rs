@@ -9,7 +9,7 @@ const DIMENSIONS: [usize; 7] = [1, 15, 16, 17, 768, 1536, 65_536];
 
 fn rows_hold<E: Element>() {
     for dimension in DIMENSIONS {
-        if cfg!(miri) && dimension > 17 {
+        if cfg!(miri) && dimension != 17 {
             continue;
         }
         for align in Alignment::ALL {
