@@ -162,13 +162,17 @@ fn idle_arenas_go_by_and_by_and_busy_ones_stay() {
     manager.maintain();
     assert_eq!(parked(), 32, "nobody is idle yet");
     let mut last = 32;
-    for _ in 0..40 {
+    for _ in 0..if cfg!(miri) { 6 } else { 40 } {
         request(&manager, KIB);
         manager.maintain();
         assert!(last - parked() <= last.div_ceil(8).max(1), "smoothly");
         last = parked();
     }
-    assert_eq!(parked(), 1, "the one that is used");
+    if cfg!(miri) {
+        assert!(parked() < 32, "some went");
+    } else {
+        assert_eq!(parked(), 1, "the one that is used");
+    }
 }
 
 #[test]
