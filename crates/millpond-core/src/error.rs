@@ -2,6 +2,10 @@
 
 #[cfg(feature = "std")]
 use crate::budget::BudgetExceeded;
+#[cfg(feature = "alloc")]
+use crate::capacity::Capacity;
+#[cfg(feature = "alloc")]
+use alloc::sync::Arc;
 use core::fmt;
 
 /// What stood in the way of an acquire.
@@ -56,7 +60,7 @@ impl fmt::Display for Limit {
 /// assert_eq!(*error.limit(), Limit::Capacity);
 /// assert_eq!(
 ///     error.to_string(),
-///     "pool `frames`: all items are leased (64 of 64 in use, 3 waiting)"
+///     "pool `frames`: all items are leased (64 of 64 in use, 0 cached, 3 waiting)"
 /// );
 /// # }
 /// ```
@@ -66,7 +70,10 @@ pub struct AcquireError {
     limit: Limit,
     capacity: usize,
     in_use: usize,
+    cached: usize,
     waiting: usize,
+    #[cfg(feature = "alloc")]
+    sum: Option<Arc<Capacity>>,
 }
 
 impl AcquireError {
@@ -85,8 +92,41 @@ impl AcquireError {
             limit,
             capacity,
             in_use,
+            cached: 0,
             waiting,
+            #[cfg(feature = "alloc")]
+            sum: None,
         }
+    }
+
+    /// The same error, of a pool in which `cached` items were free, but not to be
+    /// had.
+    #[must_use]
+    pub const fn with_cached(mut self, cached: usize) -> Self {
+        self.cached = cached;
+        self
+    }
+
+    /// The same error, of a pool whose capacity is this sum.
+    #[cfg(feature = "alloc")]
+    #[must_use]
+    pub fn with_sum(mut self, sum: Option<Arc<Capacity>>) -> Self {
+        self.sum = sum;
+        self
+    }
+
+    /// What the capacity is made of, if the pool was told.
+    #[cfg(feature = "alloc")]
+    #[must_use]
+    pub fn sum(&self) -> Option<&Capacity> {
+        self.sum.as_deref()
+    }
+
+    /// How many items were free, but not to be had: of a pool that is closed, or
+    /// whose capacity was lowered.
+    #[must_use]
+    pub const fn cached(&self) -> usize {
+        self.cached
     }
 
     /// The name of the pool; `""` if it has none.
@@ -128,9 +168,14 @@ impl fmt::Display for AcquireError {
         }
         write!(
             f,
-            ": {} ({} of {} in use, {} waiting)",
-            self.limit, self.in_use, self.capacity, self.waiting
-        )
+            ": {} ({} of {} in use, {} cached, {} waiting",
+            self.limit, self.in_use, self.capacity, self.cached, self.waiting
+        )?;
+        #[cfg(feature = "alloc")]
+        if let Some(sum) = &self.sum {
+            write!(f, "; {} = {sum}", sum.total())?;
+        }
+        f.write_str(")")
     }
 }
 

@@ -48,12 +48,14 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+pub mod adaptive;
 #[cfg(feature = "std")]
 mod barrier;
 #[cfg(feature = "std")]
 pub mod budget;
 #[cfg(feature = "std")]
 mod cache;
+pub mod capacity;
 #[cfg(feature = "std")]
 mod depot;
 #[cfg(feature = "std")]

@@ -7,6 +7,7 @@ use crate::slot::Slots;
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
+use millpond_core::capacity::Capacity;
 use millpond_core::engine::{Local, Mode};
 use millpond_core::exhaustion::{Exhaustion, Fallback};
 use millpond_core::local::LocalEngine;
@@ -15,6 +16,8 @@ use millpond_core::slab::Slabs;
 use millpond_core::source::Source;
 
 #[cfg(feature = "std")]
+use millpond_core::adaptive::{Adaptive, Control};
+#[cfg(feature = "std")]
 use millpond_core::budget::Budget;
 #[cfg(feature = "std")]
 use millpond_core::engine::Shared;
@@ -22,6 +25,8 @@ use millpond_core::engine::Shared;
 use millpond_core::event::EventHook;
 #[cfg(feature = "std")]
 use millpond_core::shared::SharedEngine;
+#[cfg(feature = "std")]
+use std::sync::Mutex;
 
 /// Builds a [`FixedPool`] or an [`ObjectPool`](crate::ObjectPool).
 ///
@@ -48,9 +53,11 @@ use millpond_core::shared::SharedEngine;
 /// ```
 #[must_use = "a builder does nothing until it builds"]
 pub struct Builder<T> {
-    pub(crate) capacity: usize,
+    pub(crate) capacity: Capacity,
     name: &'static str,
     pub(crate) policy: Exhaustion,
+    #[cfg(feature = "std")]
+    adaptive: Option<Adaptive>,
     pub(crate) region: RegionOptions,
     pub(crate) supplier: Option<Arc<dyn Supply>>,
     #[cfg(feature = "std")]
@@ -63,7 +70,21 @@ pub struct Builder<T> {
 #[cfg(feature = "std")]
 impl<T> FixedPool<T, Shared> {
     /// Begins a pool of at most `capacity` values; end with [`Builder::build`].
-    pub fn builder(capacity: usize) -> Builder<T> {
+    /// The capacity is a number, or a [`Capacity`] that says what it is a sum of.
+    ///
+    /// ```
+    /// use millpond_fixed::{Capacity, FixedPool};
+    ///
+    /// let capacity = Capacity::of("receive", 1).and("in flight", 1);
+    /// let pool = FixedPool::builder(capacity).name("frames").build();
+    /// let held = (pool.try_acquire(1), pool.try_acquire(2));
+    /// assert_eq!(
+    ///     pool.try_acquire(3).unwrap_err().to_string(),
+    ///     "pool `frames`: all items are leased \
+    ///      (2 of 2 in use, 0 cached, 0 waiting; 2 = receive 1 + in flight 1)",
+    /// );
+    /// ```
+    pub fn builder(capacity: impl Into<Capacity>) -> Builder<T> {
         Builder::new(capacity)
     }
 }
@@ -71,17 +92,19 @@ impl<T> FixedPool<T, Shared> {
 impl<T> FixedPool<T, Local> {
     /// Begins a pool of at most `capacity` values; end with
     /// [`Builder::build_local`].
-    pub fn local_builder(capacity: usize) -> Builder<T> {
+    pub fn local_builder(capacity: impl Into<Capacity>) -> Builder<T> {
         Builder::new(capacity)
     }
 }
 
 impl<T> Builder<T> {
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: impl Into<Capacity>) -> Self {
         Self {
-            capacity,
+            capacity: capacity.into(),
             name: "",
             policy: Exhaustion::Fail,
+            #[cfg(feature = "std")]
+            adaptive: None,
             region: RegionOptions::new(),
             supplier: None,
             #[cfg(feature = "std")]
@@ -101,6 +124,29 @@ impl<T> Builder<T> {
     /// What `acquire` does when every slot is leased. Default: fail.
     pub const fn exhaustion(mut self, policy: Exhaustion) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Has the pool set its capacity by itself, on its slow paths, from how often
+    /// it ran out in the last hundred acquires. Advice without applying it:
+    /// [`millpond_core::adaptive`].
+    ///
+    /// ```
+    /// use millpond_fixed::{Adaptive, Exhaustion, FixedPool};
+    ///
+    /// let pool = FixedPool::builder(16)
+    ///     .exhaustion(Exhaustion::Fallback { at_most: 1000 })
+    ///     .adaptive(Adaptive::between(16, 128))
+    ///     .build();
+    /// for _ in 0..20 {
+    ///     let burst: Vec<_> = (0..100).map(|i| pool.acquire(i)).collect();
+    ///     assert!(burst.iter().all(Result::is_ok));
+    /// }
+    /// assert!(pool.capacity() >= 100, "it has grown to the bursts");
+    /// ```
+    #[cfg(feature = "std")]
+    pub const fn adaptive(mut self, adaptive: Adaptive) -> Self {
+        self.adaptive = Some(adaptive);
         self
     }
 
@@ -199,7 +245,8 @@ impl<T> Builder<T> {
 
     #[cfg(feature = "std")]
     pub(crate) fn shared_engine<S: Source>(&self, item_bytes: usize, source: S) -> SharedEngine<S> {
-        let mut engine = SharedEngine::new(self.capacity, item_bytes, source).named(self.name);
+        let mut engine =
+            SharedEngine::new(self.capacity.total(), item_bytes, source).named(self.name);
         if let Some(budget) = &self.budget {
             engine = engine.charged_to(budget.clone());
         }
@@ -210,13 +257,20 @@ impl<T> Builder<T> {
     }
 
     pub(crate) fn local_engine<S: Source>(&self, source: S) -> LocalEngine<S> {
-        LocalEngine::new(self.capacity, source).named(self.name)
+        LocalEngine::new(self.capacity.total(), source).named(self.name)
     }
 
     fn slots<S: Source, M: Mode>(&self, engine: M::Engine<S>) -> Slots<S, M> {
         let mut slots = Slots::over(engine);
         slots.policy = self.policy;
+        slots.sum = self.capacity.is_named().then(|| Arc::new(self.capacity));
         slots.fallback = self.fallback();
+        #[cfg(feature = "std")]
+        {
+            slots.adaptive = self
+                .adaptive
+                .map(|adaptive| Mutex::new(Control::new(adaptive)));
+        }
         slots
     }
 }

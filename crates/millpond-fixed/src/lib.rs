@@ -105,6 +105,8 @@ pub use index::{IndexPool, Indexed, LocalIndexPool};
 pub use lease::Lease;
 #[cfg(feature = "std")]
 pub use lease::OwnedLease;
+pub use millpond_core::adaptive::Adaptive;
+pub use millpond_core::capacity::Capacity;
 #[cfg(feature = "std")]
 pub use millpond_core::diagnostics::{Diagnosis, Holder};
 #[cfg(feature = "std")]

@@ -1,10 +1,14 @@
 //! Slots on loan: the part of every lease that brings the slot home.
 
+use alloc::sync::Arc;
 use core::alloc::Layout;
 use core::panic::Location;
 use core::ptr::NonNull;
 #[cfg(feature = "std")]
 use core::time::Duration;
+#[cfg(feature = "std")]
+use millpond_core::adaptive::Control;
+use millpond_core::capacity::Capacity;
 use millpond_core::engine::{Engine, Mode, Released};
 use millpond_core::entry::Entry;
 use millpond_core::error::{AcquireError, Limit};
@@ -13,6 +17,8 @@ use millpond_core::home::{FALLBACK, Home};
 use millpond_core::observe::Observation;
 use millpond_core::poison;
 use millpond_core::source::Source;
+#[cfg(feature = "std")]
+use std::sync::Mutex;
 
 #[cfg(feature = "std")]
 use millpond_core::event::Event;
@@ -28,7 +34,16 @@ pub struct Slots<S: Source, M: Mode> {
     pub(crate) engine: M::Engine<S>,
     pub(crate) fallback: Fallback,
     pub(crate) policy: Exhaustion,
+    /// What the capacity is made of, for errors.
+    pub(crate) sum: Option<Arc<Capacity>>,
+    /// Sets the capacity, on slow paths.
+    #[cfg(feature = "std")]
+    pub(crate) adaptive: Option<Mutex<Control>>,
 }
+
+/// Acquires between two looks at whether the capacity fits.
+#[cfg(feature = "std")]
+const WINDOW: u64 = 100;
 
 /// A pool of this crate that lends slots.
 ///
@@ -366,6 +381,9 @@ impl<S: Source, M: Mode> Slots<S, M> {
             engine,
             fallback: Fallback::new(),
             policy: Exhaustion::Fail,
+            sum: None,
+            #[cfg(feature = "std")]
+            adaptive: None,
         }
     }
 
@@ -421,6 +439,8 @@ impl<S: Source, M: Mode> Slots<S, M> {
         K: Keeper,
         K::Pool: Pooled<Source = S, Mode = M>,
     {
+        #[cfg(feature = "std")]
+        self.adapt();
         let room = match patience {
             Patience::None => 0,
             _ => self.policy.room(),
@@ -438,11 +458,33 @@ impl<S: Source, M: Mode> Slots<S, M> {
             (Ok(entry), ..) => unsafe { Slot::new(entry, keeper) },
             (Err(error), Patience::Policy, Exhaustion::Fallback { at_most }) => {
                 // SAFETY: by the caller.
-                unsafe { self.fall_back(keeper, at_most, error) }?
+                unsafe { self.fall_back(keeper, at_most, error.with_sum(self.sum.clone())) }?
             }
-            (Err(error), ..) => return Err(error),
+            (Err(error), ..) => return Err(error.with_sum(self.sum.clone())),
         };
         Ok(self.inspect(slot, location))
+    }
+
+    /// Sets the capacity that suits what happened lately, if the pool adapts.
+    /// Whoever is at it already does it for the others.
+    #[cfg(feature = "std")]
+    fn adapt(&self) {
+        let Some(adaptive) = &self.adaptive else {
+            return;
+        };
+        let Ok(mut control) = adaptive.try_lock() else {
+            return;
+        };
+        let figures = self.engine.observe();
+        if control.window(&figures).acquires < WINDOW {
+            return;
+        }
+        let advised = control.advise(&figures);
+        // Raising a capacity may wake others, who run their own code.
+        drop(control);
+        if let Some(capacity) = advised {
+            self.engine.set_capacity(capacity);
+        }
     }
 
     /// An item outside the capacity, or the error that made it necessary.

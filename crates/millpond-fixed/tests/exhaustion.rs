@@ -78,7 +78,7 @@ fn fail_hands_the_value_back_and_says_why() {
                 ("strings", &Limit::Capacity, 2)
             );
             assert_eq!((error.in_use(), error.waiting()), (2, 0));
-            let text = "pool `strings`: all items are leased (2 of 2 in use, 0 waiting)";
+            let text = "pool `strings`: all items are leased (2 of 2 in use, 0 cached, 0 waiting)";
             assert_eq!(error.to_string(), text);
             assert_eq!(pool.stats().exhausted, attempt);
         }

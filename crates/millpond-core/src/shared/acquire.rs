@@ -56,13 +56,13 @@ impl<S: Source> SharedEngine<S> {
         // Refusals come from a stopped pool, so what is not in the depot is
         // leased.
         let (capacity, in_use) = (state.capacity, state.leased());
-        let waiting = state.waiters.len();
+        let (waiting, cached) = (state.waiters.len(), state.depot.count());
         drop(state);
         self.tell(&Event::Refused {
             limit: &limit,
             in_use,
         });
-        AcquireError::new(self.name, limit, capacity, in_use, waiting)
+        AcquireError::new(self.name, limit, capacity, in_use, waiting).with_cached(cached)
     }
 
     /// Looks everywhere for an item, in the order of cost: the other magazine,

@@ -1,0 +1,213 @@
+//! Adaptive capacity: how many items a pool should have, from what it saw.
+//!
+//! ```text
+//!   overflow rate of the window    capacity
+//!   > 5 %                          × 1.5, at most the bound
+//!   < 1 %                          × 0.75, at least the bound
+//!   else, or nothing acquired      as it is
+//! ```
+//!
+//! Plain arithmetic: a pool hands its figures in, and applies the advice.
+
+use crate::observe::Observation;
+
+/// What a pool did since it last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Acquires, those that overflowed among them.
+    pub acquires: u64,
+    /// Acquires that found the pool empty: refused, or allocated outside of it.
+    pub overflows: u64,
+}
+
+impl Window {
+    /// What happened between two observations.
+    #[must_use]
+    pub const fn between(earlier: &Observation, now: &Observation) -> Self {
+        let served = now.acquires.saturating_sub(earlier.acquires);
+        // An acquire that fell back was refused by the engine first.
+        let overflows = now.exhausted.saturating_sub(earlier.exhausted);
+        Self {
+            acquires: served + overflows,
+            overflows,
+        }
+    }
+
+    /// Overflows as a share of acquires; `None` of a window without any.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
+    pub fn overflow_rate(&self) -> Option<f64> {
+        (self.acquires > 0).then(|| self.overflows as f64 / self.acquires as f64)
+    }
+}
+
+/// How a capacity follows the overflow rate.
+///
+/// ```
+/// use millpond_core::adaptive::{Adaptive, Window};
+///
+/// let adaptive = Adaptive::new();
+/// let window = |overflows| Window { acquires: 100, overflows };
+/// assert_eq!(adaptive.advise(16, window(6)), Some(24));
+/// assert_eq!(adaptive.advise(16, window(3)), None);
+/// assert_eq!(adaptive.advise(64, window(0)), Some(48));
+/// assert_eq!(adaptive.advise(16, window(0)), None, "never below 16");
+/// assert_eq!(adaptive.advise(16, Window::default()), None, "nothing was seen");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adaptive {
+    least: usize,
+    most: usize,
+}
+
+/// Overflow rate above which a pool grows.
+const GROW_ABOVE: f64 = 0.05;
+
+/// Overflow rate below which a pool shrinks.
+const SHRINK_BELOW: f64 = 0.01;
+
+impl Default for Adaptive {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Adaptive {
+    /// Between 16 and 128 items.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::between(16, 128)
+    }
+
+    /// Between `least` and `most` items.
+    ///
+    /// # Panics
+    ///
+    /// If `least` is more than `most`.
+    #[must_use]
+    pub const fn between(least: usize, most: usize) -> Self {
+        assert!(least <= most, "the bounds are in the wrong order");
+        Self { least, most }
+    }
+
+    /// The capacity that a pool of `capacity` items should have after `window`;
+    /// `None` if that is what it has.
+    #[must_use]
+    pub fn advise(&self, capacity: usize, window: Window) -> Option<usize> {
+        let rate = window.overflow_rate()?;
+        let advised = if rate > GROW_ABOVE {
+            capacity.saturating_add(capacity.div_ceil(2).max(1))
+        } else if rate < SHRINK_BELOW {
+            capacity - capacity / 4
+        } else {
+            capacity
+        };
+        let advised = advised.clamp(self.least, self.most);
+        (advised != capacity).then_some(advised)
+    }
+}
+
+/// Advice for one pool, from one look at it to the next.
+///
+/// ```
+/// use millpond_core::adaptive::{Adaptive, Control};
+/// # use millpond_core::observe::Observation;
+/// let mut control = Control::new(Adaptive::new());
+/// # let mut figures = Observation::default();
+/// # (figures.capacity, figures.acquires, figures.exhausted) = (16, 90, 10);
+/// // `figures` are those of a pool that was exhausted 10 times in 100.
+/// assert_eq!(control.advise(&figures), Some(24));
+/// assert_eq!(control.advise(&figures), None, "nothing happened since");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Control {
+    adaptive: Adaptive,
+    earlier: Observation,
+}
+
+impl Control {
+    /// Advice by `adaptive`, from what a pool does from its beginning on.
+    #[must_use]
+    pub fn new(adaptive: Adaptive) -> Self {
+        let earlier = Observation::default();
+        Self { adaptive, earlier }
+    }
+
+    /// What happened since the last advice.
+    #[must_use]
+    pub const fn window(&self, figures: &Observation) -> Window {
+        Window::between(&self.earlier, figures)
+    }
+
+    /// The capacity that a pool with these figures should have, if it is another
+    /// one. A new window begins.
+    pub fn advise(&mut self, figures: &Observation) -> Option<usize> {
+        let window = self.window(figures);
+        self.earlier = *figures;
+        self.adaptive.advise(figures.capacity, window)
+    }
+}
+
+/// The capacity that would have been enough for a share of the peaks that were
+/// seen, 0.99 of them for example, in bytes or items alike. Sorts `peaks`; `None`
+/// of none.
+///
+/// ```
+/// use millpond_core::adaptive::percentile;
+///
+/// let mut peaks = [10, 900, 12, 11, 13, 12, 10, 11, 12, 13];
+/// assert_eq!(percentile(&mut peaks, 0.9), Some(13));
+/// assert_eq!(percentile(&mut peaks, 1.0), Some(900));
+/// ```
+#[must_use]
+pub fn percentile(peaks: &mut [usize], share: f64) -> Option<usize> {
+    peaks.sort_unstable();
+    #[expect(clippy::cast_precision_loss, reason = "a rank among few")]
+    let rank = (peaks.len() as f64 * share.clamp(0.0, 1.0)).ceil();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and the number of peaks"
+    )]
+    let rank = rank as usize;
+    peaks.get(rank.max(1) - 1).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capacity_follows_demand_up_and_down_within_its_bounds() {
+        let adaptive = Adaptive::new();
+        let settle = |mut capacity, overflows| {
+            let window = Window {
+                acquires: 100,
+                overflows,
+            };
+            let mut steps = 0;
+            while let Some(advised) = adaptive.advise(capacity, window) {
+                assert!((16..=128).contains(&advised));
+                (capacity, steps) = (advised, steps + 1);
+                assert!(steps < 20, "it settles");
+            }
+            capacity
+        };
+        assert_eq!(settle(16, 50), 128);
+        assert_eq!(settle(128, 0), 16);
+        assert_eq!(settle(40, 2), 40);
+        assert_eq!(settle(1, 2), 16, "into the bounds at once");
+    }
+
+    #[test]
+    fn a_capacity_of_nothing_and_of_everything_can_be_advised() {
+        let all = Window {
+            acquires: 1,
+            overflows: 1,
+        };
+        assert_eq!(Adaptive::between(0, 10).advise(0, all), Some(1));
+        let most = Adaptive::between(0, usize::MAX);
+        assert_eq!(most.advise(usize::MAX - 1, all), Some(usize::MAX));
+        assert_eq!(percentile(&mut [], 0.5), None);
+    }
+}
