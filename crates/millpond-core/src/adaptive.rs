@@ -149,27 +149,19 @@ impl Control {
 }
 
 /// The capacity that would have been enough for a share of the peaks that were
-/// seen, 0.99 of them for example, in bytes or items alike. Sorts `peaks`; `None`
-/// of none.
+/// seen, 990 of 1,000 for example. Sorts `peaks`; `None` of none.
 ///
 /// ```
 /// use millpond_core::adaptive::percentile;
 ///
 /// let mut peaks = [10, 900, 12, 11, 13, 12, 10, 11, 12, 13];
-/// assert_eq!(percentile(&mut peaks, 0.9), Some(13));
-/// assert_eq!(percentile(&mut peaks, 1.0), Some(900));
+/// assert_eq!(percentile(&mut peaks, 900), Some(13));
+/// assert_eq!(percentile(&mut peaks, 1000), Some(900));
 /// ```
 #[must_use]
-pub fn percentile(peaks: &mut [usize], share: f64) -> Option<usize> {
+pub fn percentile(peaks: &mut [usize], per_mille: usize) -> Option<usize> {
     peaks.sort_unstable();
-    #[expect(clippy::cast_precision_loss, reason = "a rank among few")]
-    let rank = (peaks.len() as f64 * share.clamp(0.0, 1.0)).ceil();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "between 0 and the number of peaks"
-    )]
-    let rank = rank as usize;
+    let rank = (peaks.len() * per_mille.min(1000)).div_ceil(1000);
     peaks.get(rank.max(1) - 1).copied()
 }
 
@@ -208,6 +200,6 @@ mod tests {
         assert_eq!(Adaptive::between(0, 10).advise(0, all), Some(1));
         let most = Adaptive::between(0, usize::MAX);
         assert_eq!(most.advise(usize::MAX - 1, all), Some(usize::MAX));
-        assert_eq!(percentile(&mut [], 0.5), None);
+        assert_eq!(percentile(&mut [], 500), None);
     }
 }

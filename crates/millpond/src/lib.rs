@@ -121,8 +121,10 @@ pub use settings::{ENVIRONMENT_PREFIX, SettingError, Settings};
 pub use trace::tracing_hook;
 
 // The words that all pools share.
+pub use millpond_core::adaptive::Adaptive;
 #[cfg(feature = "std")]
 pub use millpond_core::budget::{Budget, BudgetExceeded, BudgetSnapshot};
+pub use millpond_core::capacity::Capacity;
 #[cfg(feature = "std")]
 pub use millpond_core::diagnostics::{Diagnosis, Holder};
 #[cfg(feature = "std")]
