@@ -16,6 +16,7 @@
 
 pub mod buildtool;
 pub mod cli;
+pub mod codebase;
 pub mod corpus;
 pub mod encoder;
 pub mod memory;

@@ -1,0 +1,195 @@
+//! What survives: files, changes and links in a `redb` database.
+//!
+//! ```text
+//!   files     path                    → version, content      the current version
+//!   changes   path, version           → change record         every save
+//!   links     from, to, kind          → ()
+//! ```
+//!
+//! A save is one transaction: a reader, and whoever reopens the database after a
+//! crash, sees all of it or nothing.
+
+use anyhow::{Context, Result};
+use redb::{
+    Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+};
+use std::path::Path;
+
+const FILES: TableDefinition<'_, &str, (u64, &str)> = TableDefinition::new("files");
+const CHANGES: TableDefinition<'_, (&str, u64), &str> = TableDefinition::new("changes");
+const LINKS: TableDefinition<'_, (&str, &str, &str), ()> = TableDefinition::new("links");
+
+/// An open database file, or one in memory.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+}
+
+/// A transaction that is not committed yet.
+pub struct Batch {
+    transaction: WriteTransaction,
+}
+
+impl Store {
+    /// Opens the database at `path`; makes it if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened, is open elsewhere, or is no database.
+    pub fn open(path: &Path) -> Result<Self> {
+        let database =
+            Database::create(path).with_context(|| format!("database {}", path.display()))?;
+        Self::prepare(database)
+    }
+
+    /// A database that lives as long as the process.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for it.
+    pub fn in_memory() -> Result<Self> {
+        let backend = redb::backends::InMemoryBackend::new();
+        Self::prepare(Database::builder().create_with_backend(backend)?)
+    }
+
+    fn prepare(database: Database) -> Result<Self> {
+        let transaction = database.begin_write()?;
+        transaction.open_table(FILES)?;
+        transaction.open_table(CHANGES)?;
+        transaction.open_table(LINKS)?;
+        transaction.commit()?;
+        Ok(Self { database })
+    }
+
+    /// Begins a transaction. What is put into it is there once it is committed.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be written to.
+    pub fn begin(&self) -> Result<Batch> {
+        Ok(Batch {
+            transaction: self.database.begin_write()?,
+        })
+    }
+
+    /// Calls `with` with the version and content of a file, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub fn file<R>(&self, path: &str, with: impl FnOnce(u64, &str) -> R) -> Result<Option<R>> {
+        let files = self.database.begin_read()?.open_table(FILES)?;
+        let found = files.get(path)?;
+        Ok(found.map(|found| {
+            let (version, content) = found.value();
+            with(version, content)
+        }))
+    }
+
+    /// Calls `each` with the path, version and content of every file, by path.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read, and what `each` says.
+    pub fn each_file(&self, mut each: impl FnMut(&str, u64, &str) -> Result<()>) -> Result<()> {
+        let files = self.database.begin_read()?.open_table(FILES)?;
+        for entry in files.iter()? {
+            let (path, found) = entry?;
+            let (version, content) = found.value();
+            each(path.value(), version, content)?;
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with every link: from, to, kind.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub fn each_link(&self, mut each: impl FnMut(&str, &str, &str)) -> Result<()> {
+        let links = self.database.begin_read()?.open_table(LINKS)?;
+        for entry in links.iter()? {
+            let (key, ()) = (entry?.0, ());
+            let (from, to, kind) = key.value();
+            each(from, to, kind);
+        }
+        Ok(())
+    }
+
+    /// Calls `with` with the record of one change, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub fn change<R>(
+        &self,
+        path: &str,
+        version: u64,
+        with: impl FnOnce(&str) -> R,
+    ) -> Result<Option<R>> {
+        let changes = self.database.begin_read()?.open_table(CHANGES)?;
+        Ok(changes
+            .get((path, version))?
+            .map(|record| with(record.value())))
+    }
+}
+
+impl Batch {
+    /// Puts a version of a file and the record of the change.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be written to.
+    pub fn save(&self, path: &str, version: u64, content: &str, record: &str) -> Result<()> {
+        self.transaction
+            .open_table(FILES)?
+            .insert(path, (version, content))?;
+        self.transaction
+            .open_table(CHANGES)?
+            .insert((path, version), record)?;
+        Ok(())
+    }
+
+    /// The content of a file as this transaction sees it.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub fn file<R>(&self, path: &str, with: impl FnOnce(&str) -> R) -> Result<R> {
+        let files = self.transaction.open_table(FILES)?;
+        let found = files.get(path)?;
+        Ok(match &found {
+            Some(found) => with(found.value().1),
+            None => with(""),
+        })
+    }
+
+    /// Puts a link.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be written to.
+    pub fn link(&self, from: &str, to: &str, kind: &str) -> Result<()> {
+        self.transaction
+            .open_table(LINKS)?
+            .insert((from, to, kind), ())?;
+        Ok(())
+    }
+
+    /// Makes it last: on a disk once this returns.
+    ///
+    /// # Errors
+    ///
+    /// If writing fails; nothing of the transaction is there then.
+    pub fn commit(mut self) -> Result<()> {
+        self.transaction.set_durability(Durability::Immediate)?;
+        self.transaction.commit()?;
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,128 @@
+//! SIGKILL at any moment: what was committed is there, and nothing is there by half.
+//!
+//! The child saves files, each in a transaction of its own, and names each one once
+//! it is committed. `MILLPOND_KILLS=100 cargo test --test codebase_killed` kills it
+//! at a hundred random moments; by default it is a few.
+
+#![cfg(unix)]
+
+use millpond_workloads::codebase::{Codebase, Heap, Store};
+use millpond_workloads::corpus::Dice;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const FILES: usize = 400;
+
+fn content(file: usize) -> String {
+    (0..20 + file % 7)
+        .map(|line| format!("pub fn f{file}_{line}() {{ call_{}(); }}\n", line * 31 % 17))
+        .collect()
+}
+
+/// Starts an indexer, kills it after `patience`, and answers what it said was saved:
+/// version and path.
+fn killed(folder: &Path, db: &Path, patience: Duration) -> Vec<(u64, String)> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_codebase"))
+        .args(["index", "--each", "--db"])
+        .arg(db)
+        .arg("--input")
+        .arg(folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let output = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut lines = Vec::new();
+        let mut reader = BufReader::new(output);
+        let mut line = String::new();
+        // A line without its end was cut off by the kill.
+        while reader.read_line(&mut line).is_ok_and(|read| read > 0) && line.ends_with('\n') {
+            lines.push(std::mem::take(&mut line));
+        }
+        lines
+    });
+    std::thread::sleep(patience);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let said = reader.join().unwrap();
+    let saved = |line: &String| {
+        let (version, path) = line.trim_end().split_once(' ')?;
+        Some((version.parse().ok()?, path.to_owned()))
+    };
+    said.iter().filter_map(saved).collect()
+}
+
+#[test]
+fn nothing_that_was_committed_is_lost() {
+    let kills: u64 = std::env::var("MILLPOND_KILLS")
+        .map_or(5, |n| n.parse().expect("MILLPOND_KILLS is a number"));
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    std::fs::create_dir(&source).unwrap();
+    for file in 0..FILES {
+        std::fs::write(source.join(format!("{file:03}.rs")), content(file)).unwrap();
+    }
+    let db = folder.path().join("code.redb");
+    let mut dice = Dice::new(9);
+    let mut committed = std::collections::BTreeMap::new();
+    let mut points = 0;
+    for kill in 0..kills {
+        let patience = Duration::from_micros(2_000 + dice.below(120_000) as u64);
+        let said = killed(&source, &db, patience);
+        points += usize::from(!said.is_empty());
+        for (version, path) in said {
+            let newest = committed.entry(path).or_insert(0);
+            assert!(
+                version > *newest,
+                "kill {kill}: version {version} after {newest}"
+            );
+            *newest = version;
+        }
+        verify(&db, &committed, kill);
+    }
+    assert!(
+        points > 0,
+        "no kill came after a save: the machine is too slow for these times"
+    );
+    eprintln!(
+        "{kills} kills, {points} of them after a save; {} files",
+        committed.len()
+    );
+}
+
+fn verify(db: &Path, committed: &std::collections::BTreeMap<String, u64>, kill: u64) {
+    let code = Codebase::open(Heap, Store::open(db).unwrap()).unwrap();
+    for (path, &version) in committed {
+        let number: usize = path
+            .strip_prefix("source/")
+            .unwrap()
+            .strip_suffix(".rs")
+            .unwrap()
+            .parse()
+            .unwrap();
+        let there = code
+            .retrieve(path, |version, text| (version, text == content(number)))
+            .unwrap();
+        let (stored, same) = there.unwrap_or_else(|| panic!("kill {kill}: {path} is lost"));
+        assert!(
+            stored >= version && same,
+            "kill {kill}: {path} has version {stored}, {version} was committed"
+        );
+    }
+    // Nothing by half: each file's newest change is recorded, and no newer one.
+    for file in code.index().files() {
+        let recorded = |version| {
+            code.change(&file.path, version, str::len)
+                .unwrap()
+                .is_some()
+        };
+        assert!(
+            recorded(file.version) && !recorded(file.version + 1),
+            "kill {kill}: {}",
+            file.path
+        );
+    }
+}
