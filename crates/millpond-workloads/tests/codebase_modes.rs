@@ -62,13 +62,15 @@ fn request() -> impl Strategy<Value = (Primitive, String)> {
             serde_json::json!({ "query": query, "ranking": ranking, "limit": limit }).to_string(),
         )
     });
-    let retrieve = (path.clone(), prop::option::of(1..4)).prop_map(|(path, change)| {
-        let mut asked = serde_json::json!({ "path": path });
-        if let Some(change) = change {
-            asked["change"] = change.into();
-        }
-        (Primitive::Retrieve, asked.to_string())
-    });
+    let retrieve = (path.clone(), prop::option::of(1_u64..4)).prop_map(
+        |(path, change): (&str, Option<u64>)| {
+            let mut asked = serde_json::json!({ "path": path });
+            if let Some(change) = change {
+                asked["change"] = change.into();
+            }
+            (Primitive::Retrieve, asked.to_string())
+        },
+    );
     let link = (path.clone(), path.clone()).prop_map(|(from, to)| {
         (
             Primitive::Link,

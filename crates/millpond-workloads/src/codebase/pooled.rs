@@ -229,8 +229,8 @@ impl Memory for Pooled {
         let scopes = self.arenas.scopes().map(|scope| {
             let stats = scope.stats();
             (
-                stats.name.to_owned(),
-                serde_json::json!({ "leases": stats.leases, "held_bytes": stats.held_bytes }),
+                stats.scope.to_owned(),
+                serde_json::json!({ "leases": stats.leases, "high_water_bytes": stats.high_water_bytes, "parked_bytes": stats.parked_bytes }),
             )
         });
         serde_json::json!({

@@ -12,6 +12,10 @@ pub const DIMENSION: usize = 256;
 const LONGEST: usize = 64;
 
 /// Calls `each` with the hash and the lower case of every word.
+///
+/// # Errors
+///
+/// What `each` says.
 pub fn each_word<E>(
     text: &str,
     mut each: impl FnMut(u64, &[u8]) -> Result<(), E>,
