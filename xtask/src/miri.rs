@@ -28,6 +28,10 @@ pub(crate) struct MiriArgs {
     /// How many schedules the concurrency tests are run under.
     #[arg(long, default_value_t = 16)]
     seeds: u32,
+
+    /// Under tree borrows, run the concurrency tests only.
+    #[arg(long)]
+    brief: bool,
 }
 
 pub(crate) fn run(args: &MiriArgs) -> Result<Verdict> {
@@ -54,9 +58,15 @@ pub(crate) fn run(args: &MiriArgs) -> Result<Verdict> {
         .collect();
     let everything = [&names[..], &["--lib", "--tests"]].concat();
     let stacked = interpret(STRICT, &everything)?;
-    let tree = interpret(&format!("{STRICT} -Zmiri-tree-borrows"), &everything)?;
+    let concurrency = concurrency_targets(&packages)?;
+    let tree = if args.brief {
+        &concurrency
+    } else {
+        &everything
+    };
+    let tree = interpret(&format!("{STRICT} -Zmiri-tree-borrows"), tree)?;
     let seeds = format!("{STRICT} -Zmiri-many-seeds=0..{}", args.seeds);
-    let schedules = interpret(&seeds, &concurrency_targets(&packages)?)?;
+    let schedules = interpret(&seeds, &concurrency)?;
     Ok(Verdict::from_holds(stacked && tree && schedules))
 }
 
