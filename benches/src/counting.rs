@@ -14,13 +14,12 @@
 //! allocation: contenders on the system allocator call it directly, not through
 //! this.
 
-use crate::clock;
 use std::alloc::{GlobalAlloc, Layout};
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
-static TICKS: AtomicU64 = AtomicU64::new(0);
 
 /// What is done beside passing requests on. Plain stores and loads: it is set
 /// before there is a second thread to measure.
@@ -28,7 +27,7 @@ static EFFORT: AtomicU8 = AtomicU8::new(COUNT);
 
 const NOTHING: u8 = 0;
 const COUNT: u8 = 1;
-const TIME: u8 = 2;
+const REPEAT: u8 = 2;
 
 /// Stops counting: from here on an allocation costs one predicted branch more than
 /// the allocator itself, so that programs can be timed that allocate on purpose.
@@ -41,9 +40,10 @@ pub fn resume() {
     EFFORT.store(COUNT, Ordering::Relaxed);
 }
 
-/// Counts, and times every call by the finest clock.
-pub fn time_calls() {
-    EFFORT.store(TIME, Ordering::Relaxed);
+/// Makes and frees every block a second time, and counts none: what that adds to the
+/// time of a program is about what its allocations take.
+pub fn repeat() {
+    EFFORT.store(REPEAT, Ordering::Relaxed);
 }
 
 /// Bytes that were asked for since the process began, reallocations in full.
@@ -52,29 +52,24 @@ pub fn bytes() -> u64 {
     BYTES.load(Ordering::Relaxed)
 }
 
-/// Ticks that timed calls took, the timer's own among them.
-#[must_use]
-pub fn ticks() -> u64 {
-    TICKS.load(Ordering::Relaxed)
-}
-
+/// Counts a request, or serves it once for nothing.
 #[inline(always)]
-fn observed<T>(bytes: usize, call: impl FnOnce() -> T) -> T {
-    let effort = EFFORT.load(Ordering::Relaxed);
-    if effort == NOTHING {
-        return call();
+fn observe<A: GlobalAlloc>(inner: &A, layout: Layout) {
+    match EFFORT.load(Ordering::Relaxed) {
+        COUNT => {
+            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+            BYTES.fetch_add(layout.size() as u64, Ordering::Relaxed);
+        }
+        REPEAT => {
+            // SAFETY: the layout is that of a request, so its size is not zero.
+            let block = black_box(unsafe { inner.alloc(layout) });
+            if !block.is_null() {
+                // SAFETY: allocated above with this layout.
+                unsafe { inner.dealloc(block, layout) };
+            }
+        }
+        _ => {}
     }
-    if bytes > 0 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-    if effort == COUNT {
-        return call();
-    }
-    let before = clock::start();
-    let result = call();
-    TICKS.fetch_add(clock::stop().wrapping_sub(before), Ordering::Relaxed);
-    result
 }
 
 /// Allocations and reallocations since the process began, on all threads.
@@ -99,24 +94,27 @@ impl<A> Counting<A> {
 // returns what `A` returned; counting neither allocates nor unwinds.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        observe(&self.0, layout);
         // SAFETY: the caller's promises are handed on.
-        observed(layout.size(), || unsafe { self.0.alloc(layout) })
+        unsafe { self.0.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         // SAFETY: the caller's promises are handed on.
-        observed(0, || unsafe { self.0.dealloc(pointer, layout) });
+        unsafe { self.0.dealloc(pointer, layout) };
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        observe(&self.0, layout);
         // SAFETY: the caller's promises are handed on.
-        observed(layout.size(), || unsafe { self.0.alloc_zeroed(layout) })
+        unsafe { self.0.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: by the caller the new size makes a layout.
+        let larger = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        observe(&self.0, larger);
         // SAFETY: the caller's promises are handed on.
-        observed(new_size, || unsafe {
-            self.0.realloc(pointer, layout, new_size)
-        })
+        unsafe { self.0.realloc(pointer, layout, new_size) }
     }
 }

@@ -19,7 +19,8 @@ mod tests {
         let before = super::bytes().unwrap();
         let touched = std::hint::black_box(vec![1_u8; 32 << 20]);
         let after = super::bytes().unwrap();
-        assert!(after >= before + (32 << 20), "{before} then {after}");
+        // Less a little: other pages of the process may go meanwhile.
+        assert!(after >= before + (31 << 20), "{before} then {after}");
         drop(touched);
     }
 }

@@ -142,7 +142,7 @@ const ROWS: &[RowSpec] = &[
     row(
         SHARE,
         "allocation share, flags",
-        "the allocator's part of the time",
+        "what each allocation done twice adds, of the time",
         Unit::Ratio,
         Section::Mechanism,
     ),

@@ -144,7 +144,7 @@ const ROWS: &[RowSpec] = &[
     row(
         SHARE,
         "allocation share",
-        "the allocator's part of the time",
+        "what each allocation done twice adds, of the time",
         Unit::Ratio,
         Section::Mechanism,
     ),
