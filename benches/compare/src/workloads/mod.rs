@@ -20,7 +20,7 @@ use millpond_bench::record::{ChapterRecord, Series};
 use millpond_bench::runner::{Contest, Schedule};
 use millpond_bench::stats::{Estimate, ratio_of_medians};
 use millpond_bench::worker::{Measurement, Request};
-use millpond_bench::{clock, counting, percentiles};
+use millpond_bench::{clock, counting};
 use millpond_workloads::corpus::{self, Document};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
