@@ -67,13 +67,32 @@ impl fmt::Display for Limit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcquireError {
     pool: &'static str,
-    limit: Limit,
+    cause: Cause,
     capacity: usize,
     in_use: usize,
-    cached: usize,
-    waiting: usize,
+    // Halves, so that a value that is handed back with its error is moved and not
+    // copied by a call on the fast path.
+    cached: u32,
+    waiting: u32,
+}
+
+/// Which limit was hit. A sum is told of a capacity only, and lies where a limit
+/// would lie, so that errors stay small.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Cause {
+    Limit(Limit),
+    /// [`Limit::Capacity`], of a pool whose capacity is this sum.
     #[cfg(feature = "alloc")]
-    sum: Option<Arc<Capacity>>,
+    Sum(Arc<Capacity>),
+}
+
+/// A count of callers or items that is shown to people.
+const fn half(count: usize) -> u32 {
+    if count > u32::MAX as usize {
+        return u32::MAX;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "compared above")]
+    return count as u32;
 }
 
 impl AcquireError {
@@ -89,13 +108,11 @@ impl AcquireError {
     ) -> Self {
         Self {
             pool,
-            limit,
+            cause: Cause::Limit(limit),
             capacity,
             in_use,
             cached: 0,
-            waiting,
-            #[cfg(feature = "alloc")]
-            sum: None,
+            waiting: half(waiting),
         }
     }
 
@@ -103,15 +120,18 @@ impl AcquireError {
     /// had.
     #[must_use]
     pub const fn with_cached(mut self, cached: usize) -> Self {
-        self.cached = cached;
+        self.cached = half(cached);
         self
     }
 
-    /// The same error, of a pool whose capacity is this sum.
+    /// The same error, of a pool whose capacity is this sum: told if the capacity is
+    /// the limit that was hit.
     #[cfg(feature = "alloc")]
     #[must_use]
     pub fn with_sum(mut self, sum: Option<Arc<Capacity>>) -> Self {
-        self.sum = sum;
+        if let (Cause::Limit(Limit::Capacity), Some(sum)) = (&self.cause, sum) {
+            self.cause = Cause::Sum(sum);
+        }
         self
     }
 
@@ -119,14 +139,17 @@ impl AcquireError {
     #[cfg(feature = "alloc")]
     #[must_use]
     pub fn sum(&self) -> Option<&Capacity> {
-        self.sum.as_deref()
+        match &self.cause {
+            Cause::Limit(_) => None,
+            Cause::Sum(sum) => Some(sum),
+        }
     }
 
     /// How many items were free, but not to be had: of a pool that is closed, or
     /// whose capacity was lowered.
     #[must_use]
     pub const fn cached(&self) -> usize {
-        self.cached
+        self.cached as usize
     }
 
     /// The name of the pool; `""` if it has none.
@@ -138,7 +161,11 @@ impl AcquireError {
     /// Which limit was hit.
     #[must_use]
     pub const fn limit(&self) -> &Limit {
-        &self.limit
+        match &self.cause {
+            Cause::Limit(limit) => limit,
+            #[cfg(feature = "alloc")]
+            Cause::Sum(_) => &Limit::Capacity,
+        }
     }
 
     /// How many items the pool may have.
@@ -156,7 +183,7 @@ impl AcquireError {
     /// How many callers were waiting for an item.
     #[must_use]
     pub const fn waiting(&self) -> usize {
-        self.waiting
+        self.waiting as usize
     }
 }
 
@@ -169,10 +196,14 @@ impl fmt::Display for AcquireError {
         write!(
             f,
             ": {} ({} of {} in use, {} cached, {} waiting",
-            self.limit, self.in_use, self.capacity, self.cached, self.waiting
+            self.limit(),
+            self.in_use,
+            self.capacity,
+            self.cached,
+            self.waiting
         )?;
         #[cfg(feature = "alloc")]
-        if let Some(sum) = &self.sum {
+        if let Some(sum) = self.sum() {
             write!(f, "; {} = {sum}", sum.total())?;
         }
         f.write_str(")")
@@ -184,7 +215,7 @@ impl core::error::Error for AcquireError {}
 #[cfg(feature = "std")]
 impl From<AcquireError> for std::io::Error {
     fn from(error: AcquireError) -> Self {
-        let kind = match error.limit {
+        let kind = match error.limit() {
             Limit::Capacity => std::io::ErrorKind::WouldBlock,
             Limit::Deadline => std::io::ErrorKind::TimedOut,
             Limit::Closed => std::io::ErrorKind::NotConnected,

@@ -142,7 +142,8 @@ impl<T> Builder<T> {
     ///     let burst: Vec<_> = (0..100).map(|i| pool.acquire(i)).collect();
     ///     assert!(burst.iter().all(Result::is_ok));
     /// }
-    /// assert!(pool.capacity() >= 100, "it has grown to the bursts");
+    /// // Not to all of a burst: up to 5 % of it may overflow.
+    /// assert!(pool.capacity() >= 80, "it has grown to the bursts");
     /// ```
     #[cfg(feature = "std")]
     pub const fn adaptive(mut self, adaptive: Adaptive) -> Self {
