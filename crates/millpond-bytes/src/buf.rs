@@ -401,7 +401,7 @@ impl<O: Origin> PoolBuf<O> {
             self.compact();
             return Ok(());
         }
-        let mut larger = self.origin.acquire(needed, Location::caller())?;
+        let mut larger = self.larger(needed, Location::caller())?;
         if self.origin.is_wiping() {
             larger.wipe_on_release();
         }
@@ -409,6 +409,22 @@ impl<O: Origin> PoolBuf<O> {
         debug_assert!(copied.is_ok());
         *self = larger;
         Ok(())
+    }
+
+    /// A buffer for `needed` bytes. What is of no class doubles if it can, or
+    /// writing piece by piece would copy everything for each piece.
+    fn larger(
+        &self,
+        needed: usize,
+        location: &'static Location<'static>,
+    ) -> Result<Self, AcquireError> {
+        let doubled = self.capacity.saturating_mul(2);
+        if self.origin.is_direct() && doubled > needed {
+            if let Ok(larger) = self.origin.acquire(doubled, location) {
+                return Ok(larger);
+            }
+        }
+        self.origin.acquire(needed, location)
     }
 
     #[cold]

@@ -37,6 +37,9 @@ pub(crate) unsafe trait Sealed: Copy {
 
     /// Whether the buffer is wiped when it is released.
     fn is_wiping(self) -> bool;
+
+    /// Whether the buffer is of no class.
+    fn is_direct(self) -> bool;
 }
 
 /// The origin of buffers of a [`BytePool`](crate::BytePool).
@@ -89,6 +92,10 @@ unsafe impl Sealed for Pooled {
 
     fn is_wiping(self) -> bool {
         self.0.notes() & crate::class::WIPE != 0
+    }
+
+    fn is_direct(self) -> bool {
+        self.0.notes() & crate::class::DIRECT != 0
     }
 }
 

@@ -216,6 +216,22 @@ fn buffers_outlive_their_pool() {
         .expect("no panic");
 }
 
+/// Once, each piece that was written to an oversize buffer copied all of it.
+#[test]
+fn an_oversize_buffer_that_grows_piece_by_piece_doubles() {
+    let pool = BytePool::default();
+    let mut buffer = pool.acquire(1 << 16).expect("memory");
+    let mut moves = 0;
+    for _ in 0..20 << 10 {
+        let before = buffer.capacity();
+        buffer.reserve(64).expect("memory");
+        moves += usize::from(buffer.capacity() != before);
+        buffer.extend_from_slice(&[7; 64]).expect("room");
+    }
+    assert_eq!(buffer.len(), 20 << 16);
+    assert!(moves <= 8, "{moves} moves for 20 times the capacity");
+}
+
 /// Once, the class to grow into was gone.
 #[test]
 fn a_buffer_without_its_pool_does_not_grow() {

@@ -112,6 +112,6 @@ def end_of_input(command):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:]))
+    asyncio.run(asyncio.wait_for(main(sys.argv[1:]), timeout=120))
     end_of_input(sys.argv[1:])
     print("all tools answered")
