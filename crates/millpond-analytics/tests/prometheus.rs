@@ -22,7 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Whether a program is there. Says loudly if not, and fails where it must be: where
-/// `MILLPOND_PROMETHEUS_IS_HERE` is set.
+/// `TEST_PROMETHEUS_IS_HERE` is set.
 fn has(program: &str) -> bool {
     let there = Command::new(program)
         .arg("--version")
@@ -32,7 +32,7 @@ fn has(program: &str) -> bool {
         .is_ok_and(|status| status.success());
     if !there {
         assert!(
-            std::env::var_os("MILLPOND_PROMETHEUS_IS_HERE").is_none(),
+            std::env::var_os("TEST_PROMETHEUS_IS_HERE").is_none(),
             "there is no `{program}`: install it"
         );
         // To the terminal itself, for the harness hides what tests that pass print.

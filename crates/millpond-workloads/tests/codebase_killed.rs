@@ -1,7 +1,7 @@
 //! SIGKILL at any moment: what was committed is there, and nothing is there by half.
 //!
 //! The child saves files, each in a transaction of its own, and names each one once
-//! it is committed. `MILLPOND_KILLS=100 cargo test --test codebase_killed` kills it
+//! it is committed. `TEST_KILLS=100 cargo test --test codebase_killed` kills it
 //! at a hundred random moments; by default it is a few.
 
 #![cfg(unix)]
@@ -55,8 +55,8 @@ fn killed(folder: &Path, db: &Path, files: usize, moment: Duration) -> Vec<(u64,
 
 #[test]
 fn nothing_that_was_committed_is_lost() {
-    let kills: u64 = std::env::var("MILLPOND_KILLS")
-        .map_or(5, |n| n.parse().expect("MILLPOND_KILLS is a number"));
+    let kills: u64 =
+        std::env::var("TEST_KILLS").map_or(5, |n| n.parse().expect("TEST_KILLS is a number"));
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source");
     std::fs::create_dir(&source).unwrap();

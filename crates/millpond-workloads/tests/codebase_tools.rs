@@ -1,13 +1,13 @@
 //! The tool server against a real client: the Python package `mcp`.
 //!
-//! `MILLPOND_MCP_PYTHON` names an interpreter that has it; without the variable
+//! `TEST_MCP_PYTHON` names an interpreter that has it; without the variable
 //! `python3` is tried. Where there is none, this says loudly that nothing was tested.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 fn python() -> Option<String> {
-    let named = std::env::var("MILLPOND_MCP_PYTHON").ok();
+    let named = std::env::var("TEST_MCP_PYTHON").ok();
     let required = named.is_some();
     let python = named.unwrap_or_else(|| "python3".into());
     let tried = Command::new(&python)
@@ -18,7 +18,7 @@ fn python() -> Option<String> {
     let found = tried.is_ok_and(|status| status.success());
     assert!(
         found || !required,
-        "MILLPOND_MCP_PYTHON={python} cannot import mcp"
+        "TEST_MCP_PYTHON={python} cannot import mcp"
     );
     found.then_some(python)
 }
@@ -27,7 +27,7 @@ fn python() -> Option<String> {
 fn the_python_client_gets_along_with_the_tool_server() {
     let Some(python) = python() else {
         // Not through the test's captured output: whoever runs the tests must see it.
-        let said = "NOT RUN: the tool server against the Python client; `pip install mcp` and set MILLPOND_MCP_PYTHON\n";
+        let said = "NOT RUN: the tool server against the Python client; `pip install mcp` and set TEST_MCP_PYTHON\n";
         std::io::stderr().write_all(said.as_bytes()).unwrap();
         return;
     };

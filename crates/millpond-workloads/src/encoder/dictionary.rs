@@ -38,7 +38,8 @@ impl Dictionary {
     /// ```
     /// use millpond_workloads::encoder::dictionary::Dictionary;
     ///
-    /// let dictionary = Dictionary::learn(["the cat and the dog and the bird"]);
+    /// let sample = "the cat and the dog and the bird ".repeat(100);
+    /// let dictionary = Dictionary::learn([sample.as_str()]);
     /// assert!(dictionary.code_of(b" the").is_some());
     /// assert!(dictionary.code_of(b"zebra").is_none());
     /// ```

@@ -18,7 +18,7 @@
 //! let mut pages = Vec::new();
 //! Encoder::new(&dictionary, &Heap).encode(&text, &mut pages)?;
 //! let coded: Vec<u8> = pages.iter().flat_map(|page| page.iter().copied()).collect();
-//! assert!(coded.len() * 4 < text.len());
+//! assert!(coded.len() * 2 < text.len());
 //!
 //! let mut decoded = Vec::new();
 //! Decoder::new(&dictionary, &Heap).decode(&coded, &mut decoded)?;
