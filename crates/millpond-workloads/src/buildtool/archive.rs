@@ -78,7 +78,7 @@ pub fn tar<M: Memory, W: Write>(root: &Path, files: &[PathBuf], memory: &M, out:
 ///
 /// # Errors
 ///
-/// As [`tar`].
+/// As [`tar()`].
 pub fn tar_gz<M: Memory, W: Write>(
     root: &Path,
     files: &[PathBuf],
