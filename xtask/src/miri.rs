@@ -29,7 +29,8 @@ pub(crate) struct MiriArgs {
     #[arg(long, default_value_t = 16)]
     seeds: u32,
 
-    /// Under tree borrows, run the concurrency tests only.
+    /// Under tree borrows, run the concurrency tests only, and those under many
+    /// schedules.
     #[arg(long)]
     brief: bool,
 }
@@ -59,14 +60,14 @@ pub(crate) fn run(args: &MiriArgs) -> Result<Verdict> {
     let everything = [&names[..], &["--lib", "--tests"]].concat();
     let stacked = interpret(STRICT, &everything)?;
     let concurrency = concurrency_targets(&packages)?;
-    let tree = if args.brief {
-        &concurrency
-    } else {
-        &everything
-    };
-    let tree = interpret(&format!("{STRICT} -Zmiri-tree-borrows"), tree)?;
-    let seeds = format!("{STRICT} -Zmiri-many-seeds=0..{}", args.seeds);
-    let schedules = interpret(&seeds, &concurrency)?;
+    let tree = format!("{STRICT} -Zmiri-tree-borrows");
+    let seeds = format!("-Zmiri-many-seeds=0..{}", args.seeds);
+    if args.brief {
+        let schedules = interpret(&format!("{tree} {seeds}"), &concurrency)?;
+        return Ok(Verdict::from_holds(stacked && schedules));
+    }
+    let tree = interpret(&tree, &everything)?;
+    let schedules = interpret(&format!("{STRICT} {seeds}"), &concurrency)?;
     Ok(Verdict::from_holds(stacked && tree && schedules))
 }
 
