@@ -45,6 +45,43 @@ pub struct RowSpec {
     pub section: Section,
 }
 
+impl RowSpec {
+    /// A row of any kind.
+    #[must_use]
+    pub const fn new(
+        id: &'static str,
+        title: &'static str,
+        what: &'static str,
+        unit: Unit,
+        section: Section,
+    ) -> Self {
+        Self {
+            id,
+            title,
+            what,
+            unit,
+            section,
+        }
+    }
+
+    /// A row of [`Section::Time`], in nanoseconds.
+    #[must_use]
+    pub const fn time(id: &'static str, title: &'static str, what: &'static str) -> Self {
+        Self::new(id, title, what, Unit::Nanos, Section::Time)
+    }
+
+    /// A row of [`Section::Space`].
+    #[must_use]
+    pub const fn space(
+        id: &'static str,
+        title: &'static str,
+        what: &'static str,
+        unit: Unit,
+    ) -> Self {
+        Self::new(id, title, what, unit, Section::Space)
+    }
+}
+
 /// The unit of a row's figures. Smaller is better in all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

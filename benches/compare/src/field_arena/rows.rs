@@ -20,7 +20,7 @@ pub const BALLOON: [(&str, u64); 5] = [
 ];
 
 pub const ROWS: &[RowSpec] = &[
-    time(
+    RowSpec::time(
         LEASE,
         "lease and return",
         "An arena is leased and given back; nothing is allocated.",
@@ -32,22 +32,22 @@ pub const ROWS: &[RowSpec] = &[
         unit: Unit::Ratio,
         section: Section::Time,
     },
-    time(
+    RowSpec::time(
         REQUEST,
         "request",
         "100 allocations of 8 to 256 bytes, lease and return (or reset, or frees) included.",
     ),
-    time(
+    RowSpec::time(
         TWO_THREADS,
         "request, two threads",
         "The same on two pinned threads at once; time per request and thread.",
     ),
-    time(
+    RowSpec::time(
         COLLECTIONS,
         "collections",
         "Per request: 200 words pushed, 2 KiB of bytes appended in slices of 64, and 50 boxes of 32 bytes.",
     ),
-    time(
+    RowSpec::time(
         EXTEND,
         "append slices",
         "64 slices of 64 bytes appended to a vector with room; time per slice.",
@@ -66,60 +66,40 @@ pub const ROWS: &[RowSpec] = &[
         unit: Unit::Nanos,
         section: Section::RealInput,
     },
-    space(
+    RowSpec::space(
         ALLOCATIONS,
         "heap allocations",
         "Heap allocations in 100,000 requests of warmed arenas on two threads at once; counted, not sampled.",
         Unit::Count,
     ),
-    space(
+    RowSpec::space(
         "balloon-before",
         "before the balloon",
         "Resident memory after 1,000 ordinary requests.",
         Unit::Mebibytes,
     ),
-    space(
+    RowSpec::space(
         "balloon-peak",
         "in the balloon",
         "The same while one request holds 64 MiB, all of it written.",
         Unit::Mebibytes,
     ),
-    space(
+    RowSpec::space(
         "balloon-returned",
         "balloon returned",
         "The same when that request has ended.",
         Unit::Mebibytes,
     ),
-    space(
+    RowSpec::space(
         "balloon-idle",
         "idle afterwards",
         "The same after 1,000 ordinary requests and 16 ticks without one, where there are ticks.",
         Unit::Mebibytes,
     ),
-    space(
+    RowSpec::space(
         "balloon-trimmed",
         "trimmed",
         "The same after a trim, where there is a way to ask for it.",
         Unit::Mebibytes,
     ),
 ];
-
-const fn time(id: &'static str, title: &'static str, what: &'static str) -> RowSpec {
-    RowSpec {
-        id,
-        title,
-        what,
-        unit: Unit::Nanos,
-        section: Section::Time,
-    }
-}
-
-const fn space(id: &'static str, title: &'static str, what: &'static str, unit: Unit) -> RowSpec {
-    RowSpec {
-        id,
-        title,
-        what,
-        unit,
-        section: Section::Space,
-    }
-}

@@ -26,32 +26,32 @@ pub const MISSES: [&str; 4] = ["misses-1k", "misses-10k", "misses-100k", "misses
 pub const HELD: &str = "planning-held";
 
 pub const ROWS: &[RowSpec] = &[
-    time("pair-2k", "pair, 2 KiB", "Acquire, write a byte, release."),
-    time(
+    RowSpec::time("pair-2k", "pair, 2 KiB", "Acquire, write a byte, release."),
+    RowSpec::time(
         "pair-4k",
         "pair, 4 KiB",
         "The same with 4 KiB; the reference claims 41 to 43 ns for each of these sizes.",
     ),
-    time("pair-8k", "pair, 8 KiB", "The same with 8 KiB."),
-    time("pair-16k", "pair, 16 KiB", "The same with 16 KiB."),
-    time("pair-32k", "pair, 32 KiB", "The same with 32 KiB."),
-    time("pair-64k", "pair, 64 KiB", "The same with 64 KiB."),
-    time(
+    RowSpec::time("pair-8k", "pair, 8 KiB", "The same with 8 KiB."),
+    RowSpec::time("pair-16k", "pair, 16 KiB", "The same with 16 KiB."),
+    RowSpec::time("pair-32k", "pair, 32 KiB", "The same with 32 KiB."),
+    RowSpec::time("pair-64k", "pair, 64 KiB", "The same with 64 KiB."),
+    RowSpec::time(
         MIXED,
         "mixed sizes",
         "Pairs of the six sizes in random order, not constant; the reference claims 57.6 ns.",
     ),
-    time(
+    RowSpec::time(
         ZEROED,
         "zeroed, 4 KiB",
         "Pairs of 4 KiB that are zero when they are handed out; the reference claims 87.7 ns.",
     ),
-    time(
+    RowSpec::time(
         WIPED,
         "wiped, 4 KiB",
         "Pairs from a pool that zeroes what comes home, beside pairs whose holder zeroes 4 KiB with a memset.",
     ),
-    time(
+    RowSpec::time(
         TWO_THREADS,
         "two threads, 4 KiB",
         "Pairs on two pinned threads at once; time per pair and thread. The reference claims 81.1 ns on eight.",
@@ -63,27 +63,27 @@ pub const ROWS: &[RowSpec] = &[
         unit: Unit::Ratio,
         section: Section::Time,
     },
-    time(
+    RowSpec::time(
         TOUCHED,
         "two threads, 64 KiB touched",
         "The same with 64 KiB, a byte of every page written.",
     ),
-    time(
+    RowSpec::time(
         LOAD,
         "load test",
         "Two threads acquire and release mixed sizes as fast as they can: wall time per operation. 6.25 ns are 160 million in a second; the reference claims 16.35 million.",
     ),
-    time(
+    RowSpec::time(
         LOAD_TOUCHED,
         "load test, touched",
         "The same with a byte of every page written.",
     ),
-    time(
+    RowSpec::time(
         REUSE,
         "reuse of 1,024 × 64 KiB",
         "1,024 buffers that exist, one taken, a byte of every line written, one put back: last in, first out, beside a queue.",
     ),
-    time(
+    RowSpec::time(
         FREEZE,
         "freeze, share, thaw",
         "A buffer frozen, cloned, both dropped or thawed; Bytes cannot come back without a copy, and is frozen from BytesMut.",
@@ -95,60 +95,40 @@ pub const ROWS: &[RowSpec] = &[
         unit: Unit::Nanos,
         section: Section::RealInput,
     },
-    space(
+    RowSpec::space(
         ALLOCATIONS,
         "heap allocations",
         "Heap allocations of a warmed pool in a million pairs of mixed sizes on two threads; counted, not sampled.",
         Unit::Count,
     ),
-    space(
+    RowSpec::space(
         "misses-1k",
         "planning: 50 workers, 100 warm",
         "Misses in a million requests of a simulated server; the reference claims a hit rate above 99 %, which is 10,000.",
         Unit::Count,
     ),
-    space(
+    RowSpec::space(
         "misses-10k",
         "planning: 200 workers, 1,000 warm",
         "The same; above 98 %, which is 20,000.",
         Unit::Count,
     ),
-    space(
+    RowSpec::space(
         "misses-100k",
         "planning: 1,000 workers, 5,000 warm",
         "The same; above 97 %, which is 30,000.",
         Unit::Count,
     ),
-    space(
+    RowSpec::space(
         "misses-more",
         "planning: 4,000 workers, 10,000 warm",
         "The same; above 95 %, which is 50,000.",
         Unit::Count,
     ),
-    space(
+    RowSpec::space(
         HELD,
         "planning: bytes reserved",
         "Address space of the warm pools above. Pages that no request has touched cost nothing but that.",
         Unit::Mebibytes,
     ),
 ];
-
-const fn time(id: &'static str, title: &'static str, what: &'static str) -> RowSpec {
-    RowSpec {
-        id,
-        title,
-        what,
-        unit: Unit::Nanos,
-        section: Section::Time,
-    }
-}
-
-const fn space(id: &'static str, title: &'static str, what: &'static str, unit: Unit) -> RowSpec {
-    RowSpec {
-        id,
-        title,
-        what,
-        unit,
-        section: Section::Space,
-    }
-}

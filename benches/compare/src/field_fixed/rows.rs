@@ -21,28 +21,28 @@ pub const BURST_AFTER: &str = "burst-after";
 pub const MECHANISM: &str = "mechanism";
 
 pub const ROWS: &[RowSpec] = &[
-    time(
+    RowSpec::time(
         "pair-1",
         "pair, N = 1",
         "Acquire with guard, write a word, release; a pool of one.",
     ),
-    time("pair-64", "pair, N = 64", "The same on a pool of 64."),
-    time(
+    RowSpec::time("pair-64", "pair, N = 64", "The same on a pool of 64."),
+    RowSpec::time(
         "pair-8192",
         "pair, N = 8192",
         "The same on a pool of 8,192.",
     ),
-    time(
+    RowSpec::time(
         "held-64",
         "64 held, N = 64",
         "All 64 held, then released in random order; time per item.",
     ),
-    time(
+    RowSpec::time(
         "held-8192",
         "64 held, N = 8192",
         "The same on a pool of 8,192.",
     ),
-    time(
+    RowSpec::time(
         TWO_THREADS,
         "two threads",
         "Pairs on two pinned threads at once; time per pair and thread.",
@@ -54,27 +54,27 @@ pub const ROWS: &[RowSpec] = &[
         unit: Unit::Ratio,
         section: Section::Time,
     },
-    time(
+    RowSpec::time(
         CROSS,
         "here to there, ring",
         "Acquired on one pinned thread, released on another, in batches of 256 through a spinning ring; items written and read.",
     ),
-    time(
+    RowSpec::time(
         CHANNEL,
         "here to there, channel",
         "The same through a channel that blocks.",
     ),
-    time(
+    RowSpec::time(
         EXHAUSTED,
         "exhausted",
         "An acquire that fails on a pool of 64 whose items are all leased.",
     ),
-    time(
+    RowSpec::time(
         LOCAL_PAIR,
         "one thread only, pair",
         "The pool without atomics beside a bare intrusive free list; N = 8,192.",
     ),
-    time(
+    RowSpec::time(
         LOCAL_HELD,
         "one thread only, 64 held",
         "The same, 64 held and released in random order.",
@@ -92,37 +92,37 @@ pub const ROWS: &[RowSpec] = &[
     latency("release-p50", "release p50"),
     latency("release-p99", "release p99"),
     latency("release-p99.9", "release p99.9"),
-    space(
+    RowSpec::space(
         MEMORY,
         "memory per live object",
         "Resident memory for each live 64-byte object, in a process of its own; guards are not counted, and in opool the guard holds the item.",
         Unit::Bytes,
     ),
-    space(
+    RowSpec::space(
         GUARD,
         "size of a guard",
         "What the holder keeps for each object.",
         Unit::Bytes,
     ),
-    space(
+    RowSpec::space(
         ALLOCATIONS,
         "heap allocations",
         "Heap allocations of a warmed pool in a million operations on two threads at once; counted, not sampled.",
         Unit::Count,
     ),
-    space(
+    RowSpec::space(
         BURST_BEFORE,
         "before a burst",
         "Resident memory of a warmed pool.",
         Unit::Mebibytes,
     ),
-    space(
+    RowSpec::space(
         BURST_PEAK,
         "in the burst",
         "Resident memory with every item of it leased and written.",
         Unit::Mebibytes,
     ),
-    space(
+    RowSpec::space(
         BURST_AFTER,
         "after the burst",
         "Resident memory with all leases returned and one trim, where there is a way to ask for it.",
@@ -137,16 +137,6 @@ pub const ROWS: &[RowSpec] = &[
     },
 ];
 
-const fn time(id: &'static str, title: &'static str, what: &'static str) -> RowSpec {
-    RowSpec {
-        id,
-        title,
-        what,
-        unit: Unit::Nanos,
-        section: Section::Time,
-    }
-}
-
 const fn latency(id: &'static str, title: &'static str) -> RowSpec {
     let what = "One operation at a time, 64 held, random order, by the time-stamp counter.";
     RowSpec {
@@ -155,15 +145,5 @@ const fn latency(id: &'static str, title: &'static str) -> RowSpec {
         what,
         unit: Unit::Nanos,
         section: Section::Latency,
-    }
-}
-
-const fn space(id: &'static str, title: &'static str, what: &'static str, unit: Unit) -> RowSpec {
-    RowSpec {
-        id,
-        title,
-        what,
-        unit,
-        section: Section::Space,
     }
 }

@@ -14,37 +14,37 @@ pub const GRANTED: &str = "granted";
 pub const ALLOCATIONS: &str = "allocations";
 
 pub const ROWS: &[RowSpec] = &[
-    time(
+    RowSpec::time(
         LEASE,
         "lease a row",
         "A row of 768 f32 acquired and released; nothing is written.",
     ),
-    time(
+    RowSpec::time(
         FILL,
         "lease and fill a row",
         "The same, with 768 f32 copied into it; beside filling a row that is held.",
     ),
-    time(
+    RowSpec::time(
         "ragged-100",
         "distance, 100 dimensions",
         "Dot products with 512 rows in the cache, by one kernel: padded rows of ours, and rows back to back.",
     ),
-    time(
+    RowSpec::time(
         "ragged-300",
         "distance, 300 dimensions",
         "The same with 300 dimensions.",
     ),
-    time(
+    RowSpec::time(
         BUILD,
         "build",
         "Rows of 128 f32 copied into a store that was empty, and the store torn down; 1,000,000 of them (quick: 65,536); time per row.",
     ),
-    time(
+    RowSpec::time(
         SCAN,
         "scan",
         "The dot product with every one of 100,000 stored rows of 768 f32 (quick: 40,000); beside three loops that only read the same pages; time per row.",
     ),
-    time(
+    RowSpec::time(
         GATHER,
         "gather",
         "Dot products with 20,000 of those rows in one random order of ids. Rows of the others were allocated in shuffled order; time per row.",
@@ -56,42 +56,22 @@ pub const ROWS: &[RowSpec] = &[
         unit: Unit::Micros,
         section: Section::RealInput,
     },
-    space(
+    RowSpec::space(
         FOOTPRINT,
         "memory per row",
         "Resident memory for each stored row of 768 f32 (3,072 bytes) and what names it, in a process of its own.",
         Unit::Bytes,
     ),
-    space(
+    RowSpec::space(
         GRANTED,
         "in small pages",
         "Of 64 MiB of rows, what the system did not put into huge pages, by what it was asked for.",
         Unit::Mebibytes,
     ),
-    space(
+    RowSpec::space(
         ALLOCATIONS,
         "heap allocations",
         "Heap allocations of a warmed store in 100,000 acquires, releases, inserts and removals; counted, not sampled.",
         Unit::Count,
     ),
 ];
-
-const fn time(id: &'static str, title: &'static str, what: &'static str) -> RowSpec {
-    RowSpec {
-        id,
-        title,
-        what,
-        unit: Unit::Nanos,
-        section: Section::Time,
-    }
-}
-
-const fn space(id: &'static str, title: &'static str, what: &'static str, unit: Unit) -> RowSpec {
-    RowSpec {
-        id,
-        title,
-        what,
-        unit,
-        section: Section::Space,
-    }
-}

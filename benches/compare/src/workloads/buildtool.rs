@@ -66,143 +66,127 @@ const POOLED_ONE: &str = "millpond, SHA-256, one thread";
 const POOLED_BLAKE: &str = "millpond, BLAKE3, two threads";
 const POOLED_XXH: &str = "millpond, XXH3, two threads";
 
-const fn row(
-    id: &'static str,
-    title: &'static str,
-    what: &'static str,
-    unit: Unit,
-    section: Section,
-) -> RowSpec {
-    RowSpec {
-        id,
-        title,
-        what,
-        unit,
-        section,
-    }
-}
-
 const ROWS: &[RowSpec] = &[
-    row(
+    RowSpec::new(
         FLAGS,
         "flags of a build",
         "four labels, four build arguments, two platforms",
         Unit::Nanos,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         REFERENCE,
         "image reference",
         "read, checked and written in full",
         Unit::Nanos,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         STRING,
         "string builder",
         "200 bytes in four parts",
         Unit::Nanos,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         BUFFER,
         "buffer of 64 KiB, first line written",
         "to read a file into",
         Unit::Nanos,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         LOG,
         "log entry",
         "in batches of 64, to nowhere",
         Unit::Nanos,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         TREE,
         "checksum of a tree",
         "the sources of the workspace and its dependencies",
         Unit::Micros,
         Section::RealInput,
     ),
-    row(
+    RowSpec::new(
         BUILD,
         "build of a service",
         "flags, name, SHA-256, tar and log of a small tree",
         Unit::Micros,
         Section::RealInput,
     ),
-    row(
+    RowSpec::new(
         BUILDS,
         "specialised build",
         "three services on one tree",
         Unit::Micros,
         Section::RealInput,
     ),
-    row(
+    RowSpec::new(
         SHARE,
         "allocation share, flags",
         "what each allocation done twice adds, of the time",
         Unit::Ratio,
         Section::Mechanism,
     ),
-    row(
+    RowSpec::new(
         ALLOCATIONS[0],
         "allocations, flags",
         "calls of the allocator",
         Unit::Count,
         Section::Space,
     ),
-    row(
+    RowSpec::new(
         BYTES[0],
         "bytes, flags",
         "bytes asked of the allocator",
         Unit::Bytes,
         Section::Space,
     ),
-    row(
+    RowSpec::new(
         ALLOCATIONS[1],
         "allocations, image reference",
         "calls of the allocator",
         Unit::Count,
         Section::Space,
     ),
-    row(
+    RowSpec::new(
         BYTES[1],
         "bytes, image reference",
         "bytes asked of the allocator",
         Unit::Bytes,
         Section::Space,
     ),
-    row(
+    RowSpec::new(
         ALLOCATIONS[2],
         "allocations, 64 log entries",
         "calls of the allocator",
         Unit::Count,
         Section::Space,
     ),
-    row(
+    RowSpec::new(
         BYTES[2],
         "bytes, 64 log entries",
         "bytes asked of the allocator",
         Unit::Bytes,
         Section::Space,
     ),
-    row(
+    RowSpec::new(
         ALLOCATIONS[3],
         "allocations, build of a service",
         "calls of the allocator",
         Unit::Count,
         Section::Space,
     ),
-    row(
+    RowSpec::new(
         BYTES[3],
         "bytes, build of a service",
         "bytes asked of the allocator",
         Unit::Bytes,
         Section::Space,
     ),
-    row(
+    RowSpec::new(
         MISSES,
         "misses, an acquire",
         "all pools, over ten builds",

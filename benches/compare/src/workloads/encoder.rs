@@ -54,122 +54,106 @@ const FIXED_16: &str = "millpond fixed at 16";
 const FIXED_32: &str = "millpond fixed at 32";
 const FIXED_128: &str = "millpond fixed at 128";
 
-const fn row(
-    id: &'static str,
-    title: &'static str,
-    what: &'static str,
-    unit: Unit,
-    section: Section,
-) -> RowSpec {
-    RowSpec {
-        id,
-        title,
-        what,
-        unit,
-        section,
-    }
-}
-
 const ROWS: &[RowSpec] = &[
-    row(
+    RowSpec::new(
         "page-16",
         "page, acquire + release, pool of 16",
         "15 pages held",
         Unit::Nanos,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         "page-32",
         "page, acquire + release, pool of 32",
         "31 pages held",
         Unit::Nanos,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         "page-64",
         "page, acquire + release, pool of 64",
         "63 pages held",
         Unit::Nanos,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         "page-128",
         "page, acquire + release, pool of 128",
         "127 pages held",
         Unit::Nanos,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         DOCUMENTS,
         "encode 100 kB of documents",
         "one encoder, warm",
         Unit::Micros,
         Section::RealInput,
     ),
-    row(
+    RowSpec::new(
         BATCH,
         "batch against one by one, a document",
         "one encoder for all, or a dictionary for each",
         Unit::Micros,
         Section::RealInput,
     ),
-    row(
+    RowSpec::new(
         STEPS,
         "demand that steps up and down, an encoding",
         "5, 30 and 5 pages each, 300 times",
         Unit::Micros,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         STEPS_BYTES,
         "demand that steps: held afterwards",
         "bytes of the page pool",
         Unit::Bytes,
         Section::Space,
     ),
-    row(
+    RowSpec::new(
         STEPS_OVERFLOWS,
         "demand that steps: overflow rate",
         "pages from outside ÷ pages",
         Unit::Ratio,
         Section::Space,
     ),
-    row(
+    RowSpec::new(
         OVERHEAD,
         "pool overhead",
         "acquires and releases ÷ time of encoding",
         Unit::Ratio,
         Section::Mechanism,
     ),
-    row(
+    RowSpec::new(
         SHARE,
         "allocation share",
         "what each allocation done twice adds, of the time",
         Unit::Ratio,
         Section::Mechanism,
     ),
-    row(
+    RowSpec::new(
         RATIO,
         "compressed ÷ text",
         "an archive of 2 MB of documents",
         Unit::Ratio,
         Section::Space,
     ),
-    row(
+    RowSpec::new(
         POOL_BYTES,
         "page pool when full",
         "bytes of pages",
         Unit::Bytes,
         Section::Space,
     ),
-    row(
+    RowSpec::new(
         ALLOCATIONS,
         "allocations, 100 kB of documents",
         "calls of the allocator",
         Unit::Count,
         Section::Space,
     ),
-    row(
+    RowSpec::new(
         BYTES,
         "bytes, 100 kB of documents",
         "bytes asked of the allocator",

@@ -53,108 +53,92 @@ const BYTES: &str = "bytes";
 const MISSES: &str = "misses";
 const SPACE: &str = "space";
 
-const fn row(
-    id: &'static str,
-    title: &'static str,
-    what: &'static str,
-    unit: Unit,
-    section: Section,
-) -> RowSpec {
-    RowSpec {
-        id,
-        title,
-        what,
-        unit,
-        section,
-    }
-}
-
 const ROWS: &[RowSpec] = &[
-    row(
+    RowSpec::new(
         HOT,
         "buffer, acquire + release, hot",
         "the buffer of a run, on one thread",
         Unit::Cycles,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         COLD,
         "buffer, acquire + release, cold",
         "the same after 64 MiB were read",
         Unit::Cycles,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         RECEIPT,
         "receipt",
         "128 bytes written, taken back together",
         Unit::Cycles,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         RUN,
         "run of 8: load, reflex, emit",
         "three hooks, three receipts",
         Unit::Nanos,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         RUN_CYCLES,
         "run of 8, in cycles",
         "the same",
         Unit::Cycles,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         RINGS,
         "run of 8 over rings",
         "three stages on threads, two rings between them",
         Unit::Nanos,
         Section::Time,
     ),
-    row(
+    RowSpec::new(
         PARSE,
         "parse, a statement",
         "N-Triples to terms",
         Unit::Nanos,
         Section::RealInput,
     ),
-    row(
+    RowSpec::new(
         TRANSFORM,
         "parse and transform, a statement",
         "N-Triples to ids",
         Unit::Nanos,
         Section::RealInput,
     ),
-    row(
+    RowSpec::new(
         INGEST,
         "all stages, a statement",
         "N-Triples to receipts; times a million: milliseconds",
         Unit::Nanos,
         Section::RealInput,
     ),
-    row(
+    RowSpec::new(
         SHARE,
         "allocation share, run of 8",
         "what each allocation done twice adds, of the time",
         Unit::Ratio,
         Section::Mechanism,
     ),
-    row(
+    RowSpec::new(
         ALLOCATIONS,
         "allocations, run of 8",
         "calls of the allocator",
         Unit::Count,
         Section::Space,
     ),
-    row(
+    RowSpec::new(
         BYTES,
         "bytes, run of 8",
         "bytes asked of the allocator",
         Unit::Bytes,
         Section::Space,
     ),
-    row(
+    RowSpec::new(
         MISSES,
         "misses, an acquire",
         "buffers made ÷ buffers acquired",
