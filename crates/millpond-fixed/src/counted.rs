@@ -6,13 +6,10 @@
 //!           └─────────┴───────┘
 //! ```
 
+use crate::forward::{forward_shown, forward_value};
 use crate::handle::{Pond, PoolHandle};
 use crate::pool::{DefaultMode, FixedPool};
 use crate::slot::{Patience, Slot};
-use core::borrow::Borrow;
-use core::cmp::Ordering;
-use core::fmt;
-use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
@@ -222,24 +219,14 @@ macro_rules! shared_lease {
             }
         }
 
+        forward_value!([$($generics)*] $lease);
+
         impl<$($generics)*> Deref for $lease {
             type Target = T;
 
             #[inline(always)]
             fn deref(&self) -> &T {
                 &self.counted().value
-            }
-        }
-
-        impl<$($generics)*> AsRef<T> for $lease {
-            fn as_ref(&self) -> &T {
-                self
-            }
-        }
-
-        impl<$($generics)*> Borrow<T> for $lease {
-            fn borrow(&self) -> &T {
-                self
             }
         }
 
@@ -252,62 +239,6 @@ macro_rules! shared_lease {
         impl<$($generics)*> core::panic::RefUnwindSafe for $lease where
             T: core::panic::RefUnwindSafe
         {
-        }
-
-        impl<$($generics)*> fmt::Debug for $lease
-        where
-            T: fmt::Debug,
-        {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                T::fmt(self, f)
-            }
-        }
-
-        impl<$($generics)*> fmt::Display for $lease
-        where
-            T: fmt::Display,
-        {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                T::fmt(self, f)
-            }
-        }
-
-        impl<$($generics)*> PartialEq for $lease
-        where
-            T: PartialEq,
-        {
-            fn eq(&self, other: &Self) -> bool {
-                T::eq(self, other)
-            }
-        }
-
-        impl<$($generics)*> Eq for $lease where T: Eq {}
-
-        impl<$($generics)*> PartialOrd for $lease
-        where
-            T: PartialOrd,
-        {
-            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-                T::partial_cmp(self, other)
-            }
-        }
-
-        impl<$($generics)*> Ord for $lease
-        where
-            T: Ord,
-        {
-            fn cmp(&self, other: &Self) -> Ordering {
-                T::cmp(self, other)
-            }
-        }
-
-        impl<$($generics)*> Hash for $lease
-        where
-            T: Hash,
-        {
-            fn hash<H: Hasher>(&self, state: &mut H) {
-                T::hash(self, state);
-            }
         }
     };
 }

@@ -1,14 +1,12 @@
 //! Leases: values in slots, and the way back.
 
 use crate::dyn_lease::DynLease;
+use crate::forward::{forward_shown, forward_value};
 #[cfg(feature = "std")]
 use crate::handle::Pond;
 use crate::pool::FixedPool;
 use crate::slot::Slot;
-use core::borrow::{Borrow, BorrowMut};
-use core::cmp::Ordering;
-use core::fmt;
-use core::hash::{Hash, Hasher};
+use core::borrow::BorrowMut;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
@@ -145,6 +143,8 @@ macro_rules! lease {
             }
         }
 
+        forward_value!([$($generics)*] $lease);
+
         impl<$($generics)*> Deref for $lease {
             type Target = T;
 
@@ -163,20 +163,8 @@ macro_rules! lease {
             }
         }
 
-        impl<$($generics)*> AsRef<T> for $lease {
-            fn as_ref(&self) -> &T {
-                self
-            }
-        }
-
         impl<$($generics)*> AsMut<T> for $lease {
             fn as_mut(&mut self) -> &mut T {
-                self
-            }
-        }
-
-        impl<$($generics)*> Borrow<T> for $lease {
-            fn borrow(&self) -> &T {
                 self
             }
         }
@@ -184,62 +172,6 @@ macro_rules! lease {
         impl<$($generics)*> BorrowMut<T> for $lease {
             fn borrow_mut(&mut self) -> &mut T {
                 self
-            }
-        }
-
-        impl<$($generics)*> fmt::Debug for $lease
-        where
-            T: fmt::Debug,
-        {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                T::fmt(self, f)
-            }
-        }
-
-        impl<$($generics)*> fmt::Display for $lease
-        where
-            T: fmt::Display,
-        {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                T::fmt(self, f)
-            }
-        }
-
-        impl<$($generics)*> PartialEq for $lease
-        where
-            T: PartialEq,
-        {
-            fn eq(&self, other: &Self) -> bool {
-                T::eq(self, other)
-            }
-        }
-
-        impl<$($generics)*> Eq for $lease where T: Eq {}
-
-        impl<$($generics)*> PartialOrd for $lease
-        where
-            T: PartialOrd,
-        {
-            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-                T::partial_cmp(self, other)
-            }
-        }
-
-        impl<$($generics)*> Ord for $lease
-        where
-            T: Ord,
-        {
-            fn cmp(&self, other: &Self) -> Ordering {
-                T::cmp(self, other)
-            }
-        }
-
-        impl<$($generics)*> Hash for $lease
-        where
-            T: Hash,
-        {
-            fn hash<H: Hasher>(&self, state: &mut H) {
-                T::hash(self, state);
             }
         }
     };

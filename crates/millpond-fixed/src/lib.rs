@@ -80,6 +80,7 @@ mod builder;
 #[cfg(feature = "std")]
 mod counted;
 mod dyn_lease;
+mod forward;
 #[cfg(feature = "std")]
 mod handle;
 #[cfg(feature = "std")]

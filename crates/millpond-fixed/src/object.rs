@@ -13,6 +13,7 @@
 
 use crate::builder::Builder;
 use crate::dyn_lease::DynLease;
+use crate::forward::forward_shown;
 #[cfg(feature = "std")]
 use crate::handle::{Handle, Pond};
 use crate::pool::DefaultMode;
@@ -712,6 +713,8 @@ macro_rules! object_lease {
             }
         }
 
+        forward_shown!([$($generics)*] $lease);
+
         impl<$($generics)*> Deref for $lease {
             type Target = T;
 
@@ -734,33 +737,9 @@ macro_rules! object_lease {
             }
         }
 
-        impl<$($generics)*> AsRef<T> for $lease {
-            fn as_ref(&self) -> &T {
-                self
-            }
-        }
-
         impl<$($generics)*> AsMut<T> for $lease {
             fn as_mut(&mut self) -> &mut T {
                 self
-            }
-        }
-
-        impl<$($generics)*> fmt::Debug for $lease
-        where
-            T: fmt::Debug,
-        {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                T::fmt(self, f)
-            }
-        }
-
-        impl<$($generics)*> fmt::Display for $lease
-        where
-            T: fmt::Display,
-        {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                T::fmt(self, f)
             }
         }
     };
