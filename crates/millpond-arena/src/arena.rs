@@ -27,12 +27,12 @@ use crate::large::Larges;
 use crate::pool::ScopePool;
 use crate::reuse::Reuse;
 use crate::tally::Tally;
-use crate::wipe::wipe;
 use bumpalo::Bump;
 use core::alloc::Layout;
 use core::cell::Cell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use millpond_core::wipe::wipe;
 
 /// Everything in an arena is aligned to at least this.
 ///

@@ -15,11 +15,11 @@ use crate::arena::{Arena, LARGE};
 use crate::chunk::PAGE;
 use crate::config::NEVER_LARGE;
 use crate::error::{ArenaFull, Full};
-use crate::wipe::wipe;
 use core::alloc::Layout;
 use core::cell::Cell;
 use core::ptr::NonNull;
 use millpond_core::region;
+use millpond_core::wipe::wipe;
 
 /// The large objects of an arena.
 ///

@@ -104,7 +104,6 @@ mod stats;
 mod string;
 mod tally;
 mod vec;
-mod wipe;
 
 pub use config::{ConfigError, ScopeConfig, Wipe};
 pub use error::{ArenaFull, Full, LeaseError};

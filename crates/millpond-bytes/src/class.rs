@@ -211,7 +211,7 @@ impl Class {
 
         if home.notes() & WIPE != 0 {
             // SAFETY: the caller's own bytes.
-            unsafe { crate::wipe::wipe(bytes, capacity) };
+            unsafe { millpond_core::wipe::wipe(bytes, capacity, 0) };
         }
         let class = home.pool();
         // SAFETY: the bytes of a slot.

@@ -87,7 +87,6 @@ mod string;
 mod sub_pool;
 mod table;
 mod view;
-mod wipe;
 
 pub use adapt::{Advice, measure_pool_min_size};
 pub use buf::{Full, PoolBuf};

@@ -105,3 +105,4 @@ mod thread_id;
 pub mod trim;
 #[cfg(feature = "std")]
 mod wait;
+pub mod wipe;
