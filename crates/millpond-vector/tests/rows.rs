@@ -53,6 +53,7 @@ fn shapes_that_cannot_be_are_refused_by_name() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri stops the program when memory runs out")]
 fn rows_that_no_memory_can_hold_are_refused_when_they_are_asked_for() {
     let dimension = isize::MAX as usize / 32;
     let pool = VectorPool::<f64>::new(dimension, usize::MAX).unwrap();
