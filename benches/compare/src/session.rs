@@ -270,6 +270,7 @@ fn peers(lock: &str) -> Vec<String> {
         ("object-pool", true),
         ("lockfree-object-pool", true),
         ("crossbeam-queue", true),
+        ("slotmap", true),
     ];
     let version = |name: &str| {
         let at = lock.find(&format!("name = \"{name}\"\nversion = \""))?;

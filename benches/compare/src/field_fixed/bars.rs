@@ -1,6 +1,6 @@
 //! Our own limits, judged from what this run measured.
 
-use super::rows;
+use super::{kinds, rows};
 use crate::ours;
 use crate::variants;
 use millpond_bench::bar::{Bar, Figure};
@@ -43,6 +43,16 @@ pub fn bars(chapter: &ChapterRecord) -> Vec<Bar> {
     ));
     bars.extend(against_list(chapter, rows::LOCAL_PAIR, 1.1));
     bars.extend(against_list(chapter, rows::LOCAL_HELD, 0.7));
+    for (row, own, peer, limit) in [
+        (rows::OBJECT, kinds::OBJECTS, ours::SHARED, 1.1),
+        (rows::LOOKUP, kinds::IDS, kinds::SLOTMAP, 1.0),
+        (rows::BATCH, kinds::AT_ONCE, ours::SHARED, 0.6),
+        (rows::LARGE, kinds::OBJECTS, kinds::MADE, 0.05),
+        (rows::MANY_POOLS, kinds::THOUSAND, ours::SHARED, 2.0),
+    ] {
+        let row = chapter.row(row);
+        bars.extend(row.and_then(|row| ratio(row, own, peer, limit)));
+    }
     bars.extend(mechanisms(chapter));
     bars.extend(absolute(
         chapter,

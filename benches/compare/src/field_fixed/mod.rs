@@ -4,11 +4,13 @@
 //!  rows.rs    what is shown          plan.rs   which processes run, and for how long
 //!  time.rs    loops, interleaved     space.rs  one process a contender
 //!  latency.rs single operations      graph.rs  the dependency graph
+//!  kinds.rs   objects, ids, batches
 //!  bars.rs    our own limits
 //! ```
 
 mod bars;
 mod graph;
+mod kinds;
 mod latency;
 mod plan;
 pub mod rows;

@@ -83,6 +83,12 @@ fn interleaved() -> Vec<(&'static str, usize)> {
         (rows::EXHAUSTED, 6),
         (rows::LOCAL_PAIR, 2),
         (rows::LOCAL_HELD, 2),
+        (rows::OBJECT, 2),
+        (rows::LOOKUP, 2),
+        (rows::INSERT, 2),
+        (rows::BATCH, 2),
+        (rows::LARGE, 2),
+        (rows::MANY_POOLS, 2),
         (GRAPH, all),
     ]);
     rows

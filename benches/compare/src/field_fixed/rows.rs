@@ -11,6 +11,12 @@ pub const CHANNEL: &str = "channel";
 pub const EXHAUSTED: &str = "exhausted";
 pub const LOCAL_PAIR: &str = "local-pair";
 pub const LOCAL_HELD: &str = "local-held";
+pub const OBJECT: &str = "object-pair";
+pub const LOOKUP: &str = "id-lookup";
+pub const INSERT: &str = "id-insert";
+pub const BATCH: &str = "batch";
+pub const LARGE: &str = "large";
+pub const MANY_POOLS: &str = "many-pools";
 pub const GRAPH: &str = "graph";
 pub const MEMORY: &str = "memory";
 pub const GUARD: &str = "guard";
@@ -78,6 +84,36 @@ pub const ROWS: &[RowSpec] = &[
         LOCAL_HELD,
         "one thread only, 64 held",
         "The same, 64 held and released in random order.",
+    ),
+    time(
+        OBJECT,
+        "recycled, pair",
+        "A pool whose objects are recycled beside one whose values are dropped; N = 8,192.",
+    ),
+    time(
+        LOOKUP,
+        "id lookup",
+        "4,096 values of 56 bytes looked up by id in random order, with the pool alone.",
+    ),
+    time(
+        INSERT,
+        "id insert and remove",
+        "A value of 56 bytes put in, named, and taken out by its name.",
+    ),
+    time(
+        BATCH,
+        "32 at once",
+        "32 acquired and held, then all released; time per item.",
+    ),
+    time(
+        LARGE,
+        "large object",
+        "A map with room for 1,000 entries acquired, one entry put in, and released.",
+    ),
+    time(
+        MANY_POOLS,
+        "a thousand pools in turn",
+        "A pair on each of 1,000 pools in turn, beside the same on one.",
     ),
     RowSpec {
         id: GRAPH,

@@ -38,7 +38,7 @@ pub fn measure(row: &str, request: &Request) -> Option<Vec<Measurement>> {
         rows::CHANNEL => Some(contest(row, schedule, Channels)),
         rows::EXHAUSTED => Some(contest(row, schedule, Exhausteds)),
         rows::LOCAL_PAIR | rows::LOCAL_HELD => Some(crate::ours::local(row, schedule)),
-        _ => None,
+        row => super::kinds::measure(row, schedule),
     }
 }
 
