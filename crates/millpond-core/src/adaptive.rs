@@ -90,6 +90,12 @@ impl Adaptive {
         Self { least, most }
     }
 
+    /// The least and the most items.
+    #[must_use]
+    pub const fn bounds(&self) -> (usize, usize) {
+        (self.least, self.most)
+    }
+
     /// The capacity that a pool of `capacity` items should have after `window`;
     /// `None` if that is what it has.
     #[must_use]

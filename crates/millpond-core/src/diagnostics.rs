@@ -4,7 +4,7 @@
 //! |-----------|----------------------------------------------------|-----------------------------|
 //! | `Off`     | nothing                                            | nothing                     |
 //! | `Sampled` | acquires that take the slow path anyway            | a map insertion for those   |
-//! | `Recorded`| every operation, by the [recorder](crate::recording)| every operation takes the lock |
+//! | `Recorded`| every operation, by the [recorder](crate::recording)| every operation takes a detour, and no lock |
 //! | `Full`    | every acquire; free slots are patterned and checked| every operation is slow     |
 //!
 //! A record says where an item was acquired, by which thread and when. When the

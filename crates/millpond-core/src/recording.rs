@@ -3,8 +3,9 @@
 //!
 //! A process has one recorder, which is installed once. A pool is recorded while
 //! its diagnostics are at [`Diagnosis::Recorded`](crate::diagnostics::Diagnosis):
-//! its caches are closed, so that every operation takes the slow path and comes
-//! by here. While they are not, recording costs nothing.
+//! fast paths are then shown a table without caches, so that every operation takes
+//! the slow path, comes by here, and goes on with the thread's own cache, without a
+//! lock. While they are not, recording costs nothing.
 
 use crate::entry::Entry;
 use core::fmt;

@@ -6,7 +6,9 @@
 
 #[cfg(not(millpond_loom))]
 mod real {
-    pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering, fence};
+    pub(crate) use core::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence,
+    };
     #[cfg(not(miri))]
     pub(crate) use parking_lot::{Mutex, MutexGuard};
 
@@ -77,7 +79,7 @@ mod model {
     pub(crate) use core::sync::atomic::Ordering;
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::sync::MutexGuard;
-    pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, fence};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, fence};
     pub(crate) use loom::thread::{Thread, current, park, yield_now};
 
     /// loom's mutex with the interface of `parking_lot`: a panic in a model

@@ -10,10 +10,14 @@
 //!
 //! Absent entries point at one closed cache, so that neither "no id" nor "no
 //! cache yet" costs a test on the fast path.
+//!
+//! A table can be veiled: fast paths are then shown the empty table that each pool
+//! begins with, find no cache, and turn to the slow path, which goes on with the
+//! thread's own cache. So a pool is recorded without a lock.
 
 use crate::cache::Cache;
 use crate::region;
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, Ordering};
 use core::alloc::Layout;
 use core::mem::offset_of;
 use core::ptr::{self, NonNull};
@@ -63,10 +67,15 @@ static EMPTY: Empty = Empty {
 /// 3. Place `i` is the closed cache or the cache of the thread with id `i`;
 ///    place 0 is the closed cache.
 /// 4. Tables are replaced and places are filled under the pool's lock only.
+/// 5. `shown` is `current`, or if `veiled` it is `veil`, which has place 0 only and
+///    lives as long. Both change under the lock.
 #[derive(Debug)]
 #[repr(align(128))] // Read by all, written almost never: away from the lock.
 pub(crate) struct Table {
+    shown: AtomicPtr<Header>,
     current: AtomicPtr<Header>,
+    veil: *mut Header,
+    veiled: AtomicBool,
 }
 
 // SAFETY: what it points to is Sync and Send: caches, atomics, and lengths that
@@ -78,8 +87,12 @@ unsafe impl Sync for Table {}
 impl Table {
     #[cfg(not(millpond_loom))]
     pub(crate) const fn new() -> Self {
+        let empty = (&raw const EMPTY).cast::<Header>().cast_mut();
         Self {
-            current: AtomicPtr::new((&raw const EMPTY).cast::<Header>().cast_mut()),
+            shown: AtomicPtr::new(empty),
+            current: AtomicPtr::new(empty),
+            veil: empty,
+            veiled: AtomicBool::new(false),
         }
     }
 
@@ -88,16 +101,34 @@ impl Table {
         let closed = Cache::allocate().expect("models do not run out of memory");
         let header = allocate(1, closed.as_ptr()).expect("models do not run out of memory");
         Self {
+            shown: AtomicPtr::new(header.as_ptr()),
             current: AtomicPtr::new(header.as_ptr()),
+            veil: header.as_ptr(),
+            veiled: AtomicBool::new(false),
         }
     }
 
-    /// The cache of the thread with this id, or the closed one; `None` for an id
-    /// beyond the table.
+    /// What a fast path is shown: the cache of the thread with this id, or the
+    /// closed one; `None` for an id beyond the table, and for all while it is
+    /// veiled.
     #[inline(always)]
     pub(crate) fn find(&self, id: usize) -> Option<&Cache> {
-        let header = self.current.load(Ordering::Acquire);
-        // SAFETY: live by 1; the length never changes.
+        // SAFETY: `shown` is a table (5).
+        unsafe { Self::find_in(self.shown.load(Ordering::Acquire), id) }
+    }
+
+    /// The cache of the thread with this id, or the closed one, veiled or not.
+    pub(crate) fn find_behind(&self, id: usize) -> Option<&Cache> {
+        // SAFETY: live by 1.
+        unsafe { Self::find_in(self.current.load(Ordering::Acquire), id) }
+    }
+
+    /// # Safety
+    ///
+    /// `header` is a table of this pool's, which lives as long as this value.
+    #[inline(always)]
+    unsafe fn find_in<'t>(header: *mut Header, id: usize) -> Option<&'t Cache> {
+        // SAFETY: live by the caller; the length never changes.
         let len = unsafe { (*header).len };
         // A branch that is predicted, and not a conditional move, which would
         // put the length on the way to the cache.
@@ -111,6 +142,22 @@ impl Table {
         unsafe { core::hint::assert_unchecked(!cache.is_null()) };
         // SAFETY: live by 2.
         Some(unsafe { &*cache })
+    }
+
+    /// Hides the caches from fast paths, or shows them again. Under the lock (4). A
+    /// fast path may have looked before: stop the pool to be sure.
+    pub(crate) fn set_veiled(&self, veiled: bool) {
+        self.veiled.store(veiled, Ordering::Relaxed);
+        let shown = match veiled {
+            true => self.veil,
+            false => self.current.load(Ordering::Acquire),
+        };
+        self.shown.store(shown, Ordering::Release);
+    }
+
+    /// Whether fast paths are shown no cache.
+    pub(crate) fn is_veiled(&self) -> bool {
+        self.veiled.load(Ordering::Relaxed)
     }
 
     /// Whether `cache` is the one that nobody owns.
@@ -170,6 +217,9 @@ impl Table {
             unsafe { place(new, index) }.store(cache, Ordering::Relaxed);
         }
         self.current.store(new, Ordering::Release);
+        if !self.is_veiled() {
+            self.shown.store(new, Ordering::Release);
+        }
     }
 
     /// A table with room for `id`, and its size in bytes.

@@ -1,17 +1,32 @@
 //! Numbers of variable length: seven bits to the byte, the low ones first.
 
+/// Most bytes of a number.
+pub(super) const LONGEST: usize = 10;
+
 /// Appends a number.
-pub(super) fn push(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number.to_le_bytes()[0] | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number.to_le_bytes()[0]);
+pub(super) fn push(bytes: &mut Vec<u8>, number: u64) {
+    let mut place = [0; LONGEST];
+    let len = put(&mut place, number);
+    bytes.extend_from_slice(&place[..len]);
 }
 
-/// Appends a number with a sign: small ones of either sign are short.
-pub(super) fn push_signed(bytes: &mut Vec<u8>, number: i64) {
-    push(bytes, ((number << 1) ^ (number >> 63)) as u64);
+/// Writes a number to the front of `place`, which has room for it; answers its
+/// length.
+#[inline]
+pub(super) fn put(place: &mut [u8], mut number: u64) -> usize {
+    let mut len = 0;
+    while number >= 0x80 {
+        place[len] = number.to_le_bytes()[0] | 0x80;
+        number >>= 7;
+        len += 1;
+    }
+    place[len] = number.to_le_bytes()[0];
+    len + 1
+}
+
+/// A number with a sign as one without: small ones of either sign are small.
+pub(super) const fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)) as u64
 }
 
 /// Takes a number off the front; `None` if there is none, or none that fits.
@@ -32,7 +47,7 @@ pub(super) fn take(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// As [`take`], with a sign.
+/// As [`take`], of what [`zigzag`] made.
 pub(super) fn take_signed(bytes: &mut &[u8]) -> Option<i64> {
     let number = take(bytes)?;
     Some((number >> 1) as i64 ^ -((number & 1) as i64))
@@ -48,8 +63,8 @@ mod tests {
         fn numbers_come_back(number in any::<u64>(), signed in any::<i64>()) {
             let mut bytes = Vec::new();
             push(&mut bytes, number);
-            push_signed(&mut bytes, signed);
-            push_signed(&mut bytes, i64::MIN);
+            push(&mut bytes, zigzag(signed));
+            push(&mut bytes, zigzag(i64::MIN));
             let mut rest = &bytes[..];
             prop_assert_eq!(take(&mut rest), Some(number));
             prop_assert_eq!(take_signed(&mut rest), Some(signed));

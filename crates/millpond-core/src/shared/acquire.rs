@@ -71,6 +71,13 @@ impl<S: Source> SharedEngine<S> {
     pub(super) fn attempt(&self, room: usize) -> Attempt<'_> {
         let cache = self.own_cache();
         if let Some(cache) = cache {
+            if self.table.is_veiled() {
+                // The fast path was led past it.
+                // SAFETY: this thread's own.
+                if let Some(entry) = unsafe { cache.pop() } {
+                    return Attempt::Given(entry);
+                }
+            }
             // SAFETY: this thread's own.
             if let Some(entry) = unsafe { cache.pop_previous() } {
                 return Attempt::Given(entry);

@@ -34,13 +34,18 @@ impl<S: Source> SharedEngine<S> {
         })
     }
 
-    /// Keeps the pool strict for full diagnostics, or lets it go. Before the
-    /// level is set: a slot that is patterned must not be used through a cache
-    /// that is still open.
+    /// Keeps the pool strict for full diagnostics and its caches veiled for a
+    /// recording, or lets it go. Before the level is set: a slot that is patterned
+    /// must not be used through a cache that is still open.
+    ///
+    /// A recording stops the pool once, so that whoever goes on has seen the veil.
     fn pin(&self, state: &mut State, level: Diagnosis) {
-        state.pinned = matches!(level, Diagnosis::Recorded | Diagnosis::Full);
-        if state.pinned {
+        state.pinned = level == Diagnosis::Full;
+        self.table.set_veiled(level == Diagnosis::Recorded);
+        if matches!(level, Diagnosis::Recorded | Diagnosis::Full) {
+            let strict = state.strict;
             self.stop(state, Patience::Endless);
+            state.strict = strict || state.pinned;
         }
     }
 

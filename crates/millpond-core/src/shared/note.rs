@@ -21,7 +21,7 @@ impl<S: Source> SharedEngine<S> {
 
     /// Notes an acquire that took the slow path.
     pub fn note(&self, bin: usize) {
-        let cache = self.table.find(thread_id::current());
+        let cache = self.table.find_behind(thread_id::current());
         match cache.filter(|cache| !self.table.is_closed(cache)) {
             Some(cache) => cache.notes().note(bin),
             None => self.notes.note_among_many(bin),

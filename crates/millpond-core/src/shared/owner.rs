@@ -21,7 +21,7 @@ impl<S: Source> SharedEngine<S> {
     #[cold]
     pub(super) fn own_cache(&self) -> Option<&Cache> {
         let id = thread_id::current_or_take()?;
-        let cache = self.table.find(id);
+        let cache = self.table.find_behind(id);
         cache
             .filter(|cache| !self.table.is_closed(cache))
             .or_else(|| self.file_cache(id))
@@ -61,7 +61,7 @@ impl<S: Source> SharedEngine<S> {
         if unused.is_some() {
             self.refund(table_bytes);
         }
-        self.table.find(id)
+        self.table.find_behind(id)
     }
 
     /// Charges `bytes` of machinery; answers them, for the tally. Asks nobody to

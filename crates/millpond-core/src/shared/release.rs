@@ -18,7 +18,12 @@ impl<S: Source> SharedEngine<S> {
         let this = unsafe { &*engine };
         let cache = this.own_cache();
         if let Some(cache) = cache {
+            // The fast path was led past the cache if the table is veiled.
             // SAFETY: this thread's own cache; the item is the caller's to give.
+            if this.table.is_veiled() && unsafe { Cache::push(cache, entry) } {
+                return Released::Home;
+            }
+            // SAFETY: as above.
             if unsafe { Cache::push_previous(cache, entry) } {
                 return Released::Home;
             }
