@@ -66,7 +66,7 @@ pub(crate) const WIPES: u32 = 1 << 6;
 /// 1. Whoever acquired the arena's entry, and has not released it, is its holder,
 ///    and alone may touch anything but the atomics.
 /// 2. `held` is the counted bytes of all chunks and the blocks of all large
-///    objects, and is charged to the scope's budget.
+///    objects that are not lent, and is charged to the scope's budget.
 /// 3. The limit of `bump` equals its `allocated_bytes`.
 /// 4. `chunk` is the counted bytes of the current chunk; 0 if `HOLLOW`.
 /// 5. `pool` is alive as long as the arena is.
@@ -137,9 +137,20 @@ impl Arena {
         self.has(WIPES)
     }
 
-    /// Bytes that chunks and large objects occupy. May be read by anybody.
+    /// Bytes that chunks and large objects occupy, those not that are lent. May be
+    /// read by anybody.
     pub(crate) fn held_bytes(&self) -> usize {
         self.held.load(Relaxed)
+    }
+
+    /// What counts towards the limit: bytes held, and bytes lent.
+    pub(crate) fn occupied_bytes(&self) -> usize {
+        self.held_bytes() + self.larges.lent.get()
+    }
+
+    /// Bytes to the limit of the lease.
+    pub(crate) fn room(&self) -> usize {
+        self.limit - self.occupied_bytes()
     }
 
     pub(crate) fn limit_bytes(&self) -> usize {
@@ -162,7 +173,7 @@ impl Arena {
             scope: self.pool().name(),
             full,
             requested_bytes,
-            held_bytes: self.held_bytes(),
+            held_bytes: self.occupied_bytes(),
             limit_bytes: self.limit,
         }
     }
@@ -170,8 +181,7 @@ impl Arena {
     /// Charges `bytes` to the lease and the budget. With no lock held, because
     /// others may be asked to give memory back.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<(), Full> {
-        let held = self.held_bytes();
-        if bytes > self.limit - held {
+        if bytes > self.room() {
             return Err(Full::Lease);
         }
         if let Some(budget) = self.pool().budget() {
@@ -243,8 +253,9 @@ impl Arena {
         let Some(least) = sizes().last() else {
             return Err(Full::Overflow);
         };
-        let room = self.limit - self.held_bytes();
-        let most = room.min(LARGEST_CHUNK.max(self.pool().figures.nominal));
+        let most = self
+            .room()
+            .min(LARGEST_CHUNK.max(self.pool().figures.nominal));
         let wanted = sizes().find(|&bytes| bytes <= most).unwrap_or(least);
         match self.reserve(wanted) {
             Ok(()) => Ok(wanted),

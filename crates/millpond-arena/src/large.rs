@@ -10,6 +10,10 @@
 //! They are really freed when they are deallocated, really resized when they
 //! grow (the system's allocator may move pages instead of bytes), and count
 //! towards the limit of the lease and the budget with their headers.
+//!
+//! A manager may be told of a lender, which is asked first: a byte pool, say, whose
+//! buffers are warm. What it lends counts towards the limit of the lease, and is the
+//! lender's in budgets and figures.
 
 use crate::arena::{Arena, LARGE};
 use crate::chunk::PAGE;
@@ -17,9 +21,27 @@ use crate::config::NEVER_LARGE;
 use crate::error::{ArenaFull, Full};
 use core::alloc::Layout;
 use core::cell::Cell;
+use core::fmt;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr::NonNull;
-use millpond_core::region;
+use millpond_core::region::{self, Supply};
 use millpond_core::wipe::wipe;
+use std::sync::Arc;
+
+/// Who lends the blocks of large objects.
+#[derive(Clone)]
+pub(crate) struct Lender(pub(crate) Arc<dyn Supply>);
+
+// An arena asks for a block and gives it back, and notes either afterwards: a panic
+// of the lender leaves it as it was.
+impl UnwindSafe for Lender {}
+impl RefUnwindSafe for Lender {}
+
+impl fmt::Debug for Lender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lender").finish_non_exhaustive()
+    }
+}
 
 /// The large objects of an arena.
 ///
@@ -27,9 +49,12 @@ use millpond_core::wipe::wipe;
 ///
 /// 1. Each header is at the beginning of a live block of `layout`, and the
 ///    neighbours that it names name it.
+/// 2. A block is the scope's lender's if its header says `lent`, else the system's.
+/// 3. `lent` is the bytes of all blocks that are lent.
 #[derive(Debug, Default)]
 pub(crate) struct Larges {
     first: Cell<Option<NonNull<Header>>>,
+    pub(crate) lent: Cell<usize>,
 }
 
 #[derive(Debug)]
@@ -38,6 +63,8 @@ struct Header {
     next: Option<NonNull<Header>>,
     /// Of the whole block.
     layout: Layout,
+    /// Whether the lender has to get it back.
+    lent: bool,
 }
 
 /// From the beginning of a block to its object.
@@ -70,14 +97,9 @@ impl Arena {
     ) -> Result<NonNull<u8>, ArenaFull> {
         let refuse = |full| self.full(full, layout.size());
         let block = block_of(layout).ok_or_else(|| refuse(Full::Overflow))?;
-        self.reserve(block.size()).map_err(refuse)?;
-        let memory = match zeroed {
-            true => region::allocate_zeroed(block),
-            false => region::allocate(block),
-        };
-        let Some(memory) = memory else {
-            self.give_up(block.size());
-            return Err(refuse(Full::Memory));
+        let (memory, lent) = match self.borrow_block(block, zeroed) {
+            Some(memory) => (memory, true),
+            None => (self.own_block(block, zeroed).map_err(refuse)?, false),
         };
         let header = memory.cast::<Header>();
         let next = self.larges.first.get();
@@ -87,6 +109,7 @@ impl Arena {
                 before: None,
                 next,
                 layout: block,
+                lent,
             });
         }
         // SAFETY: the header is in place, its neighbours are alive (1).
@@ -96,6 +119,35 @@ impl Arena {
         self.tally.large_bytes.add(layout.size() as u64);
         // SAFETY: the block is longer than the offset.
         Ok(unsafe { memory.add(offset(layout.align())) })
+    }
+
+    /// A block of the lender's, if there is one who lends it, within the limit.
+    fn borrow_block(&self, block: Layout, zeroed: bool) -> Option<NonNull<u8>> {
+        let lender = self.pool().lender.as_ref()?;
+        if block.size() > self.room() {
+            return None;
+        }
+        let memory = lender.0.allocate(block)?;
+        if zeroed {
+            // SAFETY: a block of that many bytes, ours alone.
+            unsafe { memory.write_bytes(0, block.size()) };
+        }
+        let lent = &self.larges.lent;
+        lent.set(lent.get() + block.size());
+        Some(memory)
+    }
+
+    /// A block of the system's, charged.
+    fn own_block(&self, block: Layout, zeroed: bool) -> Result<NonNull<u8>, Full> {
+        self.reserve(block.size())?;
+        let memory = match zeroed {
+            true => region::allocate_zeroed(block),
+            false => region::allocate(block),
+        };
+        memory.ok_or_else(|| {
+            self.give_up(block.size());
+            Full::Memory
+        })
     }
 
     /// Makes the neighbours that a header names name it.
@@ -141,6 +193,7 @@ impl Arena {
             before,
             next,
             layout,
+            lent,
         } = unsafe { header.read() };
         match before {
             // SAFETY: a neighbour on the list is alive (1).
@@ -155,9 +208,16 @@ impl Arena {
             // SAFETY: the whole block is ours and holds nothing of use any more.
             unsafe { wipe(header.cast(), layout.size(), 0) };
         }
-        // SAFETY: allocated with this layout, and off the list.
-        unsafe { region::free(header.cast(), layout) };
-        self.give_up(layout.size());
+        let lender = self.pool().lender.as_ref().filter(|_| lent);
+        let Some(lender) = lender else {
+            // SAFETY: the system's (2), allocated with this layout, and off the list.
+            unsafe { region::free(header.cast(), layout) };
+            return self.give_up(layout.size());
+        };
+        let bytes = &self.larges.lent;
+        bytes.set(bytes.get() - layout.size());
+        // SAFETY: lent with this layout (2), and off the list.
+        unsafe { lender.0.free(header.cast(), layout) };
     }
 
     /// Frees what is left.
@@ -186,9 +246,13 @@ impl Arena {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<u8>, ArenaFull> {
-        if old.align() != new.align() || self.wipes() {
-            // A block that moves must not leave a copy behind, and a header must
-            // be found from the new alignment.
+        // SAFETY: by the caller it lies behind its header.
+        let header = unsafe { object.sub(offset(old.align())) }.cast::<Header>();
+        // SAFETY: on the list (1).
+        let lent = unsafe { (*header.as_ptr()).lent };
+        if old.align() != new.align() || self.wipes() || lent {
+            // A block that moves must not leave a copy behind, a header must be
+            // found from the new alignment, and lenders resize nothing.
             let fresh = self.allocate_large(new, false)?;
             let kept = old.size().min(new.size());
             // SAFETY: both are at least that long, and one is fresh.
@@ -199,8 +263,6 @@ impl Arena {
         }
         let refuse = |full| self.full(full, new.size());
         let block = block_of(new).ok_or_else(|| refuse(Full::Overflow))?;
-        // SAFETY: by the caller it lies behind its header.
-        let header = unsafe { object.sub(offset(old.align())) }.cast::<Header>();
         // SAFETY: on the list (1).
         let was = unsafe { (*header.as_ptr()).layout };
         let more = block.size().saturating_sub(was.size());

@@ -116,7 +116,7 @@ impl<'p> Lease<'p> {
     /// Bytes that the lease holds: chunks and large objects. O(1).
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.arena().held_bytes()
+        self.arena().occupied_bytes()
     }
 
     /// Bytes that the lease may hold.

@@ -2,6 +2,7 @@
 
 use crate::config::{ConfigError, ScopeConfig};
 use crate::error::LeaseError;
+use crate::large::Lender;
 use crate::lease::Lease;
 use crate::pool::ScopePool;
 use crate::scope::{BUILT_IN, Scope};
@@ -11,6 +12,7 @@ use core::ptr::NonNull;
 use millpond_core::budget::{Budget, Membership, Reclaim};
 use millpond_core::diagnostics::{Diagnosis, Holder};
 use millpond_core::observe::{Class, Observation, Observe, Sampled};
+use millpond_core::region::Supply;
 use millpond_core::trim::{Level, Trim, TrimReport};
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock, Weak};
@@ -435,6 +437,7 @@ impl fmt::Debug for ScopeView<'_> {
 pub struct Builder {
     scopes: Vec<(&'static str, ScopeConfig)>,
     budget: Option<Budget>,
+    lender: Option<Lender>,
 }
 
 impl Builder {
@@ -446,6 +449,7 @@ impl Builder {
                 ("json", ScopeConfig::of(128 << 10)),
             ],
             budget: None,
+            lender: None,
         }
     }
 
@@ -458,6 +462,17 @@ impl Builder {
         let place = self.scopes.get_mut(scope.index());
         place.expect("a scope of this builder").1 = config;
         self
+    }
+
+    /// The figures of a scope, as they were set.
+    ///
+    /// # Panics
+    ///
+    /// If `scope` was made by another builder.
+    #[must_use]
+    pub fn config(&self, scope: Scope) -> ScopeConfig {
+        let place = self.scopes.get(scope.index());
+        place.expect("a scope of this builder").1
     }
 
     /// Adds a scope. The name appears in errors and reports.
@@ -475,6 +490,17 @@ impl Builder {
     /// and lets it ask for parked arenas when somebody else needs the bytes.
     pub fn budget(&mut self, budget: &Budget) -> &mut Self {
         self.budget = Some(budget.clone());
+        self
+    }
+
+    /// Takes large objects from `lender` where it has memory of that size, and from
+    /// the system where it has not. They count towards the limit of their lease, and
+    /// are the lender's in budgets and figures.
+    ///
+    /// A `BytePool` of `millpond-bytes` is one: large objects of the sizes of its
+    /// classes are warm buffers then.
+    pub fn large_objects_from(&mut self, lender: Arc<dyn Supply>) -> &mut Self {
+        self.lender = Some(Lender(lender));
         self
     }
 
@@ -502,7 +528,9 @@ impl Builder {
         }
         let mut pools: VecDeque<_> = pools
             .into_iter()
-            .map(|(name, figures)| ScopePool::new(name, figures, self.budget.clone()))
+            .map(|(name, figures)| {
+                ScopePool::new(name, figures, self.budget.clone(), self.lender.clone())
+            })
             .collect();
         let built_in = [(); BUILT_IN].map(|()| match pools.pop_front() {
             Some(pool) => pool,

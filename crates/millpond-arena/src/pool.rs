@@ -15,6 +15,7 @@
 
 use crate::arena::{Arena, DROPS, GREW, HOLLOW, LARGE, SURPLUS, TRACKED};
 use crate::config::Figures;
+use crate::large::Lender;
 use crate::retention::Recent;
 use crate::source::Arenas;
 use crate::stats::Discarded;
@@ -66,6 +67,7 @@ pub(crate) struct ScopePool {
     pub(crate) engine: SharedEngine<Arenas>,
     pub(crate) figures: Figures,
     budget: Option<Budget>,
+    pub(crate) lender: Option<Lender>,
     /// Bytes that the next arena is built with.
     target: AtomicUsize,
     /// Arenas that are not hollow.
@@ -89,6 +91,7 @@ impl ScopePool {
         name: &'static str,
         figures: Figures,
         budget: Option<Budget>,
+        lender: Option<Lender>,
     ) -> NonNull<Self> {
         let source = Arenas::new(figures, budget.clone());
         let bytes = figures.nominal.max(CACHED_AS);
@@ -100,6 +103,7 @@ impl ScopePool {
             engine,
             figures,
             budget,
+            lender,
             target: AtomicUsize::new(figures.nominal),
             built: AtomicUsize::new(0),
             counts: Counts::default(),

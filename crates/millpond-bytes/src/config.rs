@@ -137,6 +137,45 @@ impl Config {
     }
 }
 
+/// What was said, for those who write it down.
+impl Config {
+    /// The name that errors and reports use.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Bytes of the classes.
+    #[must_use]
+    pub fn sizes(&self) -> &[usize] {
+        &self.sizes
+    }
+
+    /// Buffers that each class may have; `usize::MAX` for no limit.
+    #[must_use]
+    pub const fn buffers_per_class(&self) -> usize {
+        self.buffers_per_class
+    }
+
+    /// Requests of fewer bytes are not pooled.
+    #[must_use]
+    pub const fn pool_min_size(&self) -> usize {
+        self.pool_min_size
+    }
+
+    /// Whether buffers are zeroed when they are released.
+    #[must_use]
+    pub const fn wipes_on_release(&self) -> bool {
+        self.wipe_on_release
+    }
+
+    /// Huge pages, prefaulting, a preferred node.
+    #[must_use]
+    pub const fn region(&self) -> RegionOptions {
+        self.region
+    }
+}
+
 /// A configuration of which no pool can be made. Its message begins with the
 /// field that is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

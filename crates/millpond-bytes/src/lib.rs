@@ -85,6 +85,7 @@ mod stats;
 mod stock;
 mod string;
 mod sub_pool;
+mod supply;
 mod table;
 mod view;
 

@@ -45,6 +45,31 @@ fn one_pool_gives_way_to_another_when_the_budget_is_full() {
     assert!(pond.budget().held() <= pond.budget().limit());
 }
 
+/// The second request finds the buffer of the first, and it is charged once.
+#[test]
+fn large_objects_of_arenas_are_buffers_of_the_byte_pool() {
+    let pond = Pond::builder()
+        .with_large_objects_from_bytes(true)
+        .build()
+        .unwrap();
+    let figures = || pond.bytes().observe();
+    drop(pond.buffer(40_000).unwrap());
+    let created = figures().created;
+    for _ in 0..3 {
+        let request = pond.arena(Scope::Json).unwrap();
+        let before = pond.budget().held();
+        let body = request.alloc_slice_fill_copy(40_000, 7_u8).unwrap();
+        assert_eq!(body.len(), 40_000);
+        assert_eq!((figures().in_use, figures().created), (1, created));
+        assert_eq!(pond.budget().held(), before, "charged as a buffer");
+    }
+    assert_eq!((figures().in_use, figures().acquires), (0, 4));
+
+    let huge = pond.arena(Scope::Json).unwrap();
+    huge.alloc_slice_fill_copy(1 << 20, 7_u8).unwrap();
+    assert_eq!(figures().oversizes, 0, "larger than all classes: its own");
+}
+
 #[test]
 fn an_exhausted_pool_goes_on_from_the_heap_and_says_so() {
     let pond = Pond::builder().with_results(2).build().unwrap();

@@ -1,0 +1,145 @@
+//! Large objects from a lender: limits, charges and content hold as without one.
+
+use allocator_api2::vec::Vec as ApiVec;
+use millpond_arena::{ArenaManager, Full, Level, Scope, ScopeConfig};
+use millpond_core::budget::Budget;
+use millpond_core::region::{self, Supply};
+use std::alloc::Layout;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+const KIB: usize = 1 << 10;
+
+/// Lends blocks up to a size, and knows what is out.
+#[derive(Default)]
+struct Counting {
+    most: usize,
+    blocks: AtomicUsize,
+    bytes: AtomicUsize,
+    ever: AtomicUsize,
+}
+
+impl Counting {
+    fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self {
+            most,
+            ..Self::default()
+        })
+    }
+
+    fn out(&self) -> (usize, usize) {
+        (self.blocks.load(Relaxed), self.bytes.load(Relaxed))
+    }
+}
+
+// SAFETY: blocks of the system's allocator.
+unsafe impl Supply for Counting {
+    fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
+        if layout.size() > self.most {
+            return None;
+        }
+        let block = region::allocate(layout)?;
+        // SAFETY: a fresh block; dirty, as a pool's would be.
+        unsafe { block.write_bytes(0xAA, layout.size()) };
+        self.blocks.fetch_add(1, Relaxed);
+        self.bytes.fetch_add(layout.size(), Relaxed);
+        self.ever.fetch_add(1, Relaxed);
+        Some(block)
+    }
+
+    unsafe fn free(&self, block: NonNull<u8>, layout: Layout) {
+        self.blocks.fetch_sub(1, Relaxed);
+        self.bytes.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: by the caller.
+        unsafe { region::free(block, layout) };
+    }
+}
+
+/// Arenas of 8 KiB, in which 2 KiB and more are large.
+fn borrowing(lender: &Arc<Counting>, limit: usize) -> (ArenaManager, Budget) {
+    let budget = Budget::new("all", usize::MAX);
+    let mut builder = ArenaManager::builder();
+    let manager = builder
+        .configure(Scope::Json, ScopeConfig::of(8 * KIB).with_limit(limit))
+        .budget(&budget)
+        .large_objects_from(Arc::clone(lender) as _)
+        .build()
+        .expect("figures that agree");
+    (manager, budget)
+}
+
+#[test]
+fn what_is_lent_is_charged_to_the_lender_and_counts_towards_the_limit() {
+    let lender = Counting::new(usize::MAX);
+    let (manager, budget) = borrowing(&lender, 64 * KIB);
+    let lease = manager.lease(Scope::Json).expect("memory");
+    let (charged, held) = (budget.held(), lease.held_bytes());
+    lease.alloc_slice_fill_copy(20 * KIB, 1_u8).expect("room");
+    lease.alloc_slice_fill_copy(20 * KIB, 2_u8).expect("room");
+
+    let (blocks, bytes) = lender.out();
+    assert_eq!((blocks, budget.held()), (2, charged));
+    assert_eq!(lease.held_bytes(), held + bytes);
+    let refused = lease.alloc_slice_fill_copy(20 * KIB, 3_u8).unwrap_err();
+    assert_eq!(refused.full(), Full::Lease);
+    assert_eq!(refused.held_bytes(), held + bytes);
+    drop(lease);
+    assert_eq!(lender.out(), (0, 0), "all came home with the lease");
+    drop(manager);
+    assert_eq!(budget.held(), 0);
+}
+
+#[test]
+fn a_lender_that_has_none_is_passed_over() {
+    let lender = Counting::new(0);
+    let (manager, budget) = borrowing(&lender, 64 * KIB);
+    let lease = manager.lease(Scope::Json).expect("memory");
+    let charged = budget.held();
+    lease.alloc_slice_fill_copy(20 * KIB, 1_u8).expect("room");
+    assert!(budget.held() >= charged + 20 * KIB);
+    drop(lease);
+    manager.trim(Level::Full);
+    assert_eq!(lender.ever.load(Relaxed), 0);
+}
+
+/// From chunk to lender to system, and back, with the content moved along.
+#[test]
+fn a_vector_grows_through_the_lender_and_beyond_it() {
+    let lender = Counting::new(16 * KIB);
+    let (manager, _budget) = borrowing(&lender, 512 * KIB);
+    let lease = manager.lease(Scope::Json).expect("memory");
+    let mut numbers = ApiVec::<u32, _>::new_in(&lease);
+    let count = if cfg!(miri) { 6 * KIB } else { 20 * KIB };
+    for n in 0..u32::try_from(count).expect("few") {
+        numbers.push(n);
+    }
+    assert!(lender.ever.load(Relaxed) >= 2, "grew while it was lent");
+    assert!(
+        numbers
+            .iter()
+            .copied()
+            .eq(0..u32::try_from(count).expect("few"))
+    );
+    assert_eq!(lender.out(), (0, 0), "beyond what the lender has");
+    numbers.truncate(1000);
+    numbers.shrink_to_fit();
+    assert!(numbers.iter().copied().eq(0..1000));
+}
+
+#[test]
+fn zeroed_memory_of_a_lender_is_zero() {
+    use allocator_api2::alloc::Allocator;
+    let lender = Counting::new(usize::MAX);
+    let (manager, _budget) = borrowing(&lender, 64 * KIB);
+    let lease = manager.lease(Scope::Json).expect("memory");
+    let layout = Layout::from_size_align(10 * KIB, 64).expect("a layout");
+    let block = (&lease).allocate_zeroed(layout).expect("room");
+    // SAFETY: allocated with that many bytes, which were written.
+    let bytes = unsafe { block.as_ref() };
+    assert!(bytes.iter().all(|&byte| byte == 0));
+    assert_eq!(lender.out().0, 1);
+    // SAFETY: from this allocator, and not used afterwards.
+    unsafe { (&lease).deallocate(block.cast(), layout) };
+    assert_eq!(lender.out().0, 0);
+}
