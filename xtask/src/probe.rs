@@ -23,13 +23,14 @@ pub(crate) const FAST_PATHS: &[&str] = &[
 ];
 
 /// The same work on a pool by itself and on one of a pond, and how many instructions
-/// more the latter may take: a fixed pool is the pool itself, and the pond's own methods
-/// follow one pointer more, from the pond to the pool. The half instruction is the arenas'
-/// look at their retention now and then, which does not fall on the same calls in both.
+/// more the latter may take: none. The half instruction is the arenas' look at their
+/// retention now and then, which does not fall on the same calls in both.
 pub(crate) const FACADE: &[(&str, &str, f64)] = &[
     ("alone_fixed", "pond_fixed", 0.0),
-    ("alone_buffer", "pond_buffer", 1.0),
-    ("alone_arena", "pond_arena", 1.5),
+    ("alone_object", "pond_object", 0.0),
+    ("alone_row", "pond_row", 0.0),
+    ("alone_buffer", "pond_buffer", 0.0),
+    ("alone_arena", "pond_arena", 0.5),
 ];
 
 const PACKAGE: &str = "millpond-probe";

@@ -19,13 +19,18 @@ use std::process::ExitCode;
 use millpond::Pond;
 use millpond_arena::{ArenaManager, Scope};
 use millpond_bytes::BytePool;
-use millpond_fixed::{FixedPool, Lease, Local, LocalFixedPool, Refused};
+use millpond_fixed::{Clear, FixedPool, Lease, Local, LocalFixedPool, ObjectPool, Refused};
+use millpond_vector::VectorPool;
 
 /// Sixty-four bytes: one line, copied in by two instructions with wide registers and by
 /// four without.
 type Item = [u64; 8];
 
+/// What object pools keep: made ready, not dropped.
+type Line = String;
+
 const CAPACITY: usize = 64;
+const DIMENSION: usize = 64;
 
 type SharedLease<'p> = Lease<'p, Item>;
 type LocalLease<'p> = Lease<'p, Item, Local>;
@@ -110,18 +115,53 @@ fn pond_arena(pond: &Pond) -> bool {
     pond.arena(Scope::Primitive).is_ok()
 }
 
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn alone_row(pool: &VectorPool<f32>) -> bool {
+    pool.try_acquire().is_ok()
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn pond_row(pool: &VectorPool<f32>) -> bool {
+    pool.try_acquire().is_ok()
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn alone_object(pool: &ObjectPool<Line, Clear>) -> bool {
+    pool.try_acquire().is_ok()
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn pond_object(pool: &ObjectPool<Line, Clear>) -> bool {
+    pool.try_acquire().is_ok()
+}
+
 /// Calls one of the functions above.
 fn through_a_pond(name: &str, times: u64) -> Option<bool> {
     let pond = Pond::builder().build().ok()?;
     let of_the_pond = pond.fixed_pool::<Item>("items", CAPACITY).ok()?;
     let fixed = FixedPool::<Item>::new(CAPACITY);
     let (bytes, arenas) = (BytePool::default(), ArenaManager::new());
+    let rows = VectorPool::<f32>::builder(DIMENSION).capacity(CAPACITY);
+    let rows = rows.build().ok()?;
+    let rows_of_the_pond = pond.vector_pool("rows", DIMENSION, CAPACITY).ok()?;
+    let objects = FixedPool::<Line>::builder(CAPACITY).build_objects(Clear::keeping_all());
+    let objects_of_the_pond = pond
+        .object_pool("objects", CAPACITY, Clear::keeping_all())
+        .ok()?;
     let value = black_box([7; 8]);
     let all_given = match name {
         "alone_fixed" => (0..times).all(|_| alone_fixed(&fixed, &value)),
         "pond_fixed" => (0..times).all(|_| pond_fixed(&of_the_pond, &value)),
         "alone_buffer" => (0..times).all(|_| alone_buffer(&bytes)),
         "pond_buffer" => (0..times).all(|_| pond_buffer(&pond)),
+        "alone_row" => (0..times).all(|_| alone_row(&rows)),
+        "pond_row" => (0..times).all(|_| pond_row(&rows_of_the_pond)),
+        "alone_object" => (0..times).all(|_| alone_object(&objects)),
+        "pond_object" => (0..times).all(|_| pond_object(&objects_of_the_pond)),
         "alone_arena" => (0..times).all(|_| alone_arena(&arenas)),
         "pond_arena" => (0..times).all(|_| pond_arena(&pond)),
         _ => return None,
