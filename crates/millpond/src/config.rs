@@ -3,8 +3,12 @@
 use crate::error::PondError;
 use crate::pond::Pond;
 use core::fmt;
+use millpond_core::adaptive::Adaptive;
 use millpond_core::event::EventHook;
 use millpond_core::exhaustion::Exhaustion;
+use millpond_core::region::RegionOptions;
+use std::collections::BTreeMap;
+use std::string::String;
 
 /// Values that a [`Pond::node_pool`] has room for if nobody says otherwise.
 pub const DEFAULT_NODES: usize = 10_000;
@@ -47,6 +51,16 @@ pub struct PondConfig {
     /// The size classes of the byte pool.
     #[cfg(feature = "bytes")]
     pub bytes: millpond_bytes::Config,
+    /// Buffers of each class that are made with the pond.
+    #[cfg(feature = "bytes")]
+    pub bytes_warm_up: usize,
+    /// Whether large objects of arenas are buffers of the byte pool, where a class
+    /// has their size. Unset: they are allocations of their own.
+    #[cfg(all(feature = "arena", feature = "bytes"))]
+    pub large_objects_from_bytes: bool,
+    /// What is said of pools by their names. It comes before what the program says
+    /// when it makes them.
+    pub pools: BTreeMap<String, PoolConfig>,
     /// Who is told what happens on slow paths.
     pub hook: Option<EventHook>,
 }
@@ -65,6 +79,11 @@ impl Default for PondConfig {
             arenas: millpond_arena::ArenaManager::builder(),
             #[cfg(feature = "bytes")]
             bytes: millpond_bytes::Config::new().with_name("bytes"),
+            #[cfg(feature = "bytes")]
+            bytes_warm_up: 0,
+            #[cfg(all(feature = "arena", feature = "bytes"))]
+            large_objects_from_bytes: false,
+            pools: BTreeMap::new(),
             hook: None,
         }
     }
@@ -115,6 +134,44 @@ impl PondConfig {
         self
     }
 
+    /// Makes so many buffers of each class with the pond.
+    #[cfg(feature = "bytes")]
+    pub const fn with_bytes_warm_up(mut self, buffers: usize) -> Self {
+        self.bytes_warm_up = buffers;
+        self
+    }
+
+    /// What holds for the pool of this name, whatever the program says when it makes
+    /// it.
+    ///
+    /// ```
+    /// use millpond::{Pond, PoolConfig};
+    ///
+    /// let pond = Pond::builder()
+    ///     .with_pool("sessions", PoolConfig::new().with_capacity(5000).with_warm_up(100))
+    ///     .build()?;
+    /// # #[cfg(feature = "fixed")] {
+    /// let sessions = pond.fixed_pool::<String>("sessions", 1000)?;
+    /// let figures = sessions.stats();
+    /// assert_eq!(figures.capacity, 5000);
+    /// assert!(figures.created >= 100);
+    /// # }
+    /// # Ok::<(), millpond::PondError>(())
+    /// ```
+    pub fn with_pool(mut self, name: impl Into<String>, config: PoolConfig) -> Self {
+        self.pools.insert(name.into(), config);
+        self
+    }
+
+    /// Takes large objects of arenas from the byte pool, where a class has their
+    /// size: warm buffers in place of allocations, of which a budget and reports
+    /// count the buffers.
+    #[cfg(all(feature = "arena", feature = "bytes"))]
+    pub const fn with_large_objects_from_bytes(mut self, from_bytes: bool) -> Self {
+        self.large_objects_from_bytes = from_bytes;
+        self
+    }
+
     /// Tells `hook` what happens on the slow paths of every pool.
     pub fn with_hook(mut self, hook: EventHook) -> Self {
         self.hook = Some(hook);
@@ -140,6 +197,82 @@ impl fmt::Debug for PondConfig {
             .field("exhaustion", &self.exhaustion)
             .field("nodes", &self.nodes)
             .field("results", &self.results)
+            .field("pools", &self.pools)
             .finish_non_exhaustive()
+    }
+}
+
+/// What a configuration says of one pool of a pond, by its name. What is not set is
+/// as the program says when it makes the pool, or as the pond.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+#[must_use = "a configuration does nothing until it is given to a pond"]
+pub struct PoolConfig {
+    /// Items that the pool may have.
+    pub capacity: Option<usize>,
+    /// Items that are made with the pool.
+    pub warm_up: usize,
+    /// What it does when every item is leased.
+    pub exhaustion: Option<Exhaustion>,
+    /// Between which bounds the capacity follows demand. Fixed and object pools.
+    pub adaptive: Option<Adaptive>,
+    /// Huge pages, prefaulting, a preferred node.
+    pub region: RegionOptions,
+    /// How rows are aligned. Pools of rows.
+    #[cfg(feature = "vector")]
+    pub alignment: Option<millpond_vector::Alignment>,
+    /// Bytes of a slab of rows. Pools of rows.
+    #[cfg(feature = "vector")]
+    pub slab_bytes: Option<usize>,
+}
+
+impl PoolConfig {
+    /// Nothing said.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Items that the pool may have.
+    pub const fn with_capacity(mut self, items: usize) -> Self {
+        self.capacity = Some(items);
+        self
+    }
+
+    /// Items that are made with the pool, so that no early acquire asks the system.
+    pub const fn with_warm_up(mut self, items: usize) -> Self {
+        self.warm_up = items;
+        self
+    }
+
+    /// What it does when every item is leased.
+    pub const fn with_exhaustion(mut self, policy: Exhaustion) -> Self {
+        self.exhaustion = Some(policy);
+        self
+    }
+
+    /// Between which bounds the capacity of a fixed or object pool follows demand.
+    pub const fn with_adaptive(mut self, adaptive: Adaptive) -> Self {
+        self.adaptive = Some(adaptive);
+        self
+    }
+
+    /// Huge pages, prefaulting, a preferred node.
+    pub const fn with_region(mut self, options: RegionOptions) -> Self {
+        self.region = options;
+        self
+    }
+
+    /// How rows are aligned.
+    #[cfg(feature = "vector")]
+    pub const fn with_alignment(mut self, align: millpond_vector::Alignment) -> Self {
+        self.alignment = Some(align);
+        self
+    }
+
+    /// Bytes of a slab of rows.
+    #[cfg(feature = "vector")]
+    pub const fn with_slab_bytes(mut self, bytes: usize) -> Self {
+        self.slab_bytes = Some(bytes);
+        self
     }
 }

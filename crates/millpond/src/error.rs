@@ -17,6 +17,9 @@ pub enum PondError {
     /// The configuration of the byte pool cannot be.
     #[cfg(feature = "bytes")]
     Bytes(millpond_bytes::ConfigError),
+    /// There was no memory for buffers that should be made with the pond.
+    #[cfg(feature = "bytes")]
+    WarmUp(millpond_core::error::AcquireError),
     /// Rows of this shape cannot be.
     #[cfg(feature = "vector")]
     Shape(millpond_vector::ShapeError),
@@ -34,6 +37,8 @@ impl fmt::Display for PondError {
             Self::Arenas(error) => write!(f, "arenas: {error}"),
             #[cfg(feature = "bytes")]
             Self::Bytes(error) => write!(f, "bytes: {error}"),
+            #[cfg(feature = "bytes")]
+            Self::WarmUp(error) => write!(f, "making buffers in advance: {error}"),
             #[cfg(feature = "vector")]
             Self::Shape(error) => error.fmt(f),
             #[cfg(feature = "analytics")]

@@ -107,7 +107,7 @@ mod trace;
 pub mod vector;
 
 #[cfg(feature = "std")]
-pub use config::{DEFAULT_NODES, DEFAULT_RESULTS, PondConfig};
+pub use config::{DEFAULT_NODES, DEFAULT_RESULTS, PondConfig, PoolConfig};
 #[cfg(feature = "std")]
 pub use error::PondError;
 #[cfg(feature = "std")]

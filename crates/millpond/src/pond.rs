@@ -1,6 +1,6 @@
 //! The pond: pools of every kind under one budget.
 
-use crate::config::PondConfig;
+use crate::config::{PondConfig, PoolConfig};
 use crate::error::PondError;
 use crate::leak::{Leak, LeakReport};
 use crate::member::{Adopted, Controls, Member};
@@ -13,6 +13,7 @@ use millpond_core::event::EventHook;
 use millpond_core::exhaustion::Exhaustion;
 use millpond_core::observe::{Class, Observation, Observe};
 use millpond_core::trim::{Level, Trim, TrimReport};
+use std::collections::BTreeMap;
 use std::string::String;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -43,8 +44,16 @@ const LOOK: Duration = Duration::from_millis(1);
 /// The pond owns its pools: they live until its last handle goes, and items that
 /// are leased then until their leases end. For a pool that should go earlier,
 /// make it yourself and give it [`Pond::budget`].
+// The pools behind fast paths are in the handle and not in what it leads to, so
+// that a pond's way to them is as long as that of their own handles.
 #[derive(Clone)]
-pub struct Pond(Arc<Inner>);
+pub struct Pond {
+    inner: Arc<Inner>,
+    #[cfg(feature = "arena")]
+    arenas: millpond_arena::ArenaManager,
+    #[cfg(feature = "bytes")]
+    bytes: millpond_bytes::BytePool,
+}
 
 struct Inner {
     name: &'static str,
@@ -59,14 +68,15 @@ struct Inner {
     nodes: usize,
     #[cfg_attr(not(feature = "fixed"), expect(dead_code, reason = "of fixed pools"))]
     results: usize,
+    #[cfg_attr(
+        not(any(feature = "fixed", feature = "vector")),
+        expect(dead_code, reason = "told to the pools that there are")
+    )]
+    pools: BTreeMap<String, PoolConfig>,
     closed: AtomicBool,
     members: Mutex<Vec<Arc<Member>>>,
     #[cfg(feature = "analytics")]
     registry: millpond_analytics::Registry,
-    #[cfg(feature = "arena")]
-    arenas: millpond_arena::ArenaManager,
-    #[cfg(feature = "bytes")]
-    bytes: millpond_bytes::BytePool,
 }
 
 impl Pond {
@@ -88,52 +98,67 @@ impl Pond {
             if let Some(hook) = &config.hook {
                 bytes = bytes.with_hook(hook.clone());
             }
-            millpond_bytes::BytePool::new(bytes)?
+            let bytes = millpond_bytes::BytePool::new(bytes)?;
+            bytes
+                .warm_up(config.bytes_warm_up)
+                .map_err(PondError::WarmUp)?;
+            bytes
         };
         #[cfg(feature = "arena")]
-        let arenas = config.arenas.clone().budget(&budget).build()?;
-        let pond = Self(Arc::new(Inner {
+        let arenas = {
+            let mut arenas = config.arenas;
+            #[cfg(feature = "bytes")]
+            if config.large_objects_from_bytes {
+                arenas.large_objects_from(Arc::new(bytes.clone()));
+            }
+            arenas.budget(&budget).build()?
+        };
+        let inner = Inner {
             name: config.name,
             budget,
             hook: config.hook,
             exhaustion: config.exhaustion,
             nodes: config.nodes,
             results: config.results,
+            pools: config.pools,
             closed: AtomicBool::new(false),
             members: Mutex::new(Vec::new()),
             #[cfg(feature = "analytics")]
             registry: millpond_analytics::Registry::new(),
+        };
+        let pond = Self {
+            inner: Arc::new(inner),
             #[cfg(feature = "arena")]
             arenas,
             #[cfg(feature = "bytes")]
             bytes,
-        }));
+        };
         #[cfg(feature = "analytics")]
-        pond.0.registry.register_budget(&pond.0.budget)?;
+        pond.inner.registry.register_budget(&pond.inner.budget)?;
         #[cfg(feature = "arena")]
-        pond.enter("arenas", &Arc::new(pond.0.arenas.clone()))?;
+        pond.enter("arenas", &Arc::new(pond.arenas.clone()))?;
         #[cfg(feature = "bytes")]
-        pond.enter("bytes", &Arc::new(pond.0.bytes.clone()))?;
+        pond.enter("bytes", &Arc::new(pond.bytes.clone()))?;
         Ok(pond)
     }
 
     /// The name of the pond.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        self.0.name
+        self.inner.name
     }
 
     /// The budget to which all pools of the pond are charged. Pools that were
     /// made elsewhere may be charged to it too.
     #[must_use]
     pub fn budget(&self) -> &Budget {
-        &self.0.budget
+        &self.inner.budget
     }
 
     /// What the pond's pools do when every item is leased.
     #[must_use]
     pub fn exhaustion(&self) -> Exhaustion {
-        self.0.exhaustion
+        self.inner.exhaustion
     }
 
     /// Takes a pool in that was made elsewhere: it is observed, trimmed and
@@ -153,7 +178,7 @@ impl Pond {
     where
         P: Observe + Controls + 'static,
     {
-        if self.0.closed.load(Ordering::Acquire) {
+        if self.inner.closed.load(Ordering::Acquire) {
             return Err(PondError::Closed);
         }
         let mut members = self.lock();
@@ -161,17 +186,23 @@ impl Pond {
             return Err(PondError::Taken(String::from(name)));
         }
         #[cfg(feature = "analytics")]
-        self.0.registry.register_as(name, pool)?;
+        self.inner.registry.register_as(name, pool)?;
         members.push(Arc::new(Member::new(name, pool)));
         Ok(())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Member>>> {
         // A panic leaves the list whole.
-        self.0
+        self.inner
             .members
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the configuration says of the pool of this name.
+    #[cfg(any(feature = "fixed", feature = "vector"))]
+    fn config_of(&self, name: &str) -> PoolConfig {
+        self.inner.pools.get(name).cloned().unwrap_or_default()
     }
 
     /// The members, to be looked at with no lock held.
@@ -189,7 +220,7 @@ impl Pond {
             .map(|member| member.tick())
             .fold(TrimReport::default(), TrimReport::merge);
         #[cfg(feature = "arena")]
-        let report = report.merge(self.0.arenas.maintain());
+        let report = report.merge(self.arenas.maintain());
         report
     }
 
@@ -215,8 +246,8 @@ impl Pond {
     /// lease keeps alive, and no new memory. May be called again, to see what is
     /// left.
     pub fn close(&self, grace: Duration) -> LeakReport {
-        self.0.closed.store(true, Ordering::Release);
-        self.0.budget.set_limit(0);
+        self.inner.closed.store(true, Ordering::Release);
+        self.inner.budget.set_limit(0);
         let members = self.members();
         for member in &members {
             member.controls.close();
@@ -238,7 +269,7 @@ impl Pond {
     /// Whether the pond was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.closed.load(Ordering::Acquire)
+        self.inner.closed.load(Ordering::Acquire)
     }
 }
 
@@ -265,7 +296,7 @@ impl Pond {
     /// The arenas.
     #[must_use]
     pub fn arenas(&self) -> &millpond_arena::ArenaManager {
-        &self.0.arenas
+        &self.arenas
     }
 
     /// Leases an arena; see [`ArenaManager::lease`](millpond_arena::ArenaManager::lease).
@@ -279,7 +310,7 @@ impl Pond {
         &self,
         scope: millpond_arena::Scope,
     ) -> Result<millpond_arena::Lease<'static>, millpond_arena::LeaseError> {
-        self.0.arenas.lease(scope)
+        self.arenas.lease(scope)
     }
 }
 
@@ -289,7 +320,7 @@ impl Pond {
     /// The byte pool.
     #[must_use]
     pub fn bytes(&self) -> &millpond_bytes::BytePool {
-        &self.0.bytes
+        &self.bytes
     }
 
     /// An empty buffer with room for `len` bytes; see
@@ -304,7 +335,7 @@ impl Pond {
         &self,
         len: usize,
     ) -> Result<millpond_bytes::PoolBuf, millpond_core::error::AcquireError> {
-        self.0.bytes.acquire(len)
+        self.bytes.acquire(len)
     }
 }
 
@@ -321,7 +352,7 @@ impl Pond {
         &self,
         name: &'static str,
     ) -> Result<millpond_fixed::PoolHandle<T>, PondError> {
-        self.fixed_pool(name, self.0.nodes)
+        self.fixed_pool(name, self.inner.nodes)
     }
 
     /// A pool of results: room for as many as the configuration says
@@ -334,7 +365,7 @@ impl Pond {
         &self,
         name: &'static str,
     ) -> Result<millpond_fixed::PoolHandle<T>, PondError> {
-        self.fixed_pool(name, self.0.results)
+        self.fixed_pool(name, self.inner.results)
     }
 
     /// A pool of at most `capacity` values, which does what the pond's policy
@@ -350,6 +381,11 @@ impl Pond {
     ) -> Result<millpond_fixed::PoolHandle<T>, PondError> {
         let pool = self.builder_of(name, capacity).build().into_handle();
         self.enter(name, &Arc::new(pool.clone()))?;
+        // Reserved together, and given back together.
+        let slots: Vec<_> = (0..self.config_of(name).warm_up)
+            .map_while(|_| pool.reserve().ok())
+            .collect();
+        drop(slots);
         Ok(pool)
     }
 
@@ -383,15 +419,21 @@ impl Pond {
         let builder = self.builder_of::<T>(name, capacity);
         let pool = builder.build_objects(recycle).into_handle();
         self.enter(name, &Arc::new(pool.clone()))?;
+        pool.warm_up(self.config_of(name).warm_up);
         Ok(pool)
     }
 
     fn builder_of<T>(&self, name: &'static str, capacity: usize) -> millpond_fixed::Builder<T> {
-        let builder = millpond_fixed::FixedPool::builder(capacity)
+        let config = self.config_of(name);
+        let mut builder = millpond_fixed::FixedPool::builder(config.capacity.unwrap_or(capacity))
             .name(name)
-            .budget(&self.0.budget)
-            .exhaustion(self.0.exhaustion);
-        match &self.0.hook {
+            .budget(&self.inner.budget)
+            .exhaustion(config.exhaustion.unwrap_or(self.inner.exhaustion))
+            .region(config.region);
+        if let Some(adaptive) = config.adaptive {
+            builder = builder.adaptive(adaptive);
+        }
+        match &self.inner.hook {
             Some(hook) => builder.on_event(hook.clone()),
             None => builder,
         }
@@ -415,16 +457,31 @@ impl Pond {
         dimension: usize,
         capacity: usize,
     ) -> Result<Arc<millpond_vector::VectorPool<E>>, PondError> {
+        let config = self.config_of(name);
         let mut builder = millpond_vector::VectorPool::<E>::builder(dimension)
-            .capacity(capacity)
+            .capacity(config.capacity.unwrap_or(capacity))
             .name(name)
-            .budget(&self.0.budget)
-            .exhaustion(self.0.exhaustion);
-        if let Some(hook) = &self.0.hook {
+            .budget(&self.inner.budget)
+            .exhaustion(config.exhaustion.unwrap_or(self.inner.exhaustion))
+            .huge_pages(config.region.huge_pages)
+            .prefault(config.region.prefault)
+            .numa_node(config.region.numa_node);
+        if let Some(align) = config.alignment {
+            builder = builder.alignment(align);
+        }
+        if let Some(bytes) = config.slab_bytes {
+            builder = builder.slab_bytes(bytes);
+        }
+        if let Some(hook) = &self.inner.hook {
             builder = builder.on_event(hook.clone());
         }
         let pool = Arc::new(builder.build()?);
         self.enter(name, &pool)?;
+        // Acquired together, and given back together.
+        let rows: Vec<_> = (0..config.warm_up)
+            .map_while(|_| pool.try_acquire().ok())
+            .collect();
+        drop(rows);
         Ok(pool)
     }
 }
@@ -436,27 +493,27 @@ impl Pond {
     /// reports and metrics are made.
     #[must_use]
     pub fn analytics(&self) -> &millpond_analytics::Registry {
-        &self.0.registry
+        &self.inner.registry
     }
 
     /// What the pools spared a plain allocator: allocations avoided, bytes
     /// reused for each that was allocated. Counted, not assumed.
     #[must_use]
     pub fn efficiency(&self) -> millpond_analytics::Savings {
-        millpond_analytics::Savings::of(&self.0.registry.snapshot(), None)
+        millpond_analytics::Savings::of(&self.inner.registry.snapshot(), None)
     }
 
     /// All figures as JSON, to be read by programs and compared later.
     #[must_use]
     pub fn report_json(&self) -> String {
-        self.0.registry.snapshot().to_json()
+        self.inner.registry.snapshot().to_json()
     }
 }
 
 /// A pond is observed as a pool of which every pool is a class.
 impl Observe for Pond {
     fn name(&self) -> &str {
-        self.0.name
+        self.inner.name
     }
 
     fn observe(&self) -> Observation {
@@ -501,8 +558,8 @@ impl fmt::Debug for Pond {
         let members = self.members();
         let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
         f.debug_struct("Pond")
-            .field("name", &self.0.name)
-            .field("budget", &self.0.budget)
+            .field("name", &self.inner.name)
+            .field("budget", &self.inner.budget)
             .field("pools", &names)
             .finish_non_exhaustive()
     }

@@ -3,18 +3,23 @@
 mod error;
 mod field;
 mod value;
+mod written;
 
 pub use error::SettingError;
 
-use crate::config::PondConfig;
-use field::{FIELDS, Field};
+use crate::config::{PondConfig, PoolConfig};
+use field::{Field, POOL_FIELDS, POOLS};
 use millpond_arena::{Scope, ScopeConfig, Wipe};
+use millpond_core::adaptive::Adaptive;
+use millpond_core::region::RegionOptions;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use std::borrow::ToOwned;
-use std::collections::BTreeMap;
+use std::boxed::Box;
+use std::collections::{BTreeMap, BTreeSet};
 use std::format;
 use std::string::{String, ToString};
+use std::sync::{Mutex, PoisonError};
 use std::vec::Vec;
 use value::{Raw, Value};
 
@@ -66,7 +71,14 @@ enum Layer {
 #[derive(Clone, Debug, Default)]
 #[must_use = "settings do nothing until a configuration is made of them"]
 pub struct Settings {
-    set: BTreeMap<&'static str, Setting>,
+    set: BTreeMap<String, Setting>,
+}
+
+/// Where a value stands, and under which name.
+struct Found<'f> {
+    layer: Layer,
+    source: &'f str,
+    shown: &'f str,
 }
 
 /// A value with what is needed to say where it was found.
@@ -107,7 +119,8 @@ impl Settings {
     }
 
     /// Reads the variables of the process that begin with [`ENVIRONMENT_PREFIX`]:
-    /// `MILLPOND_BYTES_CLASSES` is `bytes.classes`, a list with commas.
+    /// `MILLPOND_BYTES_CLASSES` is `bytes.classes`, a list with commas, and
+    /// `MILLPOND_POOLS_SESSIONS_CAPACITY` is `pools.sessions.capacity`.
     ///
     /// # Errors
     ///
@@ -141,16 +154,13 @@ impl Settings {
             {
                 continue;
             }
-            let Some(field) = FIELDS.iter().find(|field| field.variable() == name) else {
-                let nearest = field::nearest(name, FIELDS.iter().map(Field::variable));
-                return Err(SettingError::unknown("environment", name, nearest));
+            let (field, place) = field::of_variable(name)?;
+            let found = Found {
+                layer: Layer::Environment,
+                source: "environment",
+                shown: name,
             };
-            self.put(
-                Layer::Environment,
-                "environment",
-                field,
-                Raw::One(value.into()),
-            )?;
+            self.put(&found, place, field, &Raw::One(value.into()))?;
         }
         Ok(self)
     }
@@ -161,8 +171,14 @@ impl Settings {
     ///
     /// As [`Settings::toml`].
     pub fn set(mut self, field: &str, value: impl ToString) -> Result<Self, SettingError> {
-        let field = named("code", field)?;
-        self.put(Layer::Code, "code", field, Raw::One(value.to_string()))?;
+        let found = Found {
+            layer: Layer::Code,
+            source: "code",
+            shown: field,
+        };
+        let known = field::named("code", field)?;
+        let raw = Raw::One(value.to_string());
+        self.put(&found, field.to_owned(), known, &raw)?;
         Ok(self)
     }
 
@@ -175,7 +191,7 @@ impl Settings {
         let mut leaves = Vec::new();
         value::flatten(tree, String::new(), &mut leaves);
         for (name, leaf) in leaves {
-            let field = named(source, &name)?;
+            let field = field::named(source, &name)?;
             let Some(raw) = Raw::of(leaf) else {
                 let allowed = field.kind.allowed();
                 return Err(SettingError::value(
@@ -185,43 +201,44 @@ impl Settings {
                     &allowed,
                 ));
             };
-            self.put(layer, source, field, raw)?;
+            let found = Found {
+                layer,
+                source,
+                shown: &name,
+            };
+            self.put(&found, name.clone(), field, &raw)?;
         }
         Ok(self)
     }
 
     fn put(
         &mut self,
-        layer: Layer,
-        source: &str,
-        field: &'static Field,
-        raw: Raw,
+        found: &Found<'_>,
+        place: String,
+        field: &Field,
+        raw: &Raw,
     ) -> Result<(), SettingError> {
-        let shown = raw.to_string();
-        let value = field.kind.parse(&raw).ok_or_else(|| {
-            let name = match layer {
-                Layer::Environment => field.variable(),
-                _ => field.name.to_owned(),
-            };
-            SettingError::value(source, &name, &shown, &field.kind.allowed())
+        let text = raw.to_string();
+        let value = field.kind.parse(raw).ok_or_else(|| {
+            SettingError::value(found.source, found.shown, &text, &field.kind.allowed())
         })?;
         let setting = Setting {
-            layer,
-            source: source.to_owned(),
-            raw: shown,
+            layer: found.layer,
+            source: found.source.to_owned(),
+            raw: text,
             value,
         };
-        match self.set.get(field.name) {
-            Some(held) if held.layer > layer => {}
-            _ => _ = self.set.insert(field.name, setting),
+        match self.set.get(&place) {
+            Some(held) if held.layer > found.layer => {}
+            _ => _ = self.set.insert(place, setting),
         }
         Ok(())
     }
 
     /// The fields that were set, each with its value and where that is from.
-    pub fn effective(&self) -> impl Iterator<Item = (&'static str, &str, &str)> {
+    pub fn effective(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         let set = self.set.iter();
-        set.map(|(name, setting)| (*name, setting.raw.as_str(), setting.source.as_str()))
+        set.map(|(name, setting)| (name.as_str(), setting.raw.as_str(), setting.source.as_str()))
     }
 
     /// The configuration, checked as a whole by the pools that it is for.
@@ -237,6 +254,10 @@ impl Settings {
         if let Some(Value::Policy(policy)) = self.value("exhaustion") {
             config.exhaustion = *policy;
         }
+        if let Some(name) = self.name("name") {
+            config.name = name;
+        }
+        config.large_objects_from_bytes = self.flag("large_objects_from_bytes");
         config.nodes = self.number("nodes").unwrap_or(config.nodes);
         config.results = self.number("results").unwrap_or(config.results);
         for scope in Scope::BUILT_IN {
@@ -249,7 +270,48 @@ impl Settings {
             self.disagrees(&name, &error.value.to_string(), &allowed)
         })?;
         config.bytes = self.bytes()?;
+        config.bytes_warm_up = self.number("bytes.warm_up").unwrap_or(0);
+        for place in self.set.keys() {
+            let rest = place.strip_prefix(POOLS);
+            if let Some((pool, _)) = rest.and_then(|rest| rest.rsplit_once('.')) {
+                if !config.pools.contains_key(pool) {
+                    config.pools.insert(pool.to_owned(), self.pool(pool));
+                }
+            }
+        }
         Ok(config)
+    }
+
+    /// What was said of one pool.
+    fn pool(&self, pool: &str) -> PoolConfig {
+        let name = |field: &str| format!("{POOLS}{pool}.{field}");
+        let mut config = PoolConfig::new();
+        config.capacity = self.number(&name("capacity"));
+        config.warm_up = self.number(&name("warm_up")).unwrap_or(0);
+        if let Some(Value::Policy(policy)) = self.value(&name("exhaustion")) {
+            config.exhaustion = Some(*policy);
+        }
+        if let Some(Value::Range(least, most)) = self.value(&name("adaptive")) {
+            config.adaptive = Some(Adaptive::between(*least, *most));
+        }
+        config.region = self.region(&name("huge_pages"), &name("prefault"), &name("numa_node"));
+        #[cfg(feature = "vector")]
+        {
+            let bytes = self.number(&name("alignment"));
+            let known = millpond_vector::Alignment::ALL.into_iter();
+            config.alignment = known.into_iter().find(|known| Some(known.bytes()) == bytes);
+            config.slab_bytes = self.number(&name("slab_bytes"));
+        }
+        config
+    }
+
+    fn region(&self, pages: &str, prefault: &str, node: &str) -> RegionOptions {
+        let mut options = RegionOptions::new().with_prefault(self.flag(prefault));
+        if let Some(Value::Pages(pages)) = self.value(pages) {
+            options.huge_pages = *pages;
+        }
+        options.numa_node = self.number(node).and_then(|node| u32::try_from(node).ok());
+        options
     }
 
     /// The figures of a scope: what it comes with, and what was set.
@@ -270,7 +332,7 @@ impl Settings {
         if let Some(percent) = number("percentile").and_then(|most| u8::try_from(most).ok()) {
             config.percentile = percent;
         }
-        if let Some(Value::Flag(true)) = self.value(&name("wipe")) {
+        if self.flag(&name("wipe")) {
             config.wipe = Wipe::Zero;
         }
         config
@@ -288,9 +350,12 @@ impl Settings {
         if let Some(bytes) = self.number("bytes.pool_min_size") {
             config = config.with_pool_min_size(bytes);
         }
-        if let Some(Value::Flag(wipe)) = self.value("bytes.wipe_on_release") {
-            config = config.with_wipe_on_release(*wipe);
+        if let Some(name) = self.name("bytes.name") {
+            config = config.with_name(name);
         }
+        config = config
+            .with_wipe_on_release(self.flag("bytes.wipe_on_release"))
+            .with_region(self.region("bytes.huge_pages", "bytes.prefault", "bytes.numa_node"));
         // A pool makes no buffer before it is asked for one: this is a check.
         let Err(error) = BytePool::new(config.clone()) else {
             return Ok(config);
@@ -315,6 +380,17 @@ impl Settings {
         self.set.get(name).map(|setting| &setting.value)
     }
 
+    fn flag(&self, name: &str) -> bool {
+        matches!(self.value(name), Some(Value::Flag(true)))
+    }
+
+    fn name(&self, name: &str) -> Option<&'static str> {
+        match self.value(name) {
+            Some(Value::Name(name)) => Some(interned(name)),
+            _ => None,
+        }
+    }
+
     fn number(&self, name: &str) -> Option<usize> {
         match self.value(name) {
             Some(Value::Number(number)) => Some(*number),
@@ -328,21 +404,34 @@ impl Settings {
     pub fn reference() -> String {
         let mut page =
             String::from("| field | variable | what it is | allowed |\n|---|---|---|---|\n");
-        for field in FIELDS {
+        for field in field::fixed() {
             let Field { name, about, kind } = field;
             let (variable, allowed) = (field.variable(), kind.allowed());
             page += &format!("| `{name}` | `{variable}` | {about} | {allowed} |\n");
+        }
+        for field in POOL_FIELDS {
+            let Field { name, about, kind } = field;
+            let (variable, allowed) = (name.to_ascii_uppercase(), kind.allowed());
+            page += &format!(
+                "| `pools.NAME.{name}` | `{ENVIRONMENT_PREFIX}POOLS_NAME_{variable}` | {about} | {allowed} |\n"
+            );
         }
         page
     }
 }
 
-fn named(source: &str, name: &str) -> Result<&'static Field, SettingError> {
-    let found = FIELDS.iter().find(|field| field.name == name);
-    found.ok_or_else(|| {
-        let nearest = field::nearest(name, FIELDS.iter().map(|field| field.name.to_owned()));
-        SettingError::unknown(source, name, nearest)
-    })
+/// A name that lives as long as the program, the same one for equal texts:
+/// configurations are read again and again, with the same names.
+fn interned(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    // A panic leaves the set whole.
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let name: &'static str = Box::leak(name.into());
+    names.insert(name);
+    name
 }
 
 impl<'de> Deserialize<'de> for Settings {

@@ -1,7 +1,7 @@
 //! Settings: layers, and errors that name source, field, value and what is allowed.
 
 use millpond::arena::{Scope, ScopeConfig};
-use millpond::{Exhaustion, SettingError, Settings};
+use millpond::{Adaptive, Exhaustion, PondConfig, SettingError, Settings};
 use std::time::Duration;
 
 fn toml(text: &str) -> Result<Settings, SettingError> {
@@ -245,9 +245,178 @@ fn the_reference_lists_fields_that_there_are() {
             .split('|')
             .map(|cell| cell.trim().trim_matches('`'))
             .collect();
-        let error = Settings::new().set(cells[1], "?").unwrap_err();
-        assert_eq!(error.value_found(), Some("?"), "{row}");
+        let error = Settings::new().set(cells[1], "").unwrap_err();
+        assert_eq!(error.value_found(), Some(""), "{row}");
         assert!(variables.insert(cells[2].to_owned()), "{row}");
     }
-    assert_eq!(variables.len(), 32);
+    assert_eq!(variables.len(), 48);
+}
+
+#[test]
+fn a_pool_is_configured_by_its_name() {
+    let settings = toml(
+        "[pools.sessions]\ncapacity = 7\nexhaustion = 'fail'\nwarm_up = 3\n\
+         [pools.'a.b']\nadaptive = '16 to 128'\n\
+         [pools.rows]\nalignment = 128\nslab_bytes = '64 KiB'\nwarm_up = 2",
+    );
+    let variables = [
+        ("MILLPOND_POOLS_SESSIONS_CAPACITY", "5"),
+        ("MILLPOND_POOLS_LATE_ONES_WARM_UP", "1"),
+    ];
+    let config = settings
+        .and_then(|settings| settings.environment_of(variables))
+        .and_then(|settings| settings.config())
+        .unwrap();
+    let names: Vec<&str> = config.pools.keys().map(String::as_str).collect();
+    assert_eq!(names, ["a.b", "late_ones", "rows", "sessions"]);
+    assert_eq!(
+        config.pools["a.b"].adaptive,
+        Some(Adaptive::between(16, 128))
+    );
+    assert_eq!(config.pools["late_ones"].warm_up, 1);
+
+    let pond = config.build().unwrap();
+    let sessions = pond.fixed_pool::<u64>("sessions", 1000).unwrap();
+    assert!(sessions.stats().created >= 3, "{:?}", sessions.stats());
+    let held: Vec<_> = (0..5).map(|n| sessions.acquire(n).unwrap()).collect();
+    assert!(sessions.acquire(5).is_err(), "of five, and told to fail");
+    drop(held);
+    let rows = pond.vector_pool::<u8>("rows", 10, 100).unwrap();
+    assert_eq!(rows.acquire().unwrap().as_ptr().addr() % 128, 0);
+    assert!(rows.stats().created >= 2);
+}
+
+#[test]
+fn names_of_fields_of_pools_are_looked_at_too() {
+    let cases = [
+        (
+            "[pools.x]\ncapacty = 1",
+            "pond.toml: there is no field pools.x.capacty; did you mean pools.x.capacity?",
+        ),
+        (
+            "pools.capacity = 1",
+            "pond.toml: there is no field pools.capacity",
+        ),
+        (
+            "pools.x.adaptive = '9 to 3'",
+            "pond.toml: pools.x.adaptive is \"9 to 3\"; two numbers are allowed",
+        ),
+        (
+            "pools.x.alignment = 48",
+            "pond.toml: pools.x.alignment is \"48\"; 16, 32, 64, 128 are allowed",
+        ),
+        (
+            "bytes.huge_pages = 'big'",
+            "pond.toml: bytes.huge_pages is \"big\"; none, transparent and explicit are allowed",
+        ),
+        (
+            "name = ''",
+            "pond.toml: name is \"\"; a name of 1 to 64 bytes",
+        ),
+    ];
+    for (text, expected) in cases {
+        let found = complaint(text);
+        assert!(
+            found.starts_with(expected),
+            "{text}\n  says {found}\n  not  {expected}"
+        );
+    }
+    let error = Settings::new()
+        .environment_of([("MILLPOND_POOLS_CAPACITY", "1")])
+        .unwrap_err();
+    assert_eq!(error.field(), Some("MILLPOND_POOLS_CAPACITY"));
+}
+
+/// Whatever field is set: what is written is read as what was written.
+#[test]
+fn a_configuration_comes_back_from_toml_and_json() {
+    let everything = [
+        ("name", "shop"),
+        ("budget_bytes", "1 GiB"),
+        ("exhaustion", "wait 50 ms"),
+        ("nodes", "7"),
+        ("results", "8"),
+        ("large_objects_from_bytes", "true"),
+        ("bytes.name", "buffers"),
+        ("bytes.classes", "4096, 65536"),
+        ("bytes.buffers_per_class", "99"),
+        ("bytes.warm_up", "2"),
+        ("bytes.pool_min_size", "100"),
+        ("bytes.wipe_on_release", "true"),
+        ("bytes.huge_pages", "transparent"),
+        ("bytes.prefault", "true"),
+        ("bytes.numa_node", "0"),
+        ("arenas.json.nominal_bytes", "64 KiB"),
+        ("arenas.json.limit_bytes", "1 MiB"),
+        ("arenas.json.retain_bytes", "512 KiB"),
+        ("arenas.json.large_bytes", "8 KiB"),
+        ("arenas.json.parked", "9"),
+        ("arenas.json.prewarm", "1"),
+        ("arenas.json.percentile", "75"),
+        ("arenas.json.wipe", "true"),
+        ("pools.x y.capacity", "5"),
+        ("pools.x y.warm_up", "1"),
+        ("pools.x y.exhaustion", "grow 3"),
+        ("pools.x y.adaptive", "4 to 9"),
+        ("pools.x y.huge_pages", "explicit"),
+        ("pools.x y.prefault", "true"),
+        ("pools.x y.numa_node", "1"),
+        ("pools.x y.alignment", "128"),
+        ("pools.x y.slab_bytes", "64 KiB"),
+    ];
+    let mut settings = Settings::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for (field, value) in everything {
+        settings = settings.set(field, value).unwrap();
+        seen.insert(field.replace("x y", "NAME"));
+        for config in [
+            settings.config().unwrap(),
+            Settings::new().config().unwrap(),
+        ] {
+            let json = serde_json::to_value(&config).unwrap();
+            let from_json: PondConfig = serde_json::from_value(json.clone()).unwrap();
+            let toml = toml::to_string(&config).unwrap();
+            let from_toml: PondConfig = toml::from_str(&toml).unwrap();
+            for again in [from_json, from_toml] {
+                assert_eq!(
+                    serde_json::to_value(&again).unwrap(),
+                    json,
+                    "{field}\n{toml}"
+                );
+            }
+        }
+    }
+    let written = serde_json::to_value(settings.config().unwrap()).unwrap();
+    assert_eq!(written["arenas"]["json"]["percentile"], 75);
+    assert_eq!(written["pools"]["x y"]["exhaustion"], "grow 3");
+    // The other scopes have the fields of `json`.
+    for row in Settings::reference().lines().skip(2) {
+        let field = row.split('`').nth(1).unwrap();
+        let other = field.contains(".primitive.") || field.contains(".search.");
+        assert!(other || seen.contains(field), "{field} is not tried");
+    }
+}
+
+/// With `BLESS=1` the page is rewritten.
+#[test]
+fn the_page_of_all_fields_is_what_the_code_knows() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/configuration-fields.md"
+    );
+    let page = format!(
+        "# Fields of the configuration\n\n\
+         Made by `BLESS=1 cargo test -p millpond --test settings`; a test compares. Sizes are\n\
+         numbers of bytes or read like `256 KiB`; defaults stand in parentheses. `NAME` is the name\n\
+         that the program gives a pool, in variables in capitals.\n\n{}",
+        Settings::reference()
+    );
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        written == page,
+        "docs/configuration-fields.md is outdated: BLESS=1 rewrites it"
+    );
 }

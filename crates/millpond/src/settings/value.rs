@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 use millpond_core::exhaustion::Exhaustion;
+use millpond_core::region::HugePages;
 use std::borrow::ToOwned;
 use std::format;
 use std::string::{String, ToString};
@@ -82,6 +83,10 @@ pub(super) enum Kind {
     Count { least: usize, most: usize },
     Flag,
     Policy,
+    Name,
+    Pages,
+    Range,
+    OneOf(&'static [&'static str]),
 }
 
 /// What was meant.
@@ -91,7 +96,17 @@ pub(super) enum Value {
     Sizes(Vec<usize>),
     Flag(bool),
     Policy(Exhaustion),
+    Name(String),
+    Pages(HugePages),
+    Range(usize, usize),
 }
+
+/// The words for pages.
+const PAGES: [(&str, HugePages); 3] = [
+    ("none", HugePages::None),
+    ("transparent", HugePages::Transparent),
+    ("explicit", HugePages::Explicit),
+];
 
 impl Kind {
     /// What the field takes, in words.
@@ -110,6 +125,12 @@ impl Kind {
             Self::Policy => "fail, fallback, \"fallback N\", \"grow N\", wait and \"wait N ms\" \
                  are allowed"
                 .to_owned(),
+            Self::Name => "a name of 1 to 64 bytes is allowed".to_owned(),
+            Self::Pages => "none, transparent and explicit are allowed".to_owned(),
+            Self::Range => {
+                "two numbers are allowed, the smaller first, like \"16 to 128\"".to_owned()
+            }
+            Self::OneOf(words) => format!("{} are allowed", words.join(", ")),
         }
     }
 
@@ -130,6 +151,23 @@ impl Kind {
             }
             Self::Flag => text.parse().ok().map(Value::Flag),
             Self::Policy => policy(text).map(Value::Policy),
+            Self::Name => (1..=64)
+                .contains(&text.len())
+                .then(|| Value::Name(text.to_owned())),
+            Self::Pages => PAGES
+                .into_iter()
+                .find(|(word, _)| *word == text)
+                .map(|(_, pages)| Value::Pages(pages)),
+            Self::Range => {
+                let (least, most) = text.split_once("to")?;
+                let least = least.trim().parse().ok()?;
+                let most = most.trim().parse().ok()?;
+                (0 < least && least <= most).then_some(Value::Range(least, most))
+            }
+            Self::OneOf(words) => {
+                let word = words.iter().find(|word| **word == text)?;
+                word.parse().ok().map(Value::Number)
+            }
             Self::Sizes => None,
         }
     }
@@ -160,4 +198,26 @@ fn policy(text: &str) -> Option<Exhaustion> {
         }
         _ => None,
     }
+}
+
+/// A policy in the words that are read as it; `None` for one that has none.
+pub(super) fn policy_words(policy: Exhaustion) -> Option<String> {
+    const ANY: usize = usize::MAX;
+    Some(match policy {
+        Exhaustion::Fail => "fail".to_owned(),
+        Exhaustion::Fallback { at_most: ANY } => "fallback".to_owned(),
+        Exhaustion::Fallback { at_most } => format!("fallback {at_most}"),
+        Exhaustion::Grow { extra } => format!("grow {extra}"),
+        Exhaustion::Block { timeout: None } => "wait".to_owned(),
+        Exhaustion::Block {
+            timeout: Some(time),
+        } => format!("wait {} ms", time.as_millis()),
+        _ => return None,
+    })
+}
+
+/// The word for pages.
+pub(super) fn pages_word(pages: HugePages) -> &'static str {
+    let word = PAGES.into_iter().find(|(_, known)| *known == pages);
+    word.map_or("none", |(word, _)| word)
 }
