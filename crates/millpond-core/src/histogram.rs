@@ -151,7 +151,8 @@ impl Histogram {
         for (bound, count) in buckets {
             histogram.record_many(bound, count);
         }
-        histogram.sum = sum;
+        // A sum of nothing is nothing, whatever another process says.
+        histogram.sum = if histogram.is_empty() { 0 } else { sum };
         histogram
     }
 }
@@ -214,6 +215,13 @@ fn bound_of(bucket: usize) -> u64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// A fuzzer found a snapshot that was not the same when it was read again.
+    #[test]
+    fn a_sum_of_nothing_is_nothing() {
+        assert_eq!(Histogram::from_buckets([], 7), Histogram::new());
+        assert_eq!(Histogram::from_buckets([(8, 0)], 7).sum(), 0);
+    }
 
     #[test]
     fn buckets_follow_each_other_without_gaps_and_overlap() {
