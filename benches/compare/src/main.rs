@@ -36,6 +36,7 @@ static CHAPTERS: &[&Chapter] = &[
     &workloads::encoder::CHAPTER,
     &workloads::pipeline::CHAPTER,
     &workloads::buildtool::CHAPTER,
+    &workloads::codebase::CHAPTER,
 ];
 
 fn main() -> ExitCode {

@@ -10,6 +10,7 @@
 //! not pay for our curiosity.
 
 pub mod buildtool;
+pub mod codebase;
 pub mod encoder;
 pub mod pipeline;
 
@@ -50,6 +51,7 @@ pub enum Modes {
 pub fn on_the_heap(request: &Request) -> Result<Vec<Measurement>> {
     let work = match request.chapter.as_str() {
         "buildtool" => buildtool::measure,
+        "codebase" => codebase::measure,
         "encoder" => encoder::measure,
         "pipeline" => pipeline::measure,
         other => bail!("no chapter {other} on this allocator"),
