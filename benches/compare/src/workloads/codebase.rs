@@ -454,7 +454,7 @@ fn latency(request: &Request, both: bool) -> Result<Vec<Measurement>> {
 fn shares(request: &Request) -> Result<Vec<Measurement>> {
     let mut world = on_heap(request, Store::in_memory()?)?;
     let shares = OPERATIONS.map(|(operation, row, ..)| {
-        let shares = allocator_share(request.rounds, 2, || drop(black_box(world.run(operation))));
+        let shares = allocator_share(request.rounds, 2, || world.run(operation));
         Measurement::new(row, HEAP, shares)
     });
     Ok(shares.into())
@@ -464,7 +464,7 @@ fn space(request: &Request, both: bool) -> Result<Vec<Measurement>> {
     fn used<M: Memory>(name: &str, mut world: World<M>) -> Vec<Measurement> {
         let each = |(operation, _, calls, bytes, _): (&str, _, &str, &str, _)| {
             let operations = world.run(operation) as f64;
-            let (allocations, asked) = heap_use(|| drop(black_box(world.run(operation))));
+            let (allocations, asked) = heap_use(|| world.run(operation));
             [
                 Measurement::new(calls, name, vec![allocations / operations]),
                 Measurement::new(bytes, name, vec![asked / operations]),
