@@ -312,7 +312,7 @@ impl<M: Memory> World<M> {
 
     fn search_for(&self, query: &str) -> usize {
         let found = self.code.search(query, Ranking::Hybrid, 10, |hits| {
-            hits.len() + hits[0].path.len()
+            hits.len() + hits.first().map_or(0, |hit| hit.path.len())
         });
         found.unwrap_or(0)
     }
