@@ -85,32 +85,32 @@ pub const ROWS: &[RowSpec] = &[
         "one thread only, 64 held",
         "The same, 64 held and released in random order.",
     ),
-    time(
+    RowSpec::time(
         OBJECT,
         "recycled, pair",
         "A pool whose objects are recycled beside one whose values are dropped; N = 8,192.",
     ),
-    time(
+    RowSpec::time(
         LOOKUP,
         "id lookup",
         "4,096 values of 56 bytes looked up by id in random order, with the pool alone.",
     ),
-    time(
+    RowSpec::time(
         INSERT,
         "id insert and remove",
         "A value of 56 bytes put in, named, and taken out by its name.",
     ),
-    time(
+    RowSpec::time(
         BATCH,
         "32 at once",
         "32 acquired and held, then all released; time per item.",
     ),
-    time(
+    RowSpec::time(
         LARGE,
         "large object",
         "A map with room for 1,000 entries acquired, one entry put in, and released.",
     ),
-    time(
+    RowSpec::time(
         MANY_POOLS,
         "a thousand pools in turn",
         "A pair on each of 1,000 pools in turn, beside the same on one.",
