@@ -16,6 +16,9 @@ pub struct Bar {
     pub what: String,
     /// What it is compared with; names the peer that turned out fastest.
     pub against: String,
+    /// What the reference claims of this, in its own figures.
+    #[serde(default)]
+    pub claim: Option<String>,
     /// The limit: the measured figure must not exceed it.
     pub limit: f64,
     /// What kind of figure limit and measurement are.
@@ -70,12 +73,20 @@ impl Bar {
         Self {
             what,
             against,
+            claim: None,
             limit,
             figure,
             measured,
             fat,
             verdict,
         }
+    }
+
+    /// The same bar with what the reference claims beside what was measured.
+    #[must_use]
+    pub fn beside(mut self, claim: impl Into<String>) -> Self {
+        self.claim = Some(claim.into());
+        self
     }
 }
 

@@ -12,8 +12,25 @@ pub fn bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// The most resident bytes that this process ever had, or `None` where the system
+/// does not say. Linux only; the kernel's own figure, some hundred pages coarse.
+#[must_use]
+pub fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    #[test]
+    fn the_peak_stays_when_memory_goes() {
+        let touched = std::hint::black_box(vec![1_u8; 64 << 20]);
+        drop(touched);
+        assert!(super::peak_bytes().unwrap() > (63 << 20));
+    }
+
     #[test]
     fn touched_memory_becomes_resident() {
         let before = super::bytes().unwrap();

@@ -91,7 +91,15 @@ fn push_bars(page: &mut String, chapter: &ChapterRecord) {
     push_head(
         page,
         "bars",
-        &["bar", "verdict", "measured", "limit", "fat LTO", "against"],
+        &[
+            "bar",
+            "verdict",
+            "measured",
+            "limit",
+            "fat LTO",
+            "the reference",
+            "against",
+        ],
     );
     for bar in &chapter.bars {
         let word = bar.verdict.word();
@@ -103,6 +111,7 @@ fn push_bars(page: &mut String, chapter: &ChapterRecord) {
             view::estimate(bar.measured),
             view::limit(bar),
             view::estimate(bar.fat),
+            escape(view::claim(bar)),
             escape(&bar.against),
         ];
         push_cells(page, "", &cells);

@@ -62,15 +62,31 @@ fn push_bars(text: &mut String, chapter: &ChapterRecord) {
     let _ = writeln!(text, "### Bars\n");
     push_line(
         text,
-        &["bar", "against", "limit", "measured", "fat LTO", "verdict"],
+        &[
+            "bar",
+            "against",
+            "the reference",
+            "limit",
+            "measured",
+            "fat LTO",
+            "verdict",
+        ],
     );
-    push_line(text, &["---"; 6]);
+    push_line(text, &["---"; 7]);
     for bar in &chapter.bars {
         let (limit, measured) = (view::limit(bar), view::estimate(bar.measured));
         let (fat, verdict) = (view::estimate(bar.fat), bar.verdict.word());
         push_line(
             text,
-            &[&bar.what, &bar.against, &limit, &measured, &fat, verdict],
+            &[
+                &bar.what,
+                &bar.against,
+                view::claim(bar),
+                &limit,
+                &measured,
+                &fat,
+                verdict,
+            ],
         );
     }
     let _ = writeln!(text);

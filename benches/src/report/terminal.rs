@@ -94,11 +94,20 @@ fn push_bars(text: &mut String, chapter: &ChapterRecord) {
     if chapter.bars.is_empty() {
         return;
     }
-    let mut table = table(&["bar", "against", "limit", "measured", "fat LTO", "verdict"]);
+    let mut table = table(&[
+        "bar",
+        "against",
+        "the reference",
+        "limit",
+        "measured",
+        "fat LTO",
+        "verdict",
+    ]);
     for bar in &chapter.bars {
         table.add_row(vec![
             bar.what.clone(),
             bar.against.clone(),
+            view::claim(bar).to_owned(),
             view::limit(bar),
             view::estimate(bar.measured),
             view::estimate(bar.fat),

@@ -130,6 +130,11 @@ pub(super) fn best_peer(row: &Row) -> Option<(&Series, Estimate)> {
     ranked(row).into_iter().find(|(series, _)| !series.ours())
 }
 
+/// What the reference says of a bar.
+pub(super) fn claim(bar: &Bar) -> &str {
+    bar.claim.as_deref().unwrap_or(NOTHING)
+}
+
 /// A bar's limit in words: `≤ 0.18 ×`.
 pub(super) fn limit(bar: &Bar) -> String {
     let unit = match bar.figure {

@@ -1,10 +1,12 @@
 //! Chapter `encoder`: pages that adapt, inside a streaming encoder.
 
-use super::{Bout, HEAP, Judge, MIMALLOC, Modes, POOLED, allocator_share, documents, heap_use};
-use anyhow::Result;
+use super::{
+    Bout, HEAP, Job, Judge, MIMALLOC, Modes, POOLED, allocator_share, bytes, calls, documents,
+    share, uses, versus, whole,
+};
+use anyhow::{Context, Result};
 use millpond_bench::bar::{Bar, Figure};
 use millpond_bench::chapter::{Chapter, RowSpec, Section, Unit};
-use millpond_bench::plan::{Mode, Task};
 use millpond_bench::record::ChapterRecord;
 use millpond_bench::worker::{Measurement, Request};
 use millpond_workloads::corpus::Document;
@@ -13,7 +15,7 @@ use millpond_workloads::encoder::sizing::Sizing;
 use millpond_workloads::encoder::{Dictionary, Encoder, archive};
 use std::hint::black_box;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub const CHAPTER: Chapter = Chapter {
     name: "encoder",
@@ -25,8 +27,8 @@ pub const CHAPTER: Chapter = Chapter {
         "The overhead is what acquires and releases take, each timed alone, over the time of encoding.",
     ],
     rows: ROWS,
-    tasks,
-    work: |request| measure(request, Modes::Both),
+    tasks: |mode| super::tasks(mode, JOBS),
+    work: |request| super::measure(request, Modes::Both, JOBS),
     bars,
 };
 
@@ -48,40 +50,37 @@ const ALLOCATIONS: &str = "allocations";
 const BYTES: &str = "bytes";
 const POOL_BYTES: &str = "pool-bytes";
 const SPACE: &str = "space";
+const LATENCY: &str = "latency";
+const MEMORY: &str = "memory";
 
 const ONE_BY_ONE: &str = "one by one";
 const FIXED_16: &str = "millpond fixed at 16";
 const FIXED_32: &str = "millpond fixed at 32";
 const FIXED_128: &str = "millpond fixed at 128";
 
+/// The operation that is timed alone.
+const WHOLE: [&str; 3] = ["document p50", "document p99", "document p99.9"];
+
 const ROWS: &[RowSpec] = &[
-    RowSpec::new(
+    RowSpec::time(
         "page-16",
         "page, acquire + release, pool of 16",
         "15 pages held",
-        Unit::Nanos,
-        Section::Time,
     ),
-    RowSpec::new(
+    RowSpec::time(
         "page-32",
         "page, acquire + release, pool of 32",
         "31 pages held",
-        Unit::Nanos,
-        Section::Time,
     ),
-    RowSpec::new(
+    RowSpec::time(
         "page-64",
         "page, acquire + release, pool of 64",
         "63 pages held",
-        Unit::Nanos,
-        Section::Time,
     ),
-    RowSpec::new(
+    RowSpec::time(
         "page-128",
         "page, acquire + release, pool of 128",
         "127 pages held",
-        Unit::Nanos,
-        Section::Time,
     ),
     RowSpec::new(
         DOCUMENTS,
@@ -125,13 +124,7 @@ const ROWS: &[RowSpec] = &[
         Unit::Ratio,
         Section::Mechanism,
     ),
-    RowSpec::new(
-        SHARE,
-        "allocation share",
-        "what each allocation done twice adds, of the time",
-        Unit::Ratio,
-        Section::Mechanism,
-    ),
+    share(SHARE, "allocation share, documents"),
     RowSpec::new(
         RATIO,
         "compressed ÷ text",
@@ -146,70 +139,72 @@ const ROWS: &[RowSpec] = &[
         Unit::Bytes,
         Section::Space,
     ),
-    RowSpec::new(
-        ALLOCATIONS,
-        "allocations, 100 kB of documents",
-        "calls of the allocator",
-        Unit::Count,
-        Section::Space,
-    ),
-    RowSpec::new(
-        BYTES,
-        "bytes, 100 kB of documents",
-        "bytes asked of the allocator",
-        Unit::Bytes,
-        Section::Space,
-    ),
+    calls(ALLOCATIONS, "allocations, 100 kB of documents"),
+    bytes(BYTES, "bytes, 100 kB of documents"),
+    whole::percentiles(WHOLE)[0],
+    whole::percentiles(WHOLE)[1],
+    whole::percentiles(WHOLE)[2],
+    whole::MEMORY[0],
+    whole::MEMORY[1],
 ];
 
-fn tasks(mode: Mode) -> Vec<Task> {
-    let names = [
-        ("page-16", true, 2),
-        ("page-32", true, 2),
-        ("page-64", true, 2),
-        ("page-128", true, 2),
-        (DOCUMENTS, true, 3),
-        (BATCH, false, 8),
-        (STEPS, false, 24),
-        (OVERHEAD, false, 8),
-        (SHARE, true, 8),
-        (SPACE, false, 24),
-    ];
-    super::tasks(mode, &names, Duration::from_millis(8))
-}
+pub const JOBS: &[Job] = &[
+    Job::all("page-16", 2, |request, modes| pages(request, modes, 16)),
+    Job::all("page-32", 2, |request, modes| pages(request, modes, 32)),
+    Job::all("page-64", 2, |request, modes| pages(request, modes, 64)),
+    Job::all("page-128", 2, |request, modes| pages(request, modes, 128)),
+    Job::all(DOCUMENTS, 3, encoding),
+    Job::ours(BATCH, 8, |request, _| batch(request)),
+    Job::ours(STEPS, 24, |_, _| steps()),
+    Job::ours(OVERHEAD, 8, |request, _| overhead(request)),
+    Job::ours(SHARE, 8, |request, _| allocation_share(request)),
+    Job::all(LATENCY, 8, |request, modes| {
+        whole::latency(request, modes, prepare)
+    }),
+    Job::apart(MEMORY, 2, |request, _| whole::footprint(request, prepare)),
+    Job::ours(SPACE, 24, |request, _| space(request)),
+];
 
-pub fn measure(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
-    let both = modes == Modes::Both;
-    if let Some(&(size, id)) = SIZES.iter().find(|(_, id)| *id == request.task) {
-        return pages(request, size, id, both);
-    }
-    match request.task.as_str() {
-        DOCUMENTS => encoding(request, both),
-        BATCH => batch(request),
-        STEPS => steps(),
-        OVERHEAD => overhead(request),
-        SHARE => share(request),
-        _ => space(request),
-    }
-}
-
-fn pages(request: &Request, size: usize, id: &str, both: bool) -> Result<Vec<Measurement>> {
+fn pages(request: &Request, modes: Modes, size: usize) -> Result<Vec<Measurement>> {
     let pools = Pooled::new(Sizing::fixed(size))?;
-    let hold = |_| Heap.page().ok();
-    let held: Vec<_> = (1..size).map(hold).collect();
-    let pooled: Vec<_> = (1..size).map(|_| pools.page().ok()).collect();
-    let mut bout = Bout::new(request);
-    bout.add(HEAP, || {
-        black_box(Heap.page()).map(|mut page| page.push(1)).is_ok()
-    });
-    if both {
-        bout.add(POOLED, || {
-            black_box(pools.page()).map(|mut page| page.push(1)).is_ok()
-        });
-    }
-    let measured = bout.run(id, 1.0);
-    drop((held, pooled));
+    let held: Vec<_> = (1..size).map(|_| (Heap.page(), pools.page())).collect();
+    let row = SIZES.iter().find(|(pages, _)| *pages == size);
+    let (_, row) = row.context("no row for a pool of this size")?;
+    let measured = versus(
+        (request, modes),
+        (row, 1.0),
+        || black_box(Heap.page()).map(|mut page| page.push(1)).is_ok(),
+        || black_box(pools.page()).map(|mut page| page.push(1)).is_ok(),
+    );
+    drop(held);
     Ok(measured)
+}
+
+fn prepare(request: &Request, pooled: bool, with: &mut dyn FnMut(&mut dyn FnMut())) -> Result<()> {
+    fn each<M: Memory>(
+        request: &Request,
+        memory: &M,
+        with: &mut dyn FnMut(&mut dyn FnMut()),
+    ) -> Result<()> {
+        let documents = documents(request, SOME_BYTES)?;
+        let dictionary = learned(&documents);
+        let (mut encoder, mut out) = (Encoder::new(&dictionary, memory), Vec::new());
+        let mut turns = (0..documents.len()).cycle();
+        with(&mut || {
+            let document = &documents[turns.next().unwrap_or(0)];
+            black_box(encode_all(
+                &mut encoder,
+                std::slice::from_ref(document),
+                &mut out,
+            ));
+        });
+        Ok(())
+    }
+    if pooled {
+        each(request, &Pooled::new(Sizing::adaptive())?, with)
+    } else {
+        each(request, &Heap, with)
+    }
 }
 
 fn learned(documents: &[Document]) -> Dictionary {
@@ -233,20 +228,18 @@ fn encode_all<'m, M: Memory>(
 
 const SOME_BYTES: usize = 100_000;
 
-fn encoding(request: &Request, both: bool) -> Result<Vec<Measurement>> {
+fn encoding(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
     let documents = documents(request, SOME_BYTES)?;
     let dictionary = learned(&documents);
     let pools = Pooled::new(Sizing::adaptive())?;
     let (mut heap, mut on_heap) = (Encoder::new(&dictionary, &Heap), Vec::new());
     let (mut pooled, mut on_pools) = (Encoder::new(&dictionary, &pools), Vec::new());
-    let mut bout = Bout::new(request);
-    bout.add(HEAP, || encode_all(&mut heap, &documents, &mut on_heap));
-    if both {
-        bout.add(POOLED, || {
-            encode_all(&mut pooled, &documents, &mut on_pools)
-        });
-    }
-    Ok(bout.run(DOCUMENTS, 1e-3))
+    Ok(versus(
+        (request, modes),
+        (DOCUMENTS, 1e-3),
+        || encode_all(&mut heap, &documents, &mut on_heap),
+        || encode_all(&mut pooled, &documents, &mut on_pools),
+    ))
 }
 
 fn batch(request: &Request) -> Result<Vec<Measurement>> {
@@ -338,7 +331,7 @@ fn overhead(request: &Request) -> Result<Vec<Measurement>> {
     )])
 }
 
-fn share(request: &Request) -> Result<Vec<Measurement>> {
+fn allocation_share(request: &Request) -> Result<Vec<Measurement>> {
     let documents = documents(request, SOME_BYTES)?;
     let dictionary = learned(&documents);
     let (mut encoder, mut out) = (Encoder::new(&dictionary, &Heap), Vec::new());
@@ -354,21 +347,11 @@ fn space(request: &Request) -> Result<Vec<Measurement>> {
     let pools = Pooled::new(Sizing::fixed(128))?;
     let (mut heap, mut on_heap) = (Encoder::new(&dictionary, &Heap), Vec::new());
     let (mut pooled, mut on_pools) = (Encoder::new(&dictionary, &pools), Vec::new());
-    let heap_use = [
-        (
-            HEAP,
-            heap_use(|| encode_all(&mut heap, &some, &mut on_heap)),
-        ),
-        (
-            POOLED,
-            heap_use(|| encode_all(&mut pooled, &some, &mut on_pools)),
-        ),
-    ];
-    let mut measured = Vec::new();
-    for (mode, (allocations, bytes)) in heap_use {
-        measured.push(Measurement::new(ALLOCATIONS, mode, vec![allocations]));
-        measured.push(Measurement::new(BYTES, mode, vec![bytes]));
-    }
+    let mut measured = uses(
+        [ALLOCATIONS, BYTES],
+        || encode_all(&mut heap, &some, &mut on_heap),
+        || encode_all(&mut pooled, &some, &mut on_pools),
+    );
     for (name, size) in [(FIXED_16, 16), (FIXED_32, 32), (FIXED_128, 128)] {
         let pools = Pooled::new(Sizing::fixed(size))?;
         let held: Vec<_> = (0..size).map(|_| pools.page()).collect();
@@ -393,51 +376,39 @@ fn space(request: &Request) -> Result<Vec<Measurement>> {
 
 fn bars(record: &ChapterRecord) -> Vec<Bar> {
     let judge = Judge(record);
-    let nanos = |limit| (limit, Figure::Nanos);
-    let ratio = |limit| (limit, Figure::Ratio);
+    let share = (0.015, Figure::Ratio);
+    let pools = |row, limit, why| judge.ratio(row, (POOLED, HEAP), limit, why);
     let mut bars = vec![
-        judge.across(
-            [(POOL_BYTES, FIXED_16), (POOL_BYTES, FIXED_32)],
-            0.5,
-            "our bar: half; the reference claims 128 → 64 KiB",
-        ),
-        judge.at_most(
-            OVERHEAD,
-            POOLED,
-            ratio(0.015),
-            "our bar and the reference's claim: 1.5 %",
-        ),
-        judge.ratio(
-            RATIO,
-            (POOLED, HEAP),
-            1.0,
-            "our bar and the reference's claim: unchanged",
-        ),
-        judge.at_most(
-            RATIO,
-            POOLED,
-            ratio(1.0 / 2.1),
-            "the reference claims 2.1 ×",
-        ),
-        judge.ratio(
-            BATCH,
-            (POOLED, ONE_BY_ONE),
-            1.0 / 3.0,
-            "our bar and the reference's claim: 3 times faster",
-        ),
-        judge.ratio(DOCUMENTS, (POOLED, HEAP), 1.0, "not slower than the heap"),
+        judge
+            .across(
+                [(POOL_BYTES, FIXED_16), (POOL_BYTES, FIXED_32)],
+                0.5,
+                "our bar: half",
+            )
+            .beside("128 → 64 KiB"),
+        judge
+            .at_most(OVERHEAD, POOLED, share, "our bar")
+            .beside("1.5 %"),
+        pools(RATIO, 1.0, "our bar: unchanged").beside("2.1 × before and after"),
+        judge
+            .at_most(RATIO, POOLED, (1.0 / 2.1, Figure::Ratio), "the claim")
+            .beside("2.1 ×"),
+        judge
+            .ratio(
+                BATCH,
+                (POOLED, ONE_BY_ONE),
+                1.0 / 3.0,
+                "our bar: 3 times faster",
+            )
+            .beside("3 to 5 times the throughput"),
+        pools(DOCUMENTS, 1.0, "not slower than the heap"),
         judge.ratio(
             DOCUMENTS,
             (POOLED, MIMALLOC),
             1.0,
             "not slower than mimalloc",
         ),
-        judge.ratio(
-            ALLOCATIONS,
-            (POOLED, HEAP),
-            0.05,
-            "our bar: 95 % fewer calls",
-        ),
+        pools(ALLOCATIONS, 0.05, "our bar: 95 % fewer"),
         judge.across(
             [(STEPS_BYTES, POOLED), (STEPS_BYTES, FIXED_32)],
             1.0,
@@ -445,18 +416,15 @@ fn bars(record: &ChapterRecord) -> Vec<Bar> {
         ),
     ];
     let claims = [
-        12_786.8 + 24_262.5,
-        6_231.5 + 1_078.1,
-        37_198.0 + 796.9,
-        5_806.1 + 637.5,
+        (12_786.8, 24_262.5),
+        (6_231.5, 1_078.1),
+        (37_198.0, 796.9),
+        (5_806.1, 637.5),
     ];
-    for ((_, id), claim) in SIZES.into_iter().zip(claims) {
-        bars.push(judge.at_most(
-            id,
-            POOLED,
-            nanos(claim),
-            "the reference's acquire and release",
-        ));
+    for ((_, id), (acquire, release)) in SIZES.into_iter().zip(claims) {
+        let limit = (acquire + release, Figure::Nanos);
+        let claim = format!("{acquire} + {release} ns");
+        bars.push(judge.at_most(id, POOLED, limit, "the claim").beside(claim));
     }
     bars
 }

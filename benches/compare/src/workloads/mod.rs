@@ -5,17 +5,20 @@
 //!  on-mimalloc     heap on mimalloc         a process of its own, between those
 //! ```
 //!
-//! A chapter is a list of [`Case`]s: what to do, in which modes, and what stands in
-//! the row. Nothing is counted while something is timed, so that the heap modes do
-//! not pay for our curiosity.
+//! A chapter is a list of [`Job`]s: what a fresh process measures, and in which builds.
+//! What all systems are asked, [latency and memory](whole), is asked in one place.
+//! Nothing is counted while something is timed, so that the heap modes do not pay for
+//! our curiosity.
 
 pub mod buildtool;
 pub mod codebase;
 pub mod encoder;
 pub mod pipeline;
+pub mod whole;
 
 use anyhow::{Context, Result, bail};
 use millpond_bench::bar::{Bar, Figure};
+use millpond_bench::chapter::{RowSpec, Section, Unit};
 use millpond_bench::plan::{Build, Mode, Task};
 use millpond_bench::record::{ChapterRecord, Series};
 use millpond_bench::runner::{Contest, Schedule};
@@ -46,49 +49,181 @@ pub enum Modes {
     Heap,
 }
 
+/// What a fresh process measures for a chapter.
+pub struct Job {
+    name: &'static str,
+    builds: Builds,
+    /// Slices of a round that it takes: one for each contender, if those are all.
+    slices: u32,
+    work: fn(&Request, Modes) -> Result<Vec<Measurement>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Builds {
+    /// This binary only.
+    Ours,
+    /// The heap mode on mimalloc as well.
+    Both,
+    /// Both, and each mode of this binary in a process of its own.
+    Apart,
+}
+
+impl Job {
+    /// A job of this binary.
+    pub const fn ours(
+        name: &'static str,
+        slices: u32,
+        work: fn(&Request, Modes) -> Result<Vec<Measurement>>,
+    ) -> Self {
+        let builds = Builds::Ours;
+        Self {
+            name,
+            builds,
+            slices,
+            work,
+        }
+    }
+
+    /// A job with a heap mode, which runs on mimalloc too.
+    pub const fn all(
+        name: &'static str,
+        slices: u32,
+        work: fn(&Request, Modes) -> Result<Vec<Measurement>>,
+    ) -> Self {
+        let builds = Builds::Both;
+        Self {
+            name,
+            builds,
+            slices,
+            work,
+        }
+    }
+
+    /// A job that the system counts by the process: each mode has one of its own, and
+    /// is named by the request.
+    pub const fn apart(
+        name: &'static str,
+        slices: u32,
+        work: fn(&Request, Modes) -> Result<Vec<Measurement>>,
+    ) -> Self {
+        let builds = Builds::Apart;
+        Self {
+            name,
+            builds,
+            slices,
+            work,
+        }
+    }
+
+    fn tasks(&self, mode: Mode, process: &str) -> impl Iterator<Item = Task> {
+        let (name, slices) = (self.name, self.slices);
+        let rounds = mode.pick(ROUNDS.0, ROUNDS.1);
+        let slice = SLICE * mode.pick(1, 4);
+        let label = format!("{name}, {process}");
+        let runs: &[(Build, &str)] = match self.builds {
+            Builds::Ours => &[(Build::Release, "")],
+            Builds::Both => &[(Build::Release, ""), (Build::Variant(MIMALLOC), HEAP)],
+            Builds::Apart => &[
+                (Build::Release, HEAP),
+                (Build::Release, POOLED),
+                (Build::Variant(MIMALLOC), HEAP),
+            ],
+        };
+        runs.iter().map(move |(build, contender)| Task {
+            label: label.clone(),
+            build: build.clone(),
+            request: Request {
+                task: name.into(),
+                contender: (*contender).into(),
+                rounds,
+                slice_micros: u64::try_from(slice.as_micros()).unwrap_or(u64::MAX),
+                ..Request::default()
+            },
+            expected: slice * (rounds + 2) * slices + STARTING,
+        })
+    }
+}
+
+/// Time that one contender gets in one round of a quick run.
+const SLICE: Duration = Duration::from_millis(8);
+
+/// Time that a process needs for its corpus, before it measures.
+const STARTING: Duration = Duration::from_millis(150);
+
+/// The tasks of a chapter: each job in fresh processes, the modes in turn.
+pub fn tasks(mode: Mode, jobs: &[Job]) -> Vec<Task> {
+    let processes = mode.pick(PROCESSES.0, PROCESSES.1);
+    let process = |number| format!("process {number} of {processes}");
+    let each = |number| {
+        let tasks = move |job: &Job| job.tasks(mode, &process(number)).collect::<Vec<_>>();
+        jobs.iter().flat_map(tasks)
+    };
+    (1..=processes).flat_map(each).collect()
+}
+
+/// Carries out a task of a chapter.
+pub fn measure(request: &Request, modes: Modes, jobs: &[Job]) -> Result<Vec<Measurement>> {
+    let job = jobs.iter().find(|job| job.name == request.task);
+    let job = job.with_context(|| format!("no task {}", request.task))?;
+    (job.work)(request, modes)
+}
+
 /// Carries out a task of any of these chapters on the heap alone.
 #[allow(dead_code, reason = "the other binary's entry")]
 pub fn on_the_heap(request: &Request) -> Result<Vec<Measurement>> {
-    let work = match request.chapter.as_str() {
-        "buildtool" => buildtool::measure,
-        "codebase" => codebase::measure,
-        "encoder" => encoder::measure,
-        "pipeline" => pipeline::measure,
+    let jobs = match request.chapter.as_str() {
+        "buildtool" => buildtool::JOBS,
+        "codebase" => codebase::JOBS,
+        "encoder" => encoder::JOBS,
+        "pipeline" => pipeline::JOBS,
         other => bail!("no chapter {other} on this allocator"),
     };
-    work(request, Modes::Heap)
+    measure(request, Modes::Heap, jobs)
 }
 
-/// The tasks of a chapter: each in fresh processes, the modes in turn.
-///
-/// `on_mimalloc` says whether a task has a heap mode to be run there.
-pub fn tasks(mode: Mode, names: &[(&'static str, bool, u32)], slice: Duration) -> Vec<Task> {
-    let (processes, rounds) = (
-        mode.pick(PROCESSES.0, PROCESSES.1),
-        mode.pick(ROUNDS.0, ROUNDS.1),
-    );
-    let slice = slice * mode.pick(1, 4);
-    let mut tasks = Vec::new();
-    for process in 1..=processes {
-        for &(name, on_mimalloc, entrants) in names {
-            let task = |build| Task {
-                label: format!("{name}, process {process} of {processes}"),
-                build,
-                request: Request {
-                    task: name.into(),
-                    rounds,
-                    slice_micros: u64::try_from(slice.as_micros()).unwrap_or(u64::MAX),
-                    ..Request::default()
-                },
-                expected: slice * (rounds + 2) * entrants + Duration::from_millis(150),
-            };
-            tasks.push(task(Build::Release));
-            if on_mimalloc {
-                tasks.push(task(Build::Variant(MIMALLOC)));
-            }
-        }
+/// A row of [`allocator_share`].
+pub const fn share(id: &'static str, title: &'static str) -> RowSpec {
+    let what = "what each allocation done twice adds, of the heap mode's time";
+    RowSpec::new(id, title, what, Unit::Ratio, Section::Mechanism)
+}
+
+/// A row of calls of the allocator.
+pub const fn calls(id: &'static str, title: &'static str) -> RowSpec {
+    RowSpec::space(id, title, "calls of the allocator", Unit::Count)
+}
+
+/// A row of bytes that were asked of the allocator.
+pub const fn bytes(id: &'static str, title: &'static str) -> RowSpec {
+    RowSpec::space(id, title, "bytes asked of the allocator", Unit::Bytes)
+}
+
+/// The same operation in both modes of this build, in turn.
+pub fn versus<A, B>(
+    (request, modes): (&Request, Modes),
+    (row, scale): (&str, f64),
+    heap: impl FnMut() -> A,
+    pooled: impl FnMut() -> B,
+) -> Vec<Measurement> {
+    let mut bout = Bout::new(request);
+    bout.add(HEAP, heap);
+    if modes == Modes::Both {
+        bout.add(POOLED, pooled);
     }
-    tasks
+    bout.run(row, scale)
+}
+
+/// What one operation asks of the allocator, in both modes: rows of calls and bytes.
+pub fn uses<A, B>(
+    [calls, bytes]: [&str; 2],
+    heap: impl FnMut() -> A,
+    pooled: impl FnMut() -> B,
+) -> Vec<Measurement> {
+    let modes = [(HEAP, heap_use(heap)), (POOLED, heap_use(pooled))];
+    let rows = modes.into_iter().flat_map(|(mode, (allocations, asked))| {
+        [(calls, allocations), (bytes, asked)]
+            .map(|(row, figure)| Measurement::new(row, mode, vec![figure]))
+    });
+    rows.collect()
 }
 
 /// Contenders in turn; figures in nanoseconds times `scale`.

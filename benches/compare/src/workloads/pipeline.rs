@@ -1,16 +1,16 @@
 //! Chapter `pipeline`: N-Triples to receipts, in cycles.
 
 use super::{
-    Bout, HEAP, Judge, MIMALLOC, Modes, POOLED, allocator_share, cycles, documents, heap_use,
+    Bout, HEAP, Job, Judge, MIMALLOC, Modes, POOLED, allocator_share, bytes, calls, cycles,
+    documents, share, uses, versus, whole,
 };
 use anyhow::Result;
 use millpond_bench::bar::{Bar, Figure};
 use millpond_bench::chapter::{Chapter, RowSpec, Section, Unit};
-use millpond_bench::clock;
-use millpond_bench::plan::{Mode, Task};
 use millpond_bench::record::ChapterRecord;
 use millpond_bench::stats::median;
 use millpond_bench::worker::{Measurement, Request};
+use millpond_bench::{clock, counting};
 use millpond_workloads::pipeline::memory::{
     Buffers, Heap, Ledger, RECEIPTS, local_buffers, shared_buffers,
 };
@@ -21,7 +21,6 @@ use millpond_workloads::pipeline::run::Triple;
 use millpond_workloads::pipeline::terms::Terms;
 use millpond_workloads::pipeline::{Pattern, Pipeline, rings, sample};
 use std::hint::black_box;
-use std::time::Duration;
 
 pub const CHAPTER: Chapter = Chapter {
     name: "pipeline",
@@ -33,8 +32,8 @@ pub const CHAPTER: Chapter = Chapter {
         "Parsing and transforming are the same in all modes and are shown apart.",
     ],
     rows: ROWS,
-    tasks,
-    work: |request| measure(request, Modes::Both),
+    tasks: |mode| super::tasks(mode, JOBS),
+    work: |request| super::measure(request, Modes::Both, JOBS),
     bars,
 };
 
@@ -52,6 +51,11 @@ const ALLOCATIONS: &str = "allocations";
 const BYTES: &str = "bytes";
 const MISSES: &str = "misses";
 const SPACE: &str = "space";
+const LATENCY: &str = "latency";
+const MEMORY: &str = "memory";
+
+/// The operation that is timed alone.
+const WHOLE: [&str; 3] = ["run of 8 p50", "run of 8 p99", "run of 8 p99.9"];
 
 const ROWS: &[RowSpec] = &[
     RowSpec::new(
@@ -117,27 +121,14 @@ const ROWS: &[RowSpec] = &[
         Unit::Nanos,
         Section::RealInput,
     ),
-    RowSpec::new(
-        SHARE,
-        "allocation share, run of 8",
-        "what each allocation done twice adds, of the time",
-        Unit::Ratio,
-        Section::Mechanism,
-    ),
-    RowSpec::new(
-        ALLOCATIONS,
-        "allocations, run of 8",
-        "calls of the allocator",
-        Unit::Count,
-        Section::Space,
-    ),
-    RowSpec::new(
-        BYTES,
-        "bytes, run of 8",
-        "bytes asked of the allocator",
-        Unit::Bytes,
-        Section::Space,
-    ),
+    share(SHARE, "allocation share, run of 8"),
+    calls(ALLOCATIONS, "allocations, run of 8"),
+    bytes(BYTES, "bytes, run of 8"),
+    whole::percentiles(WHOLE)[0],
+    whole::percentiles(WHOLE)[1],
+    whole::percentiles(WHOLE)[2],
+    whole::MEMORY[0],
+    whole::MEMORY[1],
     RowSpec::new(
         MISSES,
         "misses, an acquire",
@@ -147,64 +138,69 @@ const ROWS: &[RowSpec] = &[
     ),
 ];
 
-fn tasks(mode: Mode) -> Vec<Task> {
-    let names = [
-        (HOT, true, 2),
-        (COLD, false, 8),
-        (RECEIPT, true, 2),
-        (RUN, true, 2),
-        (RINGS, false, 2),
-        (INGEST, true, 4),
-        (SHARE, true, 2),
-        (SPACE, false, 1),
-    ];
-    super::tasks(mode, &names, Duration::from_millis(8))
-}
+pub const JOBS: &[Job] = &[
+    Job::all(HOT, 2, hot),
+    Job::ours(COLD, 40, |request, _| cold(request)),
+    Job::all(RECEIPT, 2, receipts),
+    Job::all(RUN, 2, run),
+    Job::ours(RINGS, 2, |request, _| over_rings(request)),
+    Job::all(INGEST, 4, ingest),
+    Job::all(LATENCY, 4, |request, modes| {
+        whole::latency(request, modes, prepare)
+    }),
+    Job::apart(MEMORY, 2, |request, _| whole::footprint(request, prepare)),
+    Job::ours(SHARE, 2, |request, _| allocation_share(request)),
+    Job::ours(SPACE, 1, |_, _| space()),
+];
 
 /// Statements in the text of one iteration.
 const STATEMENTS: usize = 4_000;
 
-pub fn measure(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
-    let (pool, both) = (local_buffers()?, modes == Modes::Both);
-    let mut bout = Bout::new(request);
-    Ok(match request.task.as_str() {
-        HOT => {
-            bout.add(HEAP, || black_box(Heap.buffer()).is_ok());
-            if both {
-                bout.add(POOLED, || black_box(pool.buffer()).is_ok());
-            }
-            bout.run(HOT, cycles())
-        }
-        COLD => vec![
-            Measurement::new(COLD, HEAP, cold(request.rounds, || Heap.buffer().is_ok())),
-            Measurement::new(COLD, POOLED, cold(request.rounds, || pool.buffer().is_ok())),
-        ],
-        RECEIPT => receipts(request, both),
-        RUN => {
-            let (mut heap, mut pooled) = (heap(), hooked(&pool, Page::new(RECEIPTS)));
-            bout.add(HEAP, move || process(&mut heap));
-            if both {
-                bout.add(POOLED, move || process(&mut pooled));
-            }
-            let measured = bout.run(RUN, 1.0);
-            let in_cycles = measured.iter().map(|found| {
-                let values = found.values.iter().map(|nanos| nanos * cycles()).collect();
-                Measurement::new(RUN_CYCLES, found.contender.clone(), values)
-            });
-            let in_cycles: Vec<_> = in_cycles.collect();
-            measured.into_iter().chain(in_cycles).collect()
-        }
-        RINGS => over_rings(request)?,
-        INGEST => ingest(request, both)?,
-        SHARE => {
-            let mut heap = heap();
-            let shares = allocator_share(request.rounds, 20_000, || {
-                black_box(process(&mut heap));
-            });
-            vec![Measurement::new(SHARE, HEAP, shares)]
-        }
-        _ => space(),
-    })
+fn hot(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
+    let pool = local_buffers()?;
+    Ok(versus(
+        (request, modes),
+        (HOT, cycles()),
+        || black_box(Heap.buffer()).is_ok(),
+        || black_box(pool.buffer()).is_ok(),
+    ))
+}
+
+fn run(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
+    let pool = local_buffers()?;
+    let (mut heap, mut pooled) = (heap(), hooked(&pool, Page::new(RECEIPTS)));
+    let on_heap = || process(&mut heap);
+    let measured = versus((request, modes), (RUN, 1.0), on_heap, || {
+        process(&mut pooled)
+    });
+    let in_cycles = measured.iter().map(|found| {
+        let values = found.values.iter().map(|nanos| nanos * cycles()).collect();
+        Measurement::new(RUN_CYCLES, found.contender.clone(), values)
+    });
+    let in_cycles: Vec<_> = in_cycles.collect();
+    Ok(measured.into_iter().chain(in_cycles).collect())
+}
+
+fn allocation_share(request: &Request) -> Result<Vec<Measurement>> {
+    let mut heap = heap();
+    let shares = allocator_share(request.rounds, 20_000, || process(&mut heap));
+    Ok(vec![Measurement::new(SHARE, HEAP, shares)])
+}
+
+fn prepare(_: &Request, pooled: bool, with: &mut dyn FnMut(&mut dyn FnMut())) -> Result<()> {
+    if pooled {
+        let pool = local_buffers()?;
+        let mut pipeline = hooked(&pool, Page::new(RECEIPTS));
+        with(&mut || {
+            black_box(process(&mut pipeline));
+        });
+    } else {
+        let mut pipeline = heap();
+        with(&mut || {
+            black_box(process(&mut pipeline));
+        });
+    }
+    Ok(())
 }
 
 fn heap() -> Pipeline<'static, Heap, Heap> {
@@ -240,19 +236,36 @@ fn process<B: Buffers, L: Ledger>(pipeline: &mut Pipeline<'_, B, L>) -> u64 {
     answers ^ u64::from(done.is_ok())
 }
 
-fn receipts(request: &Request, both: bool) -> Vec<Measurement> {
+fn receipts(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
     let write = |page: &mut Page| page.write(black_box(Receipt::default())).is_ok();
-    let (mut heap, mut bout) = (Heap, Bout::new(request));
-    bout.add(HEAP, move || heap.with_page(1, |page| write(page)));
-    if both {
-        let mut pooled = Page::new(RECEIPTS);
-        bout.add(POOLED, move || pooled.with_page(1, |page| write(page)));
-    }
-    bout.run(RECEIPT, cycles())
+    let (mut heap, mut pooled) = (Heap, Page::new(RECEIPTS));
+    Ok(versus(
+        (request, modes),
+        (RECEIPT, cycles()),
+        move || heap.with_page(1, |page| write(page)),
+        move || pooled.with_page(1, |page| write(page)),
+    ))
+}
+
+fn cold(request: &Request) -> Result<Vec<Measurement>> {
+    counting::pause();
+    let pool = local_buffers()?;
+    Ok(vec![
+        Measurement::new(
+            COLD,
+            HEAP,
+            on_cold_caches(request.rounds, || Heap.buffer().is_ok()),
+        ),
+        Measurement::new(
+            COLD,
+            POOLED,
+            on_cold_caches(request.rounds, || pool.buffer().is_ok()),
+        ),
+    ])
 }
 
 /// Cycles of one operation with cold caches, less what an empty measurement takes.
-fn cold(rounds: u32, mut operation: impl FnMut() -> bool) -> Vec<f64> {
+fn on_cold_caches(rounds: u32, mut operation: impl FnMut() -> bool) -> Vec<f64> {
     const SAMPLES: usize = 9;
     let other = vec![1_u8; 64 << 20];
     let flush = || {
@@ -297,30 +310,18 @@ fn over_rings(request: &Request) -> Result<Vec<Measurement>> {
     Ok(bout.run(RINGS, each))
 }
 
-fn ingest(request: &Request, both: bool) -> Result<Vec<Measurement>> {
+fn ingest(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
     let text = sample::ntriples(&documents(request, 400_000)?, STATEMENTS);
-    let count = text.lines().count();
-    let scale = 1.0 / count as f64;
+    let scale = 1.0 / text.lines().count() as f64;
     let pool = local_buffers()?;
     let (mut heap, mut pooled) = (heap(), hooked(&pool, Page::new(RECEIPTS)));
-    let mut bout = Bout::new(request);
-    bout.add(HEAP, || {
-        heap.ingest(&text, |receipt| {
-            black_box(receipt.answer);
-        })
-        .is_ok()
-    });
-    if both {
-        bout.add(POOLED, || {
-            pooled
-                .ingest(&text, |receipt| {
-                    black_box(receipt.answer);
-                })
-                .is_ok()
-        });
-    }
-    let mut measured = bout.run(INGEST, scale);
-    if both {
+    let mut measured = versus(
+        (request, modes),
+        (INGEST, scale),
+        || all_of(&mut heap, &text),
+        || all_of(&mut pooled, &text),
+    );
+    if modes == Modes::Both {
         let mut apart = Bout::new(request);
         apart.add(HEAP, || statements(&text, |_| ()));
         measured.extend(apart.run(PARSE, scale));
@@ -335,6 +336,13 @@ fn ingest(request: &Request, both: bool) -> Result<Vec<Measurement>> {
     Ok(measured)
 }
 
+fn all_of<B: Buffers, L: Ledger>(pipeline: &mut Pipeline<'_, B, L>, text: &str) -> bool {
+    let emit = |receipt: &Receipt| {
+        black_box(receipt.answer);
+    };
+    pipeline.ingest(text, emit).is_ok()
+}
+
 fn statements(text: &str, mut each: impl FnMut([&str; 3])) -> usize {
     let (mut parser, mut count) = (Parser::new(text), 0);
     while let Ok(Some(statement)) = parser.statement() {
@@ -344,67 +352,43 @@ fn statements(text: &str, mut each: impl FnMut([&str; 3])) -> usize {
     count
 }
 
-fn space() -> Vec<Measurement> {
-    let pool = local_buffers().expect("the shape of a run is valid");
+fn space() -> Result<Vec<Measurement>> {
+    let pool = local_buffers()?;
     let (mut heap, mut pooled) = (heap(), hooked(&pool, Page::new(RECEIPTS)));
-    let on_heap = heap_use(|| process(&mut heap));
-    let on_pools = heap_use(|| process(&mut pooled));
+    let on_heap = || process(&mut heap);
+    let mut measured = uses([ALLOCATIONS, BYTES], on_heap, || process(&mut pooled));
     (0..10_000).for_each(|_| {
         black_box(process(&mut pooled));
     });
     let stats = pool.stats();
     let misses = stats.created as f64 / stats.acquires as f64;
-    vec![
-        Measurement::new(ALLOCATIONS, HEAP, vec![on_heap.0]),
-        Measurement::new(ALLOCATIONS, POOLED, vec![on_pools.0]),
-        Measurement::new(BYTES, HEAP, vec![on_heap.1]),
-        Measurement::new(BYTES, POOLED, vec![on_pools.1]),
-        Measurement::new(MISSES, POOLED, vec![misses]),
-    ]
+    measured.push(Measurement::new(MISSES, POOLED, vec![misses]));
+    Ok(measured)
 }
 
 fn bars(record: &ChapterRecord) -> Vec<Bar> {
     let judge = Judge(record);
-    let cycles = |limit| (limit, Figure::Cycles);
+    let within = |row, limit, why| judge.at_most(row, POOLED, (limit, Figure::Cycles), why);
     vec![
-        judge.ratio(
-            RUN,
-            (POOLED, HEAP),
-            0.875,
-            "our bar; the reference claims 8 → 7 ticks",
-        ),
+        judge
+            .ratio(RUN, (POOLED, HEAP), 0.875, "our bar")
+            .beside("8 → 7 ticks"),
         judge.ratio(
             RUN,
             (POOLED, MIMALLOC),
             0.85,
             "our bar where the allocation share is ≥ 30 %",
         ),
-        judge.at_most(HOT, POOLED, cycles(5.0), "our bar: 5 cycles"),
-        judge.at_most(
-            ALLOCATIONS,
-            POOLED,
-            (0.0, Figure::Count),
-            "our bar and the reference's claim: none",
-        ),
-        judge.at_most(
-            HOT,
-            POOLED,
-            cycles(2.0),
-            "the reference claims 1 tick each for get and return",
-        ),
-        judge.at_most(COLD, POOLED, cycles(50.0), "the reference claims 50 ticks"),
-        judge.at_most(RECEIPT, POOLED, cycles(1.0), "the reference claims 1 tick"),
-        judge.at_most(
-            RUN_CYCLES,
-            POOLED,
-            cycles(8.0),
-            "the reference claims 8 ticks or fewer",
-        ),
-        judge.at_most(
-            MISSES,
-            POOLED,
-            (0.05, Figure::Ratio),
-            "the reference claims a hit rate above 95 %",
-        ),
+        within(HOT, 5.0, "our bar"),
+        within(HOT, 2.0, "the claim").beside("1 tick to get, 1 to return"),
+        within(COLD, 50.0, "the claim").beside("50 ticks"),
+        within(RECEIPT, 1.0, "the claim").beside("1 tick"),
+        within(RUN_CYCLES, 8.0, "the claim").beside("8 ticks or fewer"),
+        judge
+            .at_most(ALLOCATIONS, POOLED, (0.0, Figure::Count), "our bar")
+            .beside("none"),
+        judge
+            .at_most(MISSES, POOLED, (0.05, Figure::Ratio), "the claim")
+            .beside("hit rate above 95 %"),
     ]
 }
