@@ -32,6 +32,8 @@ use core::alloc::Layout;
 use core::cell::Cell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use millpond_core::error::Limit;
+use millpond_core::poison;
 use millpond_core::wipe::wipe;
 
 /// Everything in an arena is aligned to at least this.
@@ -84,6 +86,8 @@ pub(crate) struct Arena {
     held: AtomicUsize,
     limit: usize,
     chunk: Cell<usize>,
+    /// Bytes at the end of the chunk that hold the pattern of diagnostics.
+    patterned: Cell<usize>,
     pub(crate) tally: Tally,
 }
 
@@ -103,6 +107,7 @@ impl Arena {
             held: AtomicUsize::new(0),
             limit: figures.limit,
             chunk: Cell::new(0),
+            patterned: Cell::new(0),
             tally: Tally::default(),
         }
     }
@@ -179,16 +184,22 @@ impl Arena {
     }
 
     /// Charges `bytes` to the lease and the budget. With no lock held, because
-    /// others may be asked to give memory back.
+    /// others may be asked to give memory back, and what they drop may allocate
+    /// here: so the bytes are noted first.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<(), Full> {
         if bytes > self.room() {
             return Err(Full::Lease);
         }
-        if let Some(budget) = self.pool().budget() {
-            budget.charge_bytes(bytes).map_err(|_| Full::Budget)?;
-        }
         self.hold(bytes);
-        Ok(())
+        let Some(budget) = self.pool().budget() else {
+            return Ok(());
+        };
+        let Err(exceeded) = budget.charge_bytes(bytes) else {
+            return Ok(());
+        };
+        self.held.store(self.held_bytes() - bytes, Relaxed);
+        self.pool().tell_refusal(&Limit::Budget(exceeded));
+        Err(Full::Budget)
     }
 
     /// Notes bytes that are charged already.
@@ -211,6 +222,12 @@ impl Arena {
     pub(crate) fn allocate(&self, layout: Layout) -> Result<NonNull<u8>, ArenaFull> {
         if self.is_large(layout) {
             return self.allocate_large(layout, false);
+        }
+        // Asked first, so that the common way is straight: bumpalo's own question
+        // is then answered, and what it does without room is never compiled in.
+        let size = layout.size().next_multiple_of(MIN_ALIGN);
+        if layout.align() <= MIN_ALIGN && size > self.bump.chunk_capacity() {
+            return self.allocate_slow(layout);
         }
         match self.bump.try_alloc_layout(layout) {
             Ok(block) => Ok(block),
@@ -433,6 +450,77 @@ impl Arena {
         }
     }
 
+    /// The chunk of an arena in which nothing is allocated.
+    fn free_chunk(&self) -> Option<(NonNull<u8>, usize)> {
+        if self.has(HOLLOW) {
+            return None;
+        }
+        let len = self.bump.chunk_capacity();
+        // SAFETY: bumpalo's pointer is that far from the beginning of the chunk.
+        let start = unsafe { self.frontier()?.sub(len) };
+        Some((start, len))
+    }
+
+    /// Tells memory tools that nobody has anything in the chunk.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the holder, and nothing is allocated.
+    #[inline(always)]
+    pub(crate) unsafe fn declare_dead(&self) {
+        if poison::WATCHED {
+            if let Some((start, len)) = self.free_chunk() {
+                // SAFETY: the holder's own, and what was there is not used.
+                unsafe { poison::on_region_new(start, len) };
+            }
+        }
+    }
+
+    /// Tells memory tools that the chunk is about to be used, by a lease or by
+    /// whoever allocates it next.
+    ///
+    /// # Safety
+    ///
+    /// As [`Arena::declare_dead`].
+    #[inline(always)]
+    pub(crate) unsafe fn declare_alive(&self) {
+        if poison::WATCHED {
+            if let Some((start, len)) = self.free_chunk() {
+                // SAFETY: the holder's own, and holds nothing.
+                unsafe { poison::on_region_drop(start, len) };
+            }
+        }
+    }
+
+    /// Fills what was allocated with the pattern of diagnostics, and remembers
+    /// how much of the chunk that stays that is.
+    ///
+    /// # Safety
+    ///
+    /// As [`Arena::wipe_chunks`].
+    pub(crate) unsafe fn pattern_chunks(&self) {
+        // SAFETY: by the caller.
+        unsafe { self.wipe_chunks(poison::PATTERN) };
+        let usable = self.chunk.get() - OVERHEAD;
+        self.patterned.set(usable - self.bump.chunk_capacity());
+    }
+
+    /// Where somebody wrote to the chunk since it was filled with the pattern.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the holder, and the chunk is as it came home.
+    pub(crate) unsafe fn damage(&self) -> Option<usize> {
+        let patterned = self.patterned.replace(0);
+        let (start, len) = self.free_chunk()?;
+        let before = len.checked_sub(patterned)?;
+        // SAFETY: inside of the chunk.
+        let filled = unsafe { start.add(before) };
+        // SAFETY: initialised when it was filled, and the holder's own.
+        let damage = unsafe { poison::first_damage(filled, patterned) }?;
+        Some(before + damage)
+    }
+
     /// Forgets everything that was allocated from chunks, and frees all chunks
     /// but the current one: the fast way, for arenas that have one.
     ///
@@ -496,6 +584,7 @@ impl Arena {
         // SAFETY: alive, and no unique reference to a field exists now.
         let this = unsafe { arena.as_ref() };
         this.chunk.set(0);
+        this.patterned.set(0);
         this.raise(HOLLOW);
         this.give_up(this.held_bytes());
     }

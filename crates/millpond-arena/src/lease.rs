@@ -5,6 +5,7 @@
 )]
 
 use crate::arena::{Arena, HOLLOW};
+use crate::copy::copy;
 use crate::error::{ArenaFull, Full, LeaseError};
 use crate::pool::{ScopePool, clean};
 use crate::string::ArenaString;
@@ -298,11 +299,7 @@ impl<'p> Lease<'p> {
     pub fn alloc_slice_copy<T: Copy>(&self, slice: &[T]) -> Result<&mut [T], ArenaFull> {
         let place = self.arena().allocate(Layout::for_value(slice))?.cast::<T>();
         // SAFETY: fresh memory of the same length.
-        unsafe {
-            place
-                .as_ptr()
-                .copy_from_nonoverlapping(slice.as_ptr(), slice.len());
-        };
+        unsafe { copy(slice.as_ptr(), place.as_ptr(), slice.len()) };
         // SAFETY: initialised, nobody else's, there until the lease ends.
         Ok(unsafe { core::slice::from_raw_parts_mut(place.as_ptr(), slice.len()) })
     }

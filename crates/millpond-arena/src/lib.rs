@@ -88,6 +88,7 @@ mod allocator;
 mod arena;
 mod chunk;
 mod config;
+mod copy;
 #[cfg(feature = "serde")]
 pub mod document;
 mod drops;
@@ -115,5 +116,5 @@ pub use millpond_core::observe::Observation;
 pub use millpond_core::trim::{Level, TrimReport};
 pub use scope::Scope;
 pub use stats::{Discarded, ScopeStats};
-pub use string::ArenaString;
+pub use string::{ArenaString, UnboundString};
 pub use vec::{ArenaVec, IntoIter, UnboundVec};

@@ -11,6 +11,7 @@ use core::fmt;
 use core::ptr::NonNull;
 use millpond_core::budget::{Budget, Membership, Reclaim};
 use millpond_core::diagnostics::{Diagnosis, Holder};
+use millpond_core::event::EventHook;
 use millpond_core::observe::{Class, Observation, Observe, Sampled};
 use millpond_core::region::Supply;
 use millpond_core::trim::{Level, Trim, TrimReport};
@@ -438,6 +439,7 @@ pub struct Builder {
     scopes: Vec<(&'static str, ScopeConfig)>,
     budget: Option<Budget>,
     lender: Option<Lender>,
+    hook: Option<EventHook>,
 }
 
 impl Builder {
@@ -450,6 +452,7 @@ impl Builder {
             ],
             budget: None,
             lender: None,
+            hook: None,
         }
     }
 
@@ -504,6 +507,39 @@ impl Builder {
         self
     }
 
+    /// Tells `hook` what happens on the slow paths of all scopes, by the scope's
+    /// name: what was refused, built, outgrown, discarded, trimmed, damaged. It
+    /// runs on the thread to which that happened, with no lock held, and may use
+    /// the manager.
+    ///
+    /// ```
+    /// use millpond_arena::{ArenaManager, Scope};
+    /// use millpond_core::event::{Event, EventHook};
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// let log: Arc<Mutex<Vec<String>>> = Arc::default();
+    /// let told = Arc::clone(&log);
+    /// let mut builder = ArenaManager::builder();
+    /// builder.on_event(EventHook::new(move |scope, event| {
+    ///     if let Event::Outgrown { held_bytes } = event {
+    ///         told.lock().unwrap().push(format!("{scope}: {held_bytes}"));
+    ///     }
+    /// }));
+    /// let manager = builder.build()?;
+    /// manager.with(Scope::Json, |arena| {
+    ///     while arena.used_bytes() < 200 << 10 {
+    ///         arena.alloc([0u64; 100])?;
+    ///     }
+    ///     Ok::<_, millpond_arena::ArenaFull>(())
+    /// })??;
+    /// assert_eq!(*log.lock().unwrap(), ["json: 393216"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_event(&mut self, hook: EventHook) -> &mut Self {
+        self.hook = Some(hook);
+        self
+    }
+
     /// Whether the figures of all scopes agree: what [`Builder::build`] looks at
     /// before it builds anything.
     ///
@@ -529,7 +565,8 @@ impl Builder {
         let mut pools: VecDeque<_> = pools
             .into_iter()
             .map(|(name, figures)| {
-                ScopePool::new(name, figures, self.budget.clone(), self.lender.clone())
+                let (budget, lender) = (self.budget.clone(), self.lender.clone());
+                ScopePool::new(name, figures, budget, lender, self.hook.clone())
             })
             .collect();
         let built_in = [(); BUILT_IN].map(|()| match pools.pop_front() {

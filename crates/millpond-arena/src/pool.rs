@@ -16,6 +16,7 @@
 use crate::arena::{Arena, DROPS, GREW, HOLLOW, LARGE, SURPLUS, TRACKED};
 use crate::config::Figures;
 use crate::large::Lender;
+use crate::lease::Lease;
 use crate::retention::Recent;
 use crate::source::Arenas;
 use crate::stats::Discarded;
@@ -23,10 +24,10 @@ use core::panic::Location;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use millpond_core::budget::Budget;
-use millpond_core::diagnostics::Diagnosis;
 use millpond_core::engine::{Engine, Released};
 use millpond_core::entry::Entry;
 use millpond_core::error::{AcquireError, Limit};
+use millpond_core::event::{Event, EventHook};
 use millpond_core::poison;
 use millpond_core::shared::SharedEngine;
 use millpond_core::trim::{Level, TrimReport};
@@ -68,6 +69,8 @@ pub(crate) struct ScopePool {
     pub(crate) figures: Figures,
     budget: Option<Budget>,
     pub(crate) lender: Option<Lender>,
+    /// The engine's own, for what is told when the pool may be gone.
+    hook: Option<EventHook>,
     /// Bytes that the next arena is built with.
     target: AtomicUsize,
     /// Arenas that are not hollow.
@@ -92,6 +95,7 @@ impl ScopePool {
         figures: Figures,
         budget: Option<Budget>,
         lender: Option<Lender>,
+        hook: Option<EventHook>,
     ) -> NonNull<Self> {
         let source = Arenas::new(figures, budget.clone());
         let bytes = figures.nominal.max(CACHED_AS);
@@ -99,11 +103,15 @@ impl ScopePool {
         if let Some(budget) = &budget {
             engine = engine.charged_to(budget.clone());
         }
+        if let Some(hook) = &hook {
+            engine = engine.told_to(hook.clone());
+        }
         let pool = NonNull::from(Box::leak(Box::new(Self {
             engine,
             figures,
             budget,
             lender,
+            hook,
             target: AtomicUsize::new(figures.nominal),
             built: AtomicUsize::new(0),
             counts: Counts::default(),
@@ -168,6 +176,8 @@ impl ScopePool {
         if this.has(HOLLOW) {
             return self.build_slow(arena);
         }
+        // SAFETY: ours, and as it came home.
+        unsafe { this.declare_alive() };
         this.leased.store(true, Relaxed);
         Ok(arena)
     }
@@ -184,12 +194,39 @@ impl ScopePool {
         let this = unsafe { arena.as_ref() };
         if this.has(HOLLOW) {
             self.build_slow(arena)?;
+        } else {
+            // SAFETY: ours, and as it came home.
+            unsafe { this.declare_alive() };
+            this.leased.store(true, Relaxed);
         }
-        if self.engine.record(entry, location).is_some() {
+        if let Some(patterned) = self.engine.record(entry, location) {
             this.raise(TRACKED);
+            if patterned && !poison::BLINDS_PATTERN {
+                self.look_for_damage(arena);
+            }
         }
-        this.leased.store(true, Relaxed);
         Ok(arena)
+    }
+
+    /// Tells if somebody wrote to a free arena.
+    fn look_for_damage(&self, arena: NonNull<Arena>) {
+        // SAFETY: acquired by the caller, and nothing is allocated yet.
+        let damage = unsafe { arena.as_ref().damage() };
+        if let Some(offset) = damage {
+            // SAFETY: as above. A hook that panics gives the arena back.
+            let lease = unsafe { Lease::of(arena) };
+            let item = entry(arena);
+            self.engine.tell(&Event::Damaged { item, offset });
+            core::mem::forget(lease);
+        }
+    }
+
+    /// Tells that a limit was hit.
+    pub(crate) fn tell_refusal(&self, limit: &Limit) {
+        if self.hook.is_some() {
+            let in_use = self.engine.observe().in_use;
+            self.engine.tell(&Event::Refused { limit, in_use });
+        }
     }
 
     /// Builds the chunk of an arena that was acquired hollow. With no lock held;
@@ -208,6 +245,7 @@ impl ScopePool {
                 // SAFETY: acquired by the caller, released once; the caller
                 // keeps the pool.
                 let _ = unsafe { SharedEngine::release(&raw const self.engine, entry(arena)) };
+                self.tell_refusal(&limit);
                 let (created, in_use) = (figures.created, figures.in_use);
                 Err(AcquireError::new(self.name(), limit, created, in_use, 0))
             }
@@ -265,6 +303,8 @@ impl ScopePool {
         let pool = this.pool;
         // SAFETY: by the caller.
         unsafe { Arena::reset(arena) };
+        // SAFETY: ours, and nothing is allocated.
+        unsafe { this.declare_dead() };
         // SAFETY: ours to give; alive until it is home.
         unsafe { Self::release(pool, arena) };
     }
@@ -371,9 +411,18 @@ unsafe fn take_back_slow(arena: NonNull<Arena>, due: bool) {
     let pool = this.pool();
     // SAFETY: by the caller.
     let panic = unsafe { clean(this) };
+    if this.has(TRACKED) {
+        pool.engine.strike(entry(arena));
+        if !this.wipes() && pool.engine.should_pattern(entry(arena)) {
+            // SAFETY: by the caller.
+            unsafe { this.pattern_chunks() };
+        }
+    }
+    let mut told = Told::about(pool, this.held_bytes());
     // SAFETY: by the caller; the large objects are gone.
     unsafe { Arena::reset_grown(arena) };
     if this.has(GREW) {
+        told.grew();
         pool.counts.grown.fetch_add(1, Relaxed);
     }
     if due || this.has(GREW) {
@@ -384,12 +433,12 @@ unsafe fn take_back_slow(arena: NonNull<Arena>, due: bool) {
         None => pool.verdict(this),
     };
     if let Some(why) = verdict {
+        told.discarded(why, this.held_bytes());
         // SAFETY: by the caller.
         unsafe { pool.discard(arena, why) };
     }
-    if this.has(TRACKED) {
-        pool.engine.strike(entry(arena));
-    }
+    // SAFETY: ours, and nothing is allocated.
+    unsafe { this.declare_dead() };
     if due && pool.counts.reports.fetch_add(1, Relaxed) % REPORTS_A_TICK == REPORTS_A_TICK - 1 {
         pool.tick();
     }
@@ -397,6 +446,7 @@ unsafe fn take_back_slow(arena: NonNull<Arena>, due: bool) {
     this.leased.store(false, Relaxed);
     // SAFETY: ours to give; not used afterwards.
     unsafe { ScopePool::release(this.pool, arena) };
+    told.tell();
     if let Some(panic) = panic {
         if !std::thread::panicking() {
             std::panic::resume_unwind(panic);
@@ -404,9 +454,51 @@ unsafe fn take_back_slow(arena: NonNull<Arena>, due: bool) {
     }
 }
 
+/// What a return has to tell. It is told when the arena is home, with everything
+/// done and perhaps with the pool gone, because a hook may do anything.
+struct Told {
+    hook: Option<EventHook>,
+    scope: &'static str,
+    held_bytes: usize,
+    grew: bool,
+    discarded: Option<(Discarded, usize)>,
+}
+
+impl Told {
+    fn about(pool: &ScopePool, held_bytes: usize) -> Self {
+        Self {
+            hook: pool.hook.clone(),
+            scope: pool.name(),
+            held_bytes,
+            grew: false,
+            discarded: None,
+        }
+    }
+
+    fn grew(&mut self) {
+        self.grew = true;
+    }
+
+    fn discarded(&mut self, why: Discarded, bytes: usize) {
+        self.discarded = Some((why, bytes));
+    }
+
+    fn tell(self) {
+        let Some(hook) = self.hook else { return };
+        if self.grew {
+            let held_bytes = self.held_bytes;
+            hook.call(self.scope, &Event::Outgrown { held_bytes });
+        }
+        if let Some((why, bytes)) = self.discarded {
+            let reason = why.name();
+            hook.call(self.scope, &Event::Discarded { reason, bytes });
+        }
+    }
+}
+
 /// Ends everything that was put into an arena: runs destructors and callbacks,
-/// frees large objects, overwrites bytes where that was asked for. Answers the
-/// panic of a destructor.
+/// frees large objects, wipes bytes where that was asked for. Answers the panic of
+/// a destructor.
 ///
 /// # Safety
 ///
@@ -418,9 +510,6 @@ pub(crate) unsafe fn clean(arena: &Arena) -> Option<crate::drops::Panic> {
     if arena.wipes() {
         // SAFETY: by the caller.
         unsafe { arena.wipe_chunks(0) };
-    } else if arena.has(TRACKED) && arena.pool().engine.diagnosis() == Diagnosis::Full {
-        // SAFETY: by the caller.
-        unsafe { arena.wipe_chunks(poison::PATTERN) };
     }
     panic
 }

@@ -233,6 +233,8 @@ impl Drop for Retired {
         for arena in self.arenas.drain(..) {
             // SAFETY: nobody else knows the arena any more.
             let bytes = unsafe { arena.as_ref() }.held_bytes() + PLACE.size();
+            // SAFETY: as above, and nothing is allocated in it.
+            unsafe { arena.as_ref().declare_alive() };
             // SAFETY: as above; dropped once.
             unsafe { arena.drop_in_place() };
             // SAFETY: allocated with this layout.

@@ -31,6 +31,18 @@ impl Discarded {
         Self::Surplus,
         Self::Panicked,
     ];
+
+    /// The reason in a word, as [`Event::Discarded`](millpond_core::event::Event)
+    /// has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Oversize => "oversize",
+            Self::Undersize => "undersize",
+            Self::Surplus => "surplus",
+            Self::Panicked => "panicked",
+        }
+    }
 }
 
 /// The figures of one scope. Counters are exact once the threads that use the

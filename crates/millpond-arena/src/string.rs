@@ -2,8 +2,11 @@
 
 use crate::error::ArenaFull;
 use crate::lease::Lease;
-use crate::vec::ArenaVec;
+use crate::vec::{ArenaVec, UnboundVec};
+use core::borrow::Borrow;
+use core::cmp::Ordering;
 use core::fmt::{self, Write};
+use core::hash::{Hash, Hasher};
 use core::ops::{Deref, DerefMut};
 
 /// A growable string in an arena: an [`ArenaVec`] of valid UTF-8.
@@ -48,6 +51,22 @@ impl<'l> ArenaString<'l> {
         Ok(Self { bytes })
     }
 
+    /// A string of what an iterator gives, one behind the other.
+    ///
+    /// # Errors
+    ///
+    /// If a limit was hit; what the iterator gave until then is forgotten.
+    pub fn from_iter_in<S: AsRef<str>>(
+        texts: impl IntoIterator<Item = S>,
+        lease: &'l Lease<'_>,
+    ) -> Result<Self, ArenaFull> {
+        let mut all = Self::new_in(lease);
+        for text in texts {
+            all.push_str(text.as_ref())?;
+        }
+        Ok(all)
+    }
+
     /// Appends a string, at memory speed.
     ///
     /// # Errors
@@ -78,16 +97,7 @@ impl<'l> ArenaString<'l> {
     ///
     /// If a `Display` of an argument fails without reason, as `format!` does.
     pub fn push_fmt(&mut self, arguments: fmt::Arguments<'_>) -> Result<(), ArenaFull> {
-        let mut appending = Appending {
-            text: self,
-            full: None,
-        };
-        let written = appending.write_fmt(arguments);
-        match (appending.full, written) {
-            (Some(full), _) => Err(full),
-            (None, Ok(())) => Ok(()),
-            (None, Err(_)) => panic!("a formatting trait answered an error without reason"),
-        }
+        append(arguments, |text| self.push_str(text))
     }
 
     /// Makes room for at least `more` bytes.
@@ -122,20 +132,128 @@ impl<'l> ArenaString<'l> {
     pub fn into_bytes(self) -> ArenaVec<'l, u8> {
         self.bytes
     }
+
+    /// The string without its lease: one that may be sent to another thread, and
+    /// kept across `.await`. The lease is then passed to what allocates.
+    ///
+    /// ```
+    /// use millpond_arena::{ArenaManager, Scope};
+    ///
+    /// async fn greet(manager: ArenaManager) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
+    ///     let arena = manager.lease(Scope::Primitive)?;
+    ///     let mut greeting = arena.string().unbind();
+    ///     for _ in 0..3 {
+    ///         let name = async { "pond" }.await; // `greeting` is kept across this.
+    ///         greeting.push_fmt(&arena, format_args!("hello {name} "))?;
+    ///     }
+    ///     Ok(greeting.len())
+    /// }
+    ///
+    /// fn spawn<F: Future + Send + 'static>(_: F) {}
+    /// spawn(greet(ArenaManager::new()));
+    /// ```
+    #[must_use]
+    pub fn unbind(self) -> UnboundString<'l> {
+        UnboundString {
+            bytes: self.bytes.unbind(),
+        }
+    }
 }
 
-/// Remembers why an append failed, which `fmt::Error` does not.
-struct Appending<'s, 'l> {
-    text: &'s mut ArenaString<'l>,
-    full: Option<ArenaFull>,
+/// An [`ArenaString`] without its lease: `Send`, so a task may keep one across
+/// `.await`. What allocates takes the lease; see [`UnboundVec`] for other leases.
+///
+/// # Invariants
+///
+/// 1. `bytes` are valid UTF-8.
+pub struct UnboundString<'l> {
+    bytes: UnboundVec<'l, u8>,
 }
 
-impl Write for Appending<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.text.push_str(text).map_err(|full| {
-            self.full = Some(full);
-            fmt::Error
-        })
+impl<'l> UnboundString<'l> {
+    /// Appends a string, at memory speed.
+    ///
+    /// # Errors
+    ///
+    /// If a limit was hit; the string is as it was.
+    #[inline]
+    pub fn push_str(&mut self, lease: &'l Lease<'_>, text: &str) -> Result<(), ArenaFull> {
+        self.bytes.extend_from_slice(lease, text.as_bytes())
+    }
+
+    /// Appends a character.
+    ///
+    /// # Errors
+    ///
+    /// If a limit was hit; the string is as it was.
+    #[inline]
+    pub fn push(&mut self, lease: &'l Lease<'_>, character: char) -> Result<(), ArenaFull> {
+        self.push_str(lease, character.encode_utf8(&mut [0; 4]))
+    }
+
+    /// Appends what is formatted.
+    ///
+    /// # Errors
+    ///
+    /// If a limit was hit; what was appended until then stays.
+    ///
+    /// # Panics
+    ///
+    /// If a `Display` of an argument fails without reason, as `format!` does.
+    pub fn push_fmt(
+        &mut self,
+        lease: &'l Lease<'_>,
+        arguments: fmt::Arguments<'_>,
+    ) -> Result<(), ArenaFull> {
+        append(arguments, |text| self.push_str(lease, text))
+    }
+
+    /// Makes room for at least `more` bytes.
+    ///
+    /// # Errors
+    ///
+    /// If a limit was hit; the string is as it was.
+    pub fn try_reserve(&mut self, lease: &'l Lease<'_>, more: usize) -> Result<(), ArenaFull> {
+        self.bytes.try_reserve(lease, more)
+    }
+
+    /// The string with its lease again; `Err` if it is in another arena.
+    ///
+    /// # Errors
+    ///
+    /// Hands the string back.
+    pub fn bind(self, lease: &'l Lease<'_>) -> Result<ArenaString<'l>, Self> {
+        match self.bytes.bind(lease) {
+            Ok(bytes) => Ok(ArenaString { bytes }),
+            Err(bytes) => Err(Self { bytes }),
+        }
+    }
+}
+
+/// Formats by way of `push`, and remembers why that failed, which `fmt::Error`
+/// does not.
+fn append(
+    arguments: fmt::Arguments<'_>,
+    push: impl FnMut(&str) -> Result<(), ArenaFull>,
+) -> Result<(), ArenaFull> {
+    struct Appending<P> {
+        push: P,
+        full: Option<ArenaFull>,
+    }
+    impl<P: FnMut(&str) -> Result<(), ArenaFull>> Write for Appending<P> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            (self.push)(text).map_err(|full| {
+                self.full = Some(full);
+                fmt::Error
+            })
+        }
+    }
+    let mut appending = Appending { push, full: None };
+    let written = appending.write_fmt(arguments);
+    match (appending.full, written) {
+        (Some(full), _) => Err(full),
+        (None, Ok(())) => Ok(()),
+        (None, Err(_)) => panic!("a formatting trait answered an error without reason"),
     }
 }
 
@@ -145,47 +263,89 @@ impl Write for ArenaString<'_> {
     }
 }
 
-impl Deref for ArenaString<'_> {
-    type Target = str;
+/// What both forms are to those who read text.
+macro_rules! text {
+    ($string:ident) => {
+        impl Deref for $string<'_> {
+            type Target = str;
 
-    #[inline(always)]
-    fn deref(&self) -> &str {
-        // SAFETY: valid by 1.
-        unsafe { core::str::from_utf8_unchecked(&self.bytes) }
-    }
+            #[inline(always)]
+            fn deref(&self) -> &str {
+                // SAFETY: valid by 1.
+                unsafe { core::str::from_utf8_unchecked(&self.bytes) }
+            }
+        }
+
+        impl DerefMut for $string<'_> {
+            #[inline(always)]
+            fn deref_mut(&mut self) -> &mut str {
+                // SAFETY: valid by 1.
+                unsafe { core::str::from_utf8_unchecked_mut(&mut self.bytes) }
+            }
+        }
+
+        impl AsRef<str> for $string<'_> {
+            fn as_ref(&self) -> &str {
+                self
+            }
+        }
+
+        /// A key of a map, found by `&str`.
+        impl Borrow<str> for $string<'_> {
+            fn borrow(&self) -> &str {
+                self
+            }
+        }
+
+        impl fmt::Debug for $string<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                str::fmt(self, f)
+            }
+        }
+
+        impl fmt::Display for $string<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                str::fmt(self, f)
+            }
+        }
+
+        impl<S: AsRef<str> + ?Sized> PartialEq<S> for $string<'_> {
+            fn eq(&self, other: &S) -> bool {
+                **self == *other.as_ref()
+            }
+        }
+
+        impl Eq for $string<'_> {}
+
+        impl PartialOrd for $string<'_> {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $string<'_> {
+            fn cmp(&self, other: &Self) -> Ordering {
+                str::cmp(self, other)
+            }
+        }
+
+        impl Hash for $string<'_> {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                str::hash(self, state);
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for $string<'_> {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self)
+            }
+        }
+    };
 }
 
-impl DerefMut for ArenaString<'_> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut str {
-        // SAFETY: valid by 1.
-        unsafe { core::str::from_utf8_unchecked_mut(&mut self.bytes) }
-    }
-}
-
-impl AsRef<str> for ArenaString<'_> {
-    fn as_ref(&self) -> &str {
-        self
-    }
-}
-
-impl fmt::Debug for ArenaString<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        str::fmt(self, f)
-    }
-}
-
-impl fmt::Display for ArenaString<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        str::fmt(self, f)
-    }
-}
-
-impl<S: AsRef<str> + ?Sized> PartialEq<S> for ArenaString<'_> {
-    fn eq(&self, other: &S) -> bool {
-        **self == *other.as_ref()
-    }
-}
+text!(ArenaString);
+text!(UnboundString);
 
 impl<'t> Extend<&'t str> for ArenaString<'_> {
     /// For code that wants an [`Extend`].
@@ -203,9 +363,18 @@ impl<'t> Extend<&'t str> for ArenaString<'_> {
     }
 }
 
-#[cfg(feature = "serde")]
-impl serde::Serialize for ArenaString<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self)
+impl Extend<char> for ArenaString<'_> {
+    /// For code that wants an [`Extend`].
+    ///
+    /// # Panics
+    ///
+    /// If a limit was hit, because the trait knows no error; everybody else uses
+    /// [`ArenaString::push`].
+    fn extend<I: IntoIterator<Item = char>>(&mut self, characters: I) {
+        for character in characters {
+            if let Err(full) = self.push(character) {
+                panic!("{full}");
+            }
+        }
     }
 }

@@ -1,9 +1,13 @@
 //! Vectors in arenas.
 
+use crate::copy::copy;
 use crate::error::ArenaFull;
 use crate::lease::{Lease, NoDestructor};
 use core::alloc::Layout;
+use core::borrow::Borrow;
+use core::cmp::Ordering;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ops::{Deref, DerefMut};
@@ -105,15 +109,14 @@ impl<T> Raw<T> {
     ///
     /// There is room.
     #[inline(always)]
-    unsafe fn put_slice(&mut self, values: &[T]) {
+    unsafe fn put_slice(&mut self, values: &[T])
+    where
+        T: Copy,
+    {
         // SAFETY: by the caller.
         let place = unsafe { self.start.add(self.len) };
         // SAFETY: inside of the block (1), which nobody else refers to.
-        unsafe {
-            place
-                .as_ptr()
-                .copy_from_nonoverlapping(values.as_ptr(), values.len());
-        };
+        unsafe { copy(values.as_ptr(), place.as_ptr(), values.len()) };
         self.len += values.len();
     }
 
@@ -516,6 +519,32 @@ macro_rules! elements {
             }
         }
 
+        impl<T> Borrow<[T]> for $vec<'_, T> {
+            fn borrow(&self) -> &[T] {
+                self
+            }
+        }
+
+        impl<T: Eq> Eq for $vec<'_, T> {}
+
+        impl<T: PartialOrd> PartialOrd for $vec<'_, T> {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                <[T]>::partial_cmp(self, other)
+            }
+        }
+
+        impl<T: Ord> Ord for $vec<'_, T> {
+            fn cmp(&self, other: &Self) -> Ordering {
+                <[T]>::cmp(self, other)
+            }
+        }
+
+        impl<T: Hash> Hash for $vec<'_, T> {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                <[T]>::hash(self, state);
+            }
+        }
+
         impl<'v, T> IntoIterator for &'v $vec<'_, T> {
             type Item = &'v T;
             type IntoIter = core::slice::Iter<'v, T>;
@@ -618,6 +647,8 @@ impl<T> Iterator for IntoIter<'_, T> {
 }
 
 impl<T> ExactSizeIterator for IntoIter<'_, T> {}
+
+impl<T> core::iter::FusedIterator for IntoIter<'_, T> {}
 
 impl<T> fmt::Debug for IntoIter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -21,7 +21,9 @@ fn request(manager: &ArenaManager, scope: Scope) {
     for word in 0..50_u64 {
         words.push(word).expect("room");
     }
-    let text = arena.alloc_fmt(format_args!("{}", words.len())).expect("room");
+    let text = arena
+        .alloc_fmt(format_args!("{}", words.len()))
+        .expect("room");
     assert_eq!(text, "50");
     let child = arena.child().expect("memory");
     child.alloc_drop(Noisy(7)).expect("room");
@@ -61,7 +63,9 @@ fn a_trim_returns_every_parked_byte_to_the_global_allocator() {
             .map(|_| manager.lease(Scope::Json).expect("memory"))
             .collect();
         for lease in &leases {
-            lease.alloc_slice_uninit::<u8>(50 * KIB).expect("a large object");
+            lease
+                .alloc_slice_uninit::<u8>(50 * KIB)
+                .expect("a large object");
             lease.alloc([1u8; 900]).expect("room");
         }
     };
@@ -69,14 +73,20 @@ fn a_trim_returns_every_parked_byte_to_the_global_allocator() {
     manager.trim(Level::Full);
     let (parked, leased) = count(|| {
         lease_all();
-        manager.scope_stats(Scope::Json).expect("built in").parked_bytes
+        manager
+            .scope_stats(Scope::Json)
+            .expect("built in")
+            .parked_bytes
     });
     assert_eq!(parked, ARENAS * 128 * KIB);
     let held = leased.bytes_allocated - leased.bytes_freed;
     let (report, trimmed) = count(|| manager.trim(Level::Full));
     let returned = trimmed.bytes_freed - trimmed.bytes_allocated;
     // An arena counts as what malloc makes of it: sixteen bytes more than it is.
-    assert!(returned + 16 * ARENAS as u64 >= parked as u64, "{returned} of {parked}");
+    assert!(
+        returned + 16 * ARENAS as u64 >= parked as u64,
+        "{returned} of {parked}"
+    );
     assert_eq!(returned, held, "all that was taken since the last trim");
     assert_eq!(report.freed_items, ARENAS);
     assert!(report.freed_bytes >= parked);

@@ -194,3 +194,51 @@ fn collections_live_inside_of_collections() {
         }
     });
 }
+
+#[test]
+fn an_unbound_string_travels_and_comes_back() {
+    let manager = ArenaManager::new();
+    let lease = manager.lease(SCOPE).expect("memory");
+    let mut text = lease.string().unbind();
+    text.push_str(&lease, "mill").expect("room");
+    let text = std::thread::scope(|threads| {
+        let mut text = text;
+        let there = threads.spawn(move || {
+            text.make_ascii_uppercase();
+            text
+        });
+        lease.alloc(1).expect("room");
+        there.join().expect("no panic")
+    });
+    let mut text = text;
+    text.push(&lease, '\u{df}').expect("room");
+    text.push_fmt(&lease, format_args!("{:>40}", "pond"))
+        .expect("room");
+    assert_eq!(text.trim_end_matches("pond").trim_end(), "MILL\u{df}");
+    let other = manager.lease(SCOPE).expect("memory");
+    let text = text.bind(&other).expect_err("not its arena");
+    let mut bound = text.bind(&lease).expect("the same lease");
+    bound.extend(['!', '?']);
+    assert!(bound.ends_with("pond!?"));
+}
+
+#[test]
+fn collections_are_compared_ordered_and_found_by_what_they_hold() {
+    use std::collections::{BTreeSet, HashMap};
+    leased(|lease| {
+        let text = |text: &str| ArenaString::from_iter_in([text], lease).expect("room");
+        let mut counts = HashMap::new();
+        for word in ["b", "a", "b"] {
+            *counts.entry(text(word)).or_insert(0) += 1;
+        }
+        assert_eq!((counts["a"], counts["b"]), (1, 2));
+        let words: BTreeSet<_> = ["b", "a"].map(text).into();
+        assert!(words.iter().map(|word| &**word).eq(["a", "b"]));
+        let vec = |numbers: &[u8]| ArenaVec::from_iter_in(numbers.iter().copied(), lease);
+        let rows: BTreeSet<_> = [&[2, 1][..], &[1, 9]]
+            .map(|row| vec(row).expect("room"))
+            .into();
+        assert!(rows.contains(&[1_u8, 9][..]));
+        assert_eq!(*rows.first().expect("two rows"), [1, 9]);
+    });
+}

@@ -129,7 +129,9 @@ fn a_vector_travels_while_its_lease_goes_on() {
     for round in 0..steps(200, 2) as u64 {
         let lease = manager.lease(SCOPE).expect("memory");
         let mut numbers = lease.vec::<u64>().unbind();
-        numbers.extend_from_slice(&lease, &[round; 20]).expect("room");
+        numbers
+            .extend_from_slice(&lease, &[round; 20])
+            .expect("room");
         let mut text = lease.vec::<u8>();
         thread::scope(|threads| {
             let there = threads.spawn(|| {

@@ -1,7 +1,102 @@
-//! Proves that a manager shows its scopes as the classes of one pool.
+//! A manager shows its scopes as the classes of one pool, and tells what happens.
 
-use millpond_arena::{ArenaManager, Diagnosis, Scope};
+use millpond_arena::{ArenaManager, Diagnosis, Full, Level, Scope, ScopeConfig};
+use millpond_core::budget::Budget;
+use millpond_core::event::{Event, EventHook};
 use millpond_core::observe::Observe;
+use std::sync::{Arc, Mutex};
+
+const KIB: usize = 1 << 10;
+
+/// A manager whose Json scope is small and has 64 KiB, and what it told.
+fn told() -> (ArenaManager, Arc<Mutex<Vec<String>>>) {
+    let log: Arc<Mutex<Vec<String>>> = Arc::default();
+    let told = Arc::clone(&log);
+    let hook = EventHook::new(move |scope, event| {
+        let happened = match event {
+            Event::Refused { in_use, .. } => format!("{scope} refused, {in_use} out"),
+            Event::Outgrown { held_bytes } => format!("{scope} outgrown, {held_bytes}"),
+            Event::Discarded { reason, bytes } => format!("{scope} {reason}, {bytes}"),
+            Event::Damaged { .. } => format!("{scope} damaged"),
+            Event::Trimmed { report } => format!("{scope} trimmed, {}", report.freed_items),
+            _ => return,
+        };
+        told.lock().expect("nobody panics with it").push(happened);
+    });
+    let mut builder = ArenaManager::builder();
+    builder.configure(Scope::Json, ScopeConfig::of(8 * KIB).with_parked(1));
+    builder
+        .budget(&Budget::new("all", 100 * KIB))
+        .on_event(hook);
+    (builder.build().expect("figures that agree"), log)
+}
+
+fn taken(log: &Mutex<Vec<String>>) -> Vec<String> {
+    core::mem::take(&mut *log.lock().expect("nobody panics with it"))
+}
+
+#[test]
+fn what_happens_on_slow_paths_is_told() {
+    let (manager, log) = told();
+    let lease = manager.lease(Scope::Json).expect("memory");
+    let other = manager.lease(Scope::Json).expect("memory");
+    assert_eq!(taken(&log), [""; 0], "ordinary leases say nothing");
+    drop(other);
+    assert_eq!(taken(&log), ["json surplus, 8192"]);
+    while lease.used_bytes() < 12 * KIB {
+        lease.alloc([0_u64; 64]).expect("room");
+    }
+    let refused = lease.alloc_slice_uninit::<u8>(90 * KIB).map(|_| ());
+    assert_eq!(refused.expect_err("too large").full(), Full::Budget);
+    assert!(manager.lease(Scope::Search).is_err(), "1 MiB is too large");
+    let held = lease.held_bytes();
+    drop(lease);
+    let told = taken(&log);
+    let refused = told.iter().filter(|told| told.contains("refused"));
+    assert!(refused.eq(["json refused, 1 out", "search refused, 0 out"].iter()));
+    assert!(told.contains(&format!("json outgrown, {held}")), "{told:?}");
+    manager.trim(Level::Full);
+    assert!(taken(&log).contains(&"json trimmed, 2".to_owned()));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri sees the damage itself")]
+fn a_write_after_the_end_is_found() {
+    let (manager, log) = told();
+    manager.set_diagnosis(Diagnosis::Full);
+    let lease = manager.lease(Scope::Json).expect("memory");
+    let place = std::ptr::from_mut(lease.alloc([0_u64; 20]).expect("room"));
+    lease.alloc([1_u64; 20]).expect("room");
+    drop(lease);
+    drop(manager.lease(Scope::Json).expect("memory"));
+    assert_eq!(taken(&log), [""; 0], "nobody wrote");
+    let lease = manager.lease(Scope::Json).expect("memory");
+    assert_eq!(
+        std::ptr::from_mut(lease.alloc([0_u64; 20]).expect("room")),
+        place
+    );
+    drop(lease);
+    // SAFETY: the chunk is parked: still memory of the process, and nobody's. This
+    // is the bug that is looked for.
+    unsafe { place.cast::<u8>().write_volatile(1) };
+    drop(manager.lease(Scope::Json).expect("memory"));
+    assert_eq!(taken(&log), ["json damaged"]);
+}
+
+#[test]
+fn a_hook_that_panics_loses_no_arena() {
+    let mut builder = ArenaManager::builder();
+    builder.configure(Scope::Json, ScopeConfig::of(8 * KIB).with_parked(0));
+    builder.on_event(EventHook::new(|_, event| {
+        assert!(!matches!(event, Event::Discarded { .. }), "as it were");
+    }));
+    let manager = builder.build().expect("figures that agree");
+    let lease = manager.lease(Scope::Json).expect("memory");
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(lease)));
+    assert!(ended.is_err());
+    let stats = manager.scope_stats(Scope::Json).expect("built in");
+    assert_eq!((stats.live, stats.leases), (0, 1));
+}
 
 #[test]
 fn scopes_are_classes_and_add_up() {

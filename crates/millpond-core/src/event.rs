@@ -55,6 +55,18 @@ pub enum Event<'e> {
         /// The item.
         item: Entry,
     },
+    /// A lease needed more than its item had, and got it.
+    Outgrown {
+        /// Bytes that the lease holds now, or held when it ended.
+        held_bytes: usize,
+    },
+    /// What an item had was given back when it came home, instead of being kept.
+    Discarded {
+        /// Why.
+        reason: &'static str,
+        /// Bytes that were given back.
+        bytes: usize,
+    },
     /// The pool was closed.
     Closed {
         /// Items that were leased at that moment.

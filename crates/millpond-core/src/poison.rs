@@ -48,6 +48,15 @@ use core::ptr::NonNull;
 /// [`on_release`] must not be looked for after [`on_lease`].
 pub const BLINDS_PATTERN: bool = cfg!(any(miri, millpond_msan, millpond_valgrind));
 
+/// Whether somebody is watching: for pools that have to find out first what they
+/// would tell.
+pub const WATCHED: bool = cfg!(any(
+    miri,
+    millpond_asan,
+    millpond_msan,
+    all(millpond_valgrind, target_arch = "x86_64")
+));
+
 /// The byte that [`fill`] writes.
 ///
 /// Chosen to be wrong as anything: as a `bool`, as UTF-8 (a leading byte

@@ -2,7 +2,8 @@
 
 pub use millpond_arena::{
     ArenaFull, ArenaManager, ArenaString, ArenaVec, BuildError, Builder, ConfigError, Discarded,
-    Full, IntoIter, Lease, LeaseError, Scope, ScopeConfig, ScopeStats, ScopeView, UnboundVec, Wipe,
+    Full, IntoIter, Lease, LeaseError, Scope, ScopeConfig, ScopeStats, ScopeView, UnboundString,
+    UnboundVec, Wipe,
 };
 
 #[cfg(feature = "serde_json")]

@@ -107,6 +107,9 @@ impl Pond {
         #[cfg(feature = "arena")]
         let arenas = {
             let mut arenas = config.arenas;
+            if let Some(hook) = &config.hook {
+                arenas.on_event(hook.clone());
+            }
             #[cfg(feature = "bytes")]
             if config.large_objects_from_bytes {
                 arenas.large_objects_from(Arc::new(bytes.clone()));

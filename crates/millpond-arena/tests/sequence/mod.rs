@@ -68,7 +68,11 @@ struct Block {
 
 impl Block {
     fn new(at: NonNull<[u8]>, layout: Layout, stamp: u8) -> Self {
-        assert_eq!(at.cast::<u8>().addr().get() % layout.align(), 0, "{layout:?}");
+        assert_eq!(
+            at.cast::<u8>().addr().get() % layout.align(),
+            0,
+            "{layout:?}"
+        );
         assert!(at.len() >= layout.size());
         let mut block = Self {
             at,
@@ -90,7 +94,11 @@ impl Block {
         // SAFETY: inside of the block.
         let place = unsafe { self.at.cast::<u8>().add(from) };
         // SAFETY: the block is the model's alone, and that long.
-        unsafe { place.as_ptr().copy_from_nonoverlapping(fresh.as_ptr(), fresh.len()) };
+        unsafe {
+            place
+                .as_ptr()
+                .copy_from_nonoverlapping(fresh.as_ptr(), fresh.len());
+        };
     }
 
     fn bytes(&self, len: usize) -> &[u8] {
@@ -287,7 +295,8 @@ fn allocate(held: &mut Held, script: &mut Script<'_>) {
     };
     if zeroed {
         // SAFETY: that long, and zeroed, so written.
-        let bytes: &[u8] = unsafe { core::slice::from_raw_parts(at.as_ptr().cast(), layout.size()) };
+        let bytes: &[u8] =
+            unsafe { core::slice::from_raw_parts(at.as_ptr().cast(), layout.size()) };
         assert!(bytes.iter().all(|&byte| byte == 0));
     }
     held.blocks.push(Block::new(at, layout, script.byte()));
