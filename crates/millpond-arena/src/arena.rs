@@ -155,7 +155,7 @@ impl Arena {
 
     /// Bytes to the limit of the lease.
     pub(crate) fn room(&self) -> usize {
-        self.limit - self.occupied_bytes()
+        self.limit.saturating_sub(self.occupied_bytes())
     }
 
     pub(crate) fn limit_bytes(&self) -> usize {

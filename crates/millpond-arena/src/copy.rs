@@ -76,8 +76,9 @@ mod tests {
             }
             let from: Vec<u8> = (0..len).map(|n| n.to_le_bytes()[0] ^ 0x5C).collect();
             let mut to = std::vec![0_u8; len + 2];
+            let place = to[1..].as_mut_ptr();
             // SAFETY: room for a byte more on each side.
-            unsafe { copy(from.as_ptr(), to.as_mut_ptr().add(1), len) };
+            unsafe { copy(from.as_ptr(), place, len) };
             assert_eq!(to[1..=len], from);
             assert_eq!((to[0], to[len + 1]), (0, 0));
         }

@@ -210,8 +210,10 @@ impl ScopePool {
 
     /// Tells if somebody wrote to a free arena.
     fn look_for_damage(&self, arena: NonNull<Arena>) {
-        // SAFETY: acquired by the caller, and nothing is allocated yet.
-        let damage = unsafe { arena.as_ref().damage() };
+        // SAFETY: acquired by the caller, so alive.
+        let this = unsafe { arena.as_ref() };
+        // SAFETY: the caller is the holder, and nothing is allocated yet.
+        let damage = unsafe { this.damage() };
         if let Some(offset) = damage {
             // SAFETY: as above. A hook that panics gives the arena back.
             let lease = unsafe { Lease::of(arena) };

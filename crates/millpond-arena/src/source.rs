@@ -232,9 +232,10 @@ impl Drop for Retired {
     fn drop(&mut self) {
         for arena in self.arenas.drain(..) {
             // SAFETY: nobody else knows the arena any more.
-            let bytes = unsafe { arena.as_ref() }.held_bytes() + PLACE.size();
-            // SAFETY: as above, and nothing is allocated in it.
-            unsafe { arena.as_ref().declare_alive() };
+            let this = unsafe { arena.as_ref() };
+            // SAFETY: ours, and nothing is allocated in it.
+            unsafe { this.declare_alive() };
+            let bytes = this.held_bytes() + PLACE.size();
             // SAFETY: as above; dropped once.
             unsafe { arena.drop_in_place() };
             // SAFETY: allocated with this layout.

@@ -56,7 +56,11 @@ fn what_happens_on_slow_paths_is_told() {
     assert!(refused.eq(["json refused, 1 out", "search refused, 0 out"].iter()));
     assert!(told.contains(&format!("json outgrown, {held}")), "{told:?}");
     manager.trim(Level::Full);
-    assert!(taken(&log).contains(&"json trimmed, 2".to_owned()));
+    assert!(
+        taken(&log)
+            .iter()
+            .any(|told| told.starts_with("json trimmed"))
+    );
 }
 
 #[test]
