@@ -5,6 +5,7 @@
 //!  codebase    files, symbols, search, a tool server                        `codebase`
 //!  pipeline    N-Triples through structure-of-arrays runs to receipts       `pipeline`
 //!  buildtool   flags, references, checksums, archives, a log                `buildtool`
+//!  httpd       files, uploads, JSON and metrics over HTTP/1.1 (Unix)        `httpd`
 //! ```
 //!
 //! Every system runs in the modes of [`memory`] on the same work, with results
@@ -19,5 +20,7 @@ pub mod cli;
 pub mod codebase;
 pub mod corpus;
 pub mod encoder;
+#[cfg(unix)]
+pub mod httpd;
 pub mod memory;
 pub mod pipeline;
