@@ -100,7 +100,9 @@ fn files(root: &Path) {
 /// Bytes without a pattern.
 pub(crate) fn noise(bytes: usize) -> Vec<u8> {
     let mut dice = millpond_testing::Dice::new(bytes as u64);
-    (0..bytes).map(|_| dice.below(256).to_le_bytes()[0]).collect()
+    (0..bytes)
+        .map(|_| dice.below(256).to_le_bytes()[0])
+        .collect()
 }
 
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
