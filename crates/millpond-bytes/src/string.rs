@@ -45,6 +45,7 @@ impl PoolString {
     }
 
     /// The text.
+    #[inline]
     #[must_use]
     pub fn as_str(&self) -> &str {
         // SAFETY: by 1.
@@ -62,6 +63,7 @@ impl PoolString {
     /// # Errors
     ///
     /// Which limit was hit. Nothing is appended then.
+    #[inline]
     #[track_caller]
     pub fn push_str(&mut self, text: &str) -> Result<(), AcquireError> {
         if text.len() > self.bytes.spare() {
@@ -115,6 +117,7 @@ impl PoolString {
 }
 
 impl fmt::Write for PoolString {
+    #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.push_str(text).map_err(|_| fmt::Error)
     }
@@ -123,6 +126,7 @@ impl fmt::Write for PoolString {
 impl Deref for PoolString {
     type Target = str;
 
+    #[inline]
     fn deref(&self) -> &str {
         self.as_str()
     }

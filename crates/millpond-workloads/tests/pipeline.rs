@@ -29,7 +29,7 @@ fn hooks(hook: &mut impl FnMut(Pattern<'_>, Question)) {
 }
 
 fn in_all_modes(text: &str) -> [Vec<Receipt>; 2] {
-    let pool = local_buffers().unwrap();
+    let pool = local_buffers();
     let mut pooled = Pipeline::new(&pool, Page::new(RECEIPTS));
     let mut heap = Pipeline::new(&Heap, Heap);
     hooks(&mut |pattern, question| pooled.hook(pattern, question));
@@ -77,7 +77,7 @@ proptest! {
 #[test]
 fn the_hot_path_allocates_nothing_when_pooled_and_for_each_run_on_the_heap() {
     let triples: [Triple; 8] = std::array::from_fn(|lane| [lane as u64 + 1, 2, 3]);
-    let pool = local_buffers().unwrap();
+    let pool = local_buffers();
     let mut pooled = Pipeline::new(&pool, Page::new(RECEIPTS));
     let mut heap = Pipeline::new(&Heap, Heap);
     hooks(&mut |pattern, question| pooled.hook(pattern, question));

@@ -157,17 +157,25 @@ pub const JOBS: &[Job] = &[
 const STATEMENTS: usize = 4_000;
 
 fn hot(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
-    let pool = local_buffers()?;
+    let pool = local_buffers();
     Ok(versus(
         (request, modes),
         (HOT, cycles()),
-        || black_box(Heap.buffer()).is_ok(),
-        || black_box(pool.buffer()).is_ok(),
+        || {
+            Heap.buffer()
+                .map(|buffer| black_box(buffer.as_ptr()))
+                .is_ok()
+        },
+        || {
+            pool.buffer()
+                .map(|buffer| black_box(buffer.as_ptr()))
+                .is_ok()
+        },
     ))
 }
 
 fn run(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
-    let pool = local_buffers()?;
+    let pool = local_buffers();
     let (mut heap, mut pooled) = (heap(), hooked(&pool, Page::new(RECEIPTS)));
     let on_heap = || process(&mut heap);
     let measured = versus((request, modes), (RUN, 1.0), on_heap, || {
@@ -189,7 +197,7 @@ fn allocation_share(request: &Request) -> Result<Vec<Measurement>> {
 
 fn prepare(_: &Request, pooled: bool, with: &mut dyn FnMut(&mut dyn FnMut())) -> Result<()> {
     if pooled {
-        let pool = local_buffers()?;
+        let pool = local_buffers();
         let mut pipeline = hooked(&pool, Page::new(RECEIPTS));
         with(&mut || {
             black_box(process(&mut pipeline));
@@ -249,7 +257,7 @@ fn receipts(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
 
 fn cold(request: &Request) -> Result<Vec<Measurement>> {
     counting::pause();
-    let pool = local_buffers()?;
+    let pool = local_buffers();
     Ok(vec![
         Measurement::new(
             COLD,
@@ -294,7 +302,7 @@ fn on_cold_caches(rounds: u32, mut operation: impl FnMut() -> bool) -> Vec<f64> 
 
 fn over_rings(request: &Request) -> Result<Vec<Measurement>> {
     const RUNS: u32 = 2_000;
-    let pool = shared_buffers()?;
+    let pool = shared_buffers();
     let all: Vec<Triple> = triples()
         .into_iter()
         .cycle()
@@ -313,7 +321,7 @@ fn over_rings(request: &Request) -> Result<Vec<Measurement>> {
 fn ingest(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
     let text = sample::ntriples(&documents(request, 400_000)?, STATEMENTS);
     let scale = 1.0 / text.lines().count() as f64;
-    let pool = local_buffers()?;
+    let pool = local_buffers();
     let (mut heap, mut pooled) = (heap(), hooked(&pool, Page::new(RECEIPTS)));
     let mut measured = versus(
         (request, modes),
@@ -353,7 +361,7 @@ fn statements(text: &str, mut each: impl FnMut([&str; 3])) -> usize {
 }
 
 fn space() -> Result<Vec<Measurement>> {
-    let pool = local_buffers()?;
+    let pool = local_buffers();
     let (mut heap, mut pooled) = (heap(), hooked(&pool, Page::new(RECEIPTS)));
     let on_heap = || process(&mut heap);
     let mut measured = uses([ALLOCATIONS, BYTES], on_heap, || process(&mut pooled));

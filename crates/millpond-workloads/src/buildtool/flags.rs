@@ -1,11 +1,11 @@
 //! Command-line flags of a build: labels, build arguments, platforms.
 //!
 //! On the heap they are what a command takes, a string each. On pools they lie in
-//! one string, with a zero byte between them, which no argument may contain.
+//! one string, each with a zero byte behind it, which no argument may contain.
 
 use super::memory::Memory;
 use anyhow::{Result, ensure};
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::ops::Deref;
 
 /// What a build is told.
@@ -89,22 +89,16 @@ impl Description {
     /// If there is no memory.
     pub fn as_flags_in<M: Memory>(&self, memory: &M) -> Result<Flags<M::Text>> {
         let mut text = memory.text(self.length())?;
-        for (flag, pairs) in self.pairs() {
-            for (key, value) in pairs {
-                let between = if text.is_empty() { "" } else { "\0" };
-                for part in [between, flag, "\0", key, "=", value] {
-                    text.write_str(part)?;
-                }
+        write_pairs(&mut text, "--label\0", &self.labels)?;
+        write_pairs(&mut text, "--build-arg\0", &self.arguments)?;
+        if let Some((first, others)) = self.platforms.split_first() {
+            text.write_str("--platform\0")?;
+            text.write_str(first)?;
+            for platform in others {
+                text.write_str(",")?;
+                text.write_str(platform)?;
             }
-        }
-        for (number, platform) in self.platforms.iter().enumerate() {
-            let between = match (number, text.is_empty()) {
-                (0, true) => "--platform\0",
-                (0, false) => "\0--platform\0",
-                _ => ",",
-            };
-            text.write_str(between)?;
-            text.write_str(platform)?;
+            text.write_str("\0")?;
         }
         Ok(Flags { text })
     }
@@ -125,6 +119,20 @@ impl Description {
     }
 }
 
+/// Inlined, so that the flag and the signs around are stored and not copied: of so
+/// short texts a call to copy each costs as much as everything else.
+#[inline(always)]
+fn write_pairs(out: &mut impl Write, flag: &str, pairs: &[(String, String)]) -> fmt::Result {
+    for (key, value) in pairs {
+        out.write_str(flag)?;
+        out.write_str(key)?;
+        out.write_str("=")?;
+        out.write_str(value)?;
+        out.write_str("\0")?;
+    }
+    Ok(())
+}
+
 fn pair(what: &str, key: &str, value: &str) -> Result<(String, String)> {
     let good = !key.is_empty() && !key.contains(['=', '\0']) && !value.contains('\0');
     ensure!(
@@ -143,8 +151,7 @@ pub struct Flags<T> {
 impl<T: Deref<Target = str>> Flags<T> {
     /// Each flag and each value.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        let all = self.text.split('\0');
-        all.filter(|_| !self.text.is_empty())
+        self.text.split_terminator('\0')
     }
 }
 

@@ -11,9 +11,11 @@
 
 use anyhow::{Context, Result};
 use redb::{
-    Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+    Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition,
+    WriteTransaction,
 };
 use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 
 const FILES: TableDefinition<'_, &str, (u64, &str)> = TableDefinition::new("files");
 const CHANGES: TableDefinition<'_, (&str, u64), &str> = TableDefinition::new("changes");
@@ -23,11 +25,21 @@ const LINKS: TableDefinition<'_, (&str, &str, &str), ()> = TableDefinition::new(
 #[derive(Debug)]
 pub struct Store {
     database: Database,
+    latest: Latest,
+}
+
+/// What readers read: tables as of the last commit, opened once and not for each read.
+type Latest = Arc<RwLock<Option<Arc<Tables>>>>;
+
+struct Tables {
+    files: ReadOnlyTable<&'static str, (u64, &'static str)>,
+    changes: ReadOnlyTable<(&'static str, u64), &'static str>,
 }
 
 /// A transaction that is not committed yet.
 pub struct Batch {
     transaction: WriteTransaction,
+    latest: Latest,
 }
 
 impl Store {
@@ -58,7 +70,28 @@ impl Store {
         transaction.open_table(CHANGES)?;
         transaction.open_table(LINKS)?;
         transaction.commit()?;
-        Ok(Self { database })
+        Ok(Self {
+            database,
+            latest: Latest::default(),
+        })
+    }
+
+    /// The tables as of the last commit.
+    fn tables(&self) -> Result<Arc<Tables>> {
+        let known = self.latest.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tables) = &*known {
+            return Ok(Arc::clone(tables));
+        }
+        drop(known);
+        let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock, so that a commit that comes in between is not forgotten.
+        let reading = self.database.begin_read()?;
+        let tables = Arc::new(Tables {
+            files: reading.open_table(FILES)?,
+            changes: reading.open_table(CHANGES)?,
+        });
+        *latest = Some(Arc::clone(&tables));
+        Ok(tables)
     }
 
     /// Begins a transaction. What is put into it is there once it is committed.
@@ -69,6 +102,7 @@ impl Store {
     pub fn begin(&self) -> Result<Batch> {
         Ok(Batch {
             transaction: self.database.begin_write()?,
+            latest: Arc::clone(&self.latest),
         })
     }
 
@@ -78,8 +112,7 @@ impl Store {
     ///
     /// If the database cannot be read.
     pub fn file<R>(&self, path: &str, with: impl FnOnce(u64, &str) -> R) -> Result<Option<R>> {
-        let files = self.database.begin_read()?.open_table(FILES)?;
-        let found = files.get(path)?;
+        let found = self.tables()?.files.get(path)?;
         Ok(found.map(|found| {
             let (version, content) = found.value();
             with(version, content)
@@ -127,10 +160,8 @@ impl Store {
         version: u64,
         with: impl FnOnce(&str) -> R,
     ) -> Result<Option<R>> {
-        let changes = self.database.begin_read()?.open_table(CHANGES)?;
-        Ok(changes
-            .get((path, version))?
-            .map(|record| with(record.value())))
+        let found = self.tables()?.changes.get((path, version))?;
+        Ok(found.map(|record| with(record.value())))
     }
 }
 
@@ -184,7 +215,15 @@ impl Batch {
     pub fn commit(mut self) -> Result<()> {
         self.transaction.set_durability(Durability::Immediate)?;
         self.transaction.commit()?;
+        // Whoever reads next opens the tables anew.
+        *self.latest.write().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(())
+    }
+}
+
+impl std::fmt::Debug for Tables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tables").finish_non_exhaustive()
     }
 }
 

@@ -1,21 +1,24 @@
 //! Where pages, frames and the history's texts come from.
 
 use super::frames::Frame;
+use super::sizing::Sizing;
 use arrayvec::ArrayVec;
 use millpond_bytes::{BytePool, Config, PoolBuf};
-use millpond_core::error::{AcquireError, Limit};
+use millpond_core::adaptive::Control;
+use millpond_core::error::AcquireError;
 use millpond_core::trim::Level;
-use millpond_fixed::{Lease, Local, LocalFixedPool};
-use std::cell::Cell;
+use millpond_fixed::{Exhaustion, Lease, Local, LocalFixedPool};
+use std::cell::{Cell, RefCell};
 use std::ops::{Deref, DerefMut};
-
-use super::sizing::{Advice, Sizing, Window};
 
 /// Bytes of an output page.
 pub const PAGE_BYTES: usize = 4096;
 
-/// An output page: bytes, and how many of them are written.
-pub type Page = ArrayVec<u8, PAGE_BYTES>;
+/// An output page: bytes, and behind them how many are written. Both lie in the 4 KiB,
+/// so that pages fill slabs without a rest.
+pub type Page = ArrayVec<u8, { PAGE_BYTES - size_of::<u32>() }>;
+
+const _: () = assert!(size_of::<Page>() == PAGE_BYTES);
 
 /// Lends what encoders and decoders work in; dropping a thing gives it back.
 pub trait Memory {
@@ -84,18 +87,23 @@ impl Memory for Heap {
 /// Frames that may be open at once: encoder and decoder, as deep as they go.
 const FRAMES: usize = 64;
 
+/// Pages from outside that may be out at once: documents of 256 MiB.
+const OUTSIDE: usize = 1 << 16;
+
 /// Pools: pages that adapt, frames, and bytes for texts.
+///
+/// A page that the page pool has no room for comes from outside, and is freed when it
+/// is released: [`Exhaustion::Fallback`].
 #[derive(Debug)]
 pub struct Pooled {
     pages: LocalFixedPool<Page>,
     frames: LocalFixedPool<Frame>,
     texts: BytePool,
+    control: RefCell<Control>,
     sizing: Sizing,
-    overflows: Cell<u64>,
+    encodings: Cell<u32>,
     resizes: Cell<u64>,
     peak: Cell<usize>,
-    overflowing: Cell<usize>,
-    window: Cell<Window>,
 }
 
 /// What the page pool did.
@@ -131,140 +139,71 @@ impl Pooled {
         Ok(Self {
             pages: LocalFixedPool::local_builder(sizing.start())
                 .name("pages")
+                .exhaustion(Exhaustion::Fallback { at_most: OUTSIDE })
                 .build_local(),
             frames: LocalFixedPool::local_builder(FRAMES)
                 .name("frames")
                 .build_local(),
             texts: BytePool::new(Config::for_storage().with_name("history"))?,
+            control: RefCell::new(Control::new(sizing.rules())),
             sizing,
-            overflows: Cell::default(),
+            encodings: Cell::default(),
             resizes: Cell::default(),
             peak: Cell::default(),
-            overflowing: Cell::default(),
-            window: Cell::default(),
         })
     }
 
     /// The figures of the page pool.
     #[must_use]
     pub fn stats(&self) -> PageStats {
-        let pool = self.pages.stats();
-        let (inside, overflows) = (pool.acquires, self.overflows.get());
-        // A capacity below what is in use has nothing available.
-        let available = pool.capacity.saturating_sub(pool.in_use);
-        let peak = self.peak.get().max(pool.in_use);
+        let seen = self.pages.stats();
+        let acquires = seen.acquires + seen.fallbacks;
+        let peak = self.peak.get().max(seen.in_use + seen.fallback_in_use);
         PageStats {
-            pool_size: pool.capacity,
+            pool_size: seen.capacity,
             buffer_bytes: PAGE_BYTES,
-            available,
-            acquires: inside + overflows,
-            overflows,
-            overflow_rate: overflows as f64 / (inside + overflows).max(1) as f64,
+            // A capacity below what is in use has nothing available.
+            available: seen.capacity.saturating_sub(seen.in_use),
+            acquires,
+            overflows: seen.fallbacks,
+            overflow_rate: seen.fallbacks as f64 / acquires.max(1) as f64,
             resizes: self.resizes.get(),
-            efficiency: peak as f64 / pool.capacity.max(1) as f64,
-            held_bytes: pool.held_bytes,
+            efficiency: peak as f64 / seen.capacity.max(1) as f64,
+            held_bytes: seen.held_bytes,
         }
     }
 
-    /// What the window since the last advice says about the pool's size.
-    ///
-    /// `None` if nothing was acquired in it. Begins a new window.
-    pub fn advise(&self) -> Option<Advice> {
-        let stats = self.stats();
-        let since = self.window.get();
-        let acquires = stats.acquires - since.acquires;
-        let overflows = stats.overflows - since.overflows;
-        self.window.set(Window {
-            encodings: 0,
-            acquires: stats.acquires,
-            overflows: stats.overflows,
-        });
-        self.sizing.advice(stats.pool_size, acquires, overflows)
+    /// Overflows as a share of the acquires since the last advice; `None` without any.
+    #[must_use]
+    pub fn recent_overflow_rate(&self) -> Option<f64> {
+        let window = self.control.borrow().window(&self.pages.stats());
+        window.overflow_rate()
     }
 
-    /// Follows advice, while pages are out: those beyond a smaller size go when
-    /// they are released and trimmed.
-    pub fn apply(&self, advice: Advice) {
-        if let Advice::Resize { to } = advice {
-            self.pages.set_capacity(to);
-            self.pages.trim(Level::Full);
-            self.resizes.set(self.resizes.get() + 1);
-        }
+    /// The size that the pool should have, if it is another one, by what happened since
+    /// the last advice. A new window begins.
+    pub fn advise(&self) -> Option<usize> {
+        self.encodings.set(0);
+        self.control.borrow_mut().advise(&self.pages.stats())
     }
-}
 
-/// A page of the pool, or one from outside.
-#[derive(Debug)]
-pub enum PooledPage<'m> {
-    /// Of the pool.
-    Inside(Lease<'m, Page, Local>),
-    /// An overflow, freed when it is released.
-    Outside(Outside<'m>),
-}
-
-/// A page that the pool had no room for.
-#[derive(Debug)]
-pub struct Outside<'m> {
-    page: Box<Page>,
-    count: &'m Cell<usize>,
-}
-
-impl Drop for Outside<'_> {
-    fn drop(&mut self) {
-        self.count.set(self.count.get() - 1);
-    }
-}
-
-impl Deref for PooledPage<'_> {
-    type Target = Page;
-
-    #[inline]
-    fn deref(&self) -> &Page {
-        match self {
-            Self::Inside(page) => page,
-            Self::Outside(outside) => &outside.page,
-        }
-    }
-}
-
-impl DerefMut for PooledPage<'_> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Page {
-        match self {
-            Self::Inside(page) => page,
-            Self::Outside(outside) => &mut outside.page,
-        }
-    }
-}
-
-impl Pooled {
-    #[cold]
-    fn overflow(&self, error: AcquireError) -> Result<PooledPage<'_>, AcquireError> {
-        if *error.limit() != Limit::Capacity {
-            return Err(error);
-        }
-        self.overflows.set(self.overflows.get() + 1);
-        self.overflowing.set(self.overflowing.get() + 1);
-        let used = self.pages.stats().in_use + self.overflowing.get();
-        self.peak.set(self.peak.get().max(used));
-        Ok(PooledPage::Outside(Outside {
-            page: Box::new(Page::new()),
-            count: &self.overflowing,
-        }))
+    /// Gives the pool another size, while pages are out: those beyond a smaller size go
+    /// when they are released and trimmed.
+    pub fn apply(&self, size: usize) {
+        self.pages.set_capacity(size);
+        self.pages.trim(Level::Full);
+        self.resizes.set(self.resizes.get() + 1);
     }
 }
 
 impl Memory for Pooled {
-    type Page<'m> = PooledPage<'m>;
+    type Page<'m> = Lease<'m, Page, Local>;
     type Frame<'m> = Lease<'m, Frame, Local>;
     type Text<'m> = PoolBuf;
 
     #[inline]
-    fn page(&self) -> Result<PooledPage<'_>, AcquireError> {
-        match self.pages.try_acquire_with(Page::new) {
-            Ok(page) => Ok(PooledPage::Inside(page)),
-            Err(error) => self.overflow(error),
-        }
+    fn page(&self) -> Result<Lease<'_, Page, Local>, AcquireError> {
+        Ok(self.pages.reserve()?.fill_with(Page::new))
     }
 
     #[inline]
@@ -280,16 +219,14 @@ impl Memory for Pooled {
     }
 
     fn encoded(&self) {
-        let pages = self.pages.stats();
-        self.peak.set(self.peak.get().max(pages.in_use));
-        let mut window = self.window.get();
-        window.encodings += 1;
-        self.window.set(window);
-        if window.encodings >= self.sizing.every()
-            && self.sizing.is_adaptive()
-            && let Some(advice) = self.advise()
-        {
-            self.apply(advice);
+        let seen = self.pages.stats();
+        let used = seen.in_use + seen.fallback_in_use;
+        self.peak.set(self.peak.get().max(used));
+        self.encodings.set(self.encodings.get() + 1);
+        if self.sizing.is_adaptive() && self.encodings.get() >= Sizing::EVERY {
+            if let Some(size) = self.advise() {
+                self.apply(size);
+            }
         }
     }
 }

@@ -7,9 +7,9 @@
 //! ```
 
 use super::receipt::Page;
-use millpond_vector::{
-    AcquireError, Alignment, LocalVectorPool, Mode, RowLease, ShapeError, VectorPool,
-};
+use millpond_core::engine::Mode;
+use millpond_core::error::AcquireError;
+use millpond_fixed::{LocalObjectPool, ObjectLease, ObjectPool, Recycle};
 use std::error::Error;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -82,15 +82,16 @@ pub trait Ledger {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Heap;
 
+/// The numbers of a run, in three lines of the processor's cache.
 #[repr(C, align(64))]
 #[derive(Debug)]
-struct Words([u64; WORDS]);
+pub struct Words([u64; WORDS]);
 
-/// A buffer in a box.
+/// What owns the numbers of a run, as the numbers.
 #[derive(Debug)]
-pub struct HeapBuffer(Box<Words>);
+pub struct Buffer<W>(W);
 
-impl Deref for HeapBuffer {
+impl<W: Deref<Target = Words>> Deref for Buffer<W> {
     type Target = [u64];
 
     #[inline]
@@ -99,7 +100,7 @@ impl Deref for HeapBuffer {
     }
 }
 
-impl DerefMut for HeapBuffer {
+impl<W: DerefMut<Target = Words>> DerefMut for Buffer<W> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u64] {
         &mut self.0.0
@@ -107,11 +108,11 @@ impl DerefMut for HeapBuffer {
 }
 
 impl Buffers for Heap {
-    type Buffer<'m> = HeapBuffer;
+    type Buffer<'m> = Buffer<Box<Words>>;
 
     #[inline]
-    fn buffer(&self) -> Result<HeapBuffer, Exhausted> {
-        Ok(HeapBuffer(Box::new(Words([0; WORDS]))))
+    fn buffer(&self) -> Result<Buffer<Box<Words>>, Exhausted> {
+        Ok(Buffer(Box::new(Words([0; WORDS]))))
     }
 }
 
@@ -122,16 +123,34 @@ impl Ledger for Heap {
     }
 }
 
-/// Rows of 24 numbers are buffers.
-impl<M: Mode> Buffers for VectorPool<u64, M> {
+/// Buffers are lent as they were left: a run overwrites every lane.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AsLeft;
+
+impl Recycle<Words> for AsLeft {
+    fn construct(&self) -> Words {
+        Words([0; WORDS])
+    }
+}
+
+/// The pool of buffers for a pipeline on several threads.
+pub type SharedBuffers = ObjectPool<Words, AsLeft>;
+
+/// The pool of buffers for a pipeline on one thread.
+pub type LocalBuffers = LocalObjectPool<Words, AsLeft>;
+
+impl<M: Mode> Buffers for ObjectPool<Words, AsLeft, M> {
     type Buffer<'m>
-        = RowLease<'m, u64, M>
+        = Buffer<ObjectLease<'m, Words, AsLeft, M>>
     where
         M: 'm;
 
     #[inline]
-    fn buffer(&self) -> Result<RowLease<'_, u64, M>, Exhausted> {
-        self.try_acquire().map_err(Exhausted::Buffers)
+    fn buffer(&self) -> Result<Self::Buffer<'_>, Exhausted> {
+        match self.try_acquire() {
+            Ok(words) => Ok(Buffer(words)),
+            Err(error) => Err(Exhausted::Buffers(error)),
+        }
     }
 }
 
@@ -144,47 +163,29 @@ impl Ledger for Page {
     }
 }
 
-/// The pool of buffers for a pipeline on one thread, its memory already there.
-///
-/// # Errors
-///
-/// Never for the shape of a run; the pool's own for others.
-pub fn local_buffers() -> Result<LocalVectorPool<u64>, ShapeError> {
-    let pool = shape(LocalVectorPool::<u64>::local_builder(WORDS)).build_local()?;
-    warm(&pool);
-    Ok(pool)
+/// Sixteen buffers for a pipeline on one thread, their memory already there.
+#[must_use]
+pub fn local_buffers() -> LocalBuffers {
+    let pool = builder().build_local_objects(AsLeft);
+    pool.warm_up(BUFFERS);
+    pool
 }
 
-/// The pool of buffers for a pipeline on several threads, its memory already there.
-///
-/// # Errors
-///
-/// As [`local_buffers`].
-pub fn shared_buffers() -> Result<VectorPool<u64>, ShapeError> {
-    let pool = shape(VectorPool::<u64>::builder(WORDS)).build()?;
-    warm(&pool);
-    Ok(pool)
+/// Sixteen buffers for a pipeline on several threads, their memory already there.
+#[must_use]
+pub fn shared_buffers() -> SharedBuffers {
+    let pool = builder().build_objects(AsLeft);
+    pool.warm_up(BUFFERS);
+    pool
 }
 
-fn shape(builder: millpond_vector::Builder<u64>) -> millpond_vector::Builder<u64> {
-    builder
-        .capacity(BUFFERS)
-        .name("runs")
-        .alignment(Alignment::Bytes64)
-        .slab_bytes(BUFFERS * WORDS * size_of::<u64>())
-}
-
-/// Creates every buffer, so that no run waits for memory.
-fn warm<M: Mode>(pool: &VectorPool<u64, M>) {
-    let all: Vec<_> = (0..BUFFERS)
-        .map_while(|_| pool.try_acquire().ok())
-        .collect();
-    debug_assert_eq!(all.len(), BUFFERS);
+fn builder() -> millpond_fixed::Builder<Words> {
+    millpond_fixed::LocalFixedPool::local_builder(BUFFERS).name("runs")
 }
 
 /// How many buffers of a pool are in flight.
 #[must_use]
-pub fn usage<M: Mode>(pool: &VectorPool<u64, M>) -> Usage {
+pub fn usage<M: Mode>(pool: &ObjectPool<Words, AsLeft, M>) -> Usage {
     let stats = pool.stats();
     Usage {
         in_use: stats.in_use,
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_seventeenth_buffer_is_refused_and_a_released_one_is_lent_again() {
-        let pool = local_buffers().unwrap();
+        let pool = local_buffers();
         let mut lent: Vec<_> = (0..BUFFERS).map(|_| pool.buffer().unwrap()).collect();
         assert_eq!(
             usage(&pool),
@@ -221,7 +222,7 @@ mod tests {
 
     #[test]
     fn buffers_lie_on_lines() {
-        let (heap, pool) = (Heap, local_buffers().unwrap());
+        let (heap, pool) = (Heap, local_buffers());
         assert_eq!(heap.buffer().unwrap().as_ptr().addr() % 64, 0);
         assert_eq!(pool.buffer().unwrap().as_ptr().addr() % 64, 0);
     }

@@ -10,7 +10,7 @@
 //! use millpond_workloads::pipeline::receipt::Page;
 //! use millpond_workloads::pipeline::reflex::Question;
 //!
-//! let buffers = memory::local_buffers()?;
+//! let buffers = memory::local_buffers();
 //! let mut pipeline = Pipeline::new(&buffers, Page::new(memory::RECEIPTS));
 //! pipeline.hook(Pattern { predicate: Some("<urn:knows>"), ..Pattern::ANY }, Question::Count);
 //!
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn more_hooks_than_receipts_are_exhausted_capacity() {
-        let buffers = local_buffers().unwrap();
+        let buffers = local_buffers();
         let mut pipeline = Pipeline::new(&buffers, Page::new(RECEIPTS));
         (0..=RECEIPTS).for_each(|_| pipeline.hook(Pattern::ANY, Question::Ask));
         let fault = pipeline.process(&[[1, 2, 3]], |_| ()).unwrap_err();
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn nine_triples_are_an_invalid_size_and_the_buffer_comes_home() {
-        let buffers = local_buffers().unwrap();
+        let buffers = local_buffers();
         let mut pipeline = Pipeline::new(&buffers, Page::new(RECEIPTS));
         let fault = pipeline.process(&[[1, 2, 3]; 9], |_| ()).unwrap_err();
         assert_eq!(fault, Fault::Size(InvalidSize { triples: 9 }));

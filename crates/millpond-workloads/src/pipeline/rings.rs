@@ -132,7 +132,7 @@ mod tests {
             Hook::new([Some(1), None, None], Question::Count),
             Hook::new([None, Some(2), None], Question::Ask),
         ];
-        let pool = shared_buffers().unwrap();
+        let pool = shared_buffers();
         let mut pooled = Vec::new();
         let passed = stream(&pool, &triples, &hooks, |receipt| pooled.push(*receipt)).unwrap();
         let mut heap = Vec::new();
