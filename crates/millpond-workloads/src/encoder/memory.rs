@@ -223,10 +223,11 @@ impl Memory for Pooled {
         let used = seen.in_use + seen.fallback_in_use;
         self.peak.set(self.peak.get().max(used));
         self.encodings.set(self.encodings.get() + 1);
-        if self.sizing.is_adaptive() && self.encodings.get() >= Sizing::EVERY {
-            if let Some(size) = self.advise() {
-                self.apply(size);
-            }
+        if self.sizing.is_adaptive()
+            && self.encodings.get() >= Sizing::EVERY
+            && let Some(size) = self.advise()
+        {
+            self.apply(size);
         }
     }
 }
