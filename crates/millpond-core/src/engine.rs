@@ -127,6 +127,15 @@ pub unsafe trait Engine {
         Released::Home
     }
 
+    /// Misses `count` of the items that are out no longer. For an owner who is
+    /// about to drop the engine, which otherwise keeps a source that misses one.
+    ///
+    /// # Safety
+    ///
+    /// So many items are the caller's, who neither uses nor releases them
+    /// afterwards.
+    unsafe fn disown(&mut self, count: usize);
+
     /// All figures of the pool.
     fn observe(&self) -> Observation;
 

@@ -257,6 +257,10 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
         look(&self.source.borrow())
     }
 
+    unsafe fn disown(&mut self, count: usize) {
+        self.created.set(self.created.get() - count);
+    }
+
     fn observe(&self) -> Observation {
         let free = self.len();
         let in_use = self.created.get() - free;

@@ -197,12 +197,16 @@ impl<E: Element> VectorPool<E, Shared> {
     #[track_caller]
     pub fn acquire_async(&self) -> impl Future<Output = Result<RowLease<'_, E>, AcquireError>> {
         // Not an `async fn`, which would not know its caller.
-        let location = Location::caller();
-        async move {
-            let entry = self.engine.acquire_async(self.policy.room()).await?;
-            // SAFETY: just acquired.
-            let lease = unsafe { RowLease::new(self, entry) };
-            Ok(self.inspect(lease, location))
-        }
+        self.lease_async(Location::caller())
+    }
+
+    pub(crate) async fn lease_async(
+        &self,
+        location: &'static Location<'static>,
+    ) -> Result<RowLease<'_, E>, AcquireError> {
+        let entry = self.engine.acquire_async(self.policy.room()).await?;
+        // SAFETY: just acquired.
+        let lease = unsafe { RowLease::new(self, entry) };
+        Ok(self.inspect(lease, location))
     }
 }

@@ -36,6 +36,7 @@ mod arrow {
     use crate::batch::RowBatch;
     use crate::element::Element;
     use crate::lease::RowLease;
+    use crate::owned::OwnedRow;
     use alloc::sync::Arc;
     use arrow_buffer::{Buffer, ScalarBuffer};
     use core::ptr::NonNull;
@@ -66,6 +67,16 @@ mod arrow {
             let (start, len) = (NonNull::from(&*row).cast(), size_of_val(&*row));
             // SAFETY: so many initialised bytes, which the lease owns and nobody
             // writes to any more; the buffer keeps the lease.
+            unsafe { Self::from_custom_allocation(start, len, Arc::new(row)) }
+        }
+    }
+
+    /// An owned row as a buffer of Arrow, which gives it back, and lets go of the
+    /// pool, when the last of its clones goes.
+    impl<E: Element> From<OwnedRow<E>> for Buffer {
+        fn from(row: OwnedRow<E>) -> Self {
+            let (start, len) = (NonNull::from(&*row).cast(), size_of_val(&*row));
+            // SAFETY: as above: the row keeps its pool, and so its place.
             unsafe { Self::from_custom_allocation(start, len, Arc::new(row)) }
         }
     }

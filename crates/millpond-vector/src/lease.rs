@@ -87,6 +87,23 @@ impl<'p, E: Element, M: Mode> RowLease<'p, E, M> {
         }
     }
 
+    /// The same lease, with nothing to say how long its pool lives.
+    ///
+    /// # Safety
+    ///
+    /// The pool stays at its address until the lease is dropped.
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    pub(crate) unsafe fn outliving(self) -> RowLease<'static, E, M> {
+        let lease = ManuallyDrop::new(self);
+        RowLease {
+            row: lease.row,
+            entry: lease.entry,
+            home: lease.home,
+            _row: PhantomData,
+        }
+    }
+
     /// The same lease with a note that diagnostics know of it.
     #[cfg(feature = "std")]
     pub(crate) fn tracked(mut self) -> Self {

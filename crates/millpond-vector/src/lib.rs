@@ -102,6 +102,8 @@ mod interop;
 pub mod kernel;
 mod layout;
 mod lease;
+#[cfg(feature = "std")]
+mod owned;
 mod pool;
 #[cfg(feature = "rtrb")]
 pub mod ring;
@@ -131,6 +133,8 @@ pub use millpond_core::exhaustion::Exhaustion;
 pub use millpond_core::observe::Observation;
 pub use millpond_core::region::HugePages;
 pub use millpond_core::trim::{Level, TrimReport};
+#[cfg(feature = "std")]
+pub use owned::OwnedRow;
 pub use pool::{LocalVectorPool, VectorPool};
 pub use runs::{Run, Runs};
 pub use scratch::{AlignedBuf, ScratchPool};

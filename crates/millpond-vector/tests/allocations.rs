@@ -10,8 +10,8 @@ use millpond_vector::{Level, LocalVectorPool, Mode, RowId, ScratchPool, Triples8
 #[global_allocator]
 static ALLOCATOR: TestAllocator = TestAllocator::new();
 
-const ROWS: usize = if cfg!(miri) { 20 } else { 3000 };
-const ROUNDS: usize = if cfg!(miri) { 2 } else { 20 };
+const ROWS: usize = if cfg!(miri) { 8 } else { 3000 };
+const ROUNDS: usize = if cfg!(miri) { 1 } else { 20 };
 
 /// Everything that a program does in its steady state.
 fn work<M: Mode>(pool: &mut VectorPool<f32, M>, ids: &mut Vec<RowId<f32>>) -> f32 {

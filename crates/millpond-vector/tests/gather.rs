@@ -29,6 +29,9 @@ fn gathering_yields_every_row_in_the_order_of_the_list() {
 fn kernels_agree_with_the_sums_that_they_stand_for() {
     let mut dice = Dice::new(7);
     for dimension in [1, 3, 15, 16, 17, 63, 64, 65, 100, 300, 768] {
+        if cfg!(miri) && dimension > 65 {
+            continue;
+        }
         let mut number = || dice.below(2001) as f32 / 1000.0 - 1.0;
         let a: Vec<f32> = (0..dimension).map(|_| number()).collect();
         let b: Vec<f32> = (0..dimension).map(|_| number()).collect();

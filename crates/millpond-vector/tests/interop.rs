@@ -57,6 +57,13 @@ fn buffers_of_arrow_share_the_row_and_give_it_back() {
     assert_eq!(ROWS.stats().in_use, 1);
     assert_eq!(ROWS.row(id), Some(&[2.0; 20][..]));
 
+    let pool = std::sync::Arc::new(VectorPool::<f32>::new(20, 1).unwrap());
+    let mut row = pool.try_acquire_owned().unwrap();
+    row.fill(5.0);
+    let owned = Buffer::from(row);
+    drop(pool);
+    assert_eq!(owned.typed_data::<f32>(), [5.0; 20]);
+
     let batch = Buffer::from(ROWS.acquire_batch(4).unwrap());
     assert_eq!(batch.len(), 4 * 32 * 4);
     assert_eq!(batch.as_ptr().addr() % 64, 0);

@@ -478,7 +478,7 @@ impl Pond {
         if let Some(hook) = &self.inner.hook {
             builder = builder.on_event(hook.clone());
         }
-        let pool = Arc::new(builder.build()?);
+        let pool = builder.build()?.into_shared();
         self.enter(name, &pool)?;
         // Acquired together, and given back together.
         let rows: Vec<_> = (0..config.warm_up)

@@ -107,6 +107,11 @@ unsafe impl<S: Source> Engine for SharedEngine<S> {
         Self::look_at_source(self, look)
     }
 
+    unsafe fn disown(&mut self, count: usize) {
+        // SAFETY: by the caller.
+        unsafe { Self::disown(self, count) };
+    }
+
     #[inline]
     fn try_pop_many(&self, out: &mut [MaybeUninit<Entry>]) -> usize {
         Self::try_pop_many(self, out)

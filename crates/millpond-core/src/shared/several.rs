@@ -70,6 +70,17 @@ impl<S: Source> SharedEngine<S> {
         Ok(made)
     }
 
+    /// Misses `count` of the items that are out no longer; see
+    /// [`Engine::disown`](crate::engine::Engine::disown).
+    ///
+    /// # Safety
+    ///
+    /// So many items are the caller's, who neither uses nor releases them
+    /// afterwards.
+    pub unsafe fn disown(&mut self, count: usize) {
+        self.state.get_mut().created -= count;
+    }
+
     /// Looks at the source, which waits meanwhile: nothing is created or given
     /// back until `look` is done.
     pub fn look_at_source<R>(&self, look: impl FnOnce(&S) -> R) -> R {
