@@ -1,22 +1,24 @@
 //! Notes: what a pool counts about its acquires, beside that they happened.
 //!
 //! A pool of which acquires ask for different amounts (bytes, rows) sorts the
-//! amounts into a few bins and notes the bin with each acquire. Notes lie in the
-//! spare room of the thread's own cache, whose lines the acquire has just
-//! touched, and have that thread as their single writer: 0.47 ns an acquire,
-//! finding the bin included. The sum of the amounts beside it took 0.33 more
-//! (November 2026, 2-core virtual machine, AMD EPYC); bins say it well enough.
+//! amounts into a few bins, and notes with each acquire the bin and what it gave
+//! beyond the amount. Notes lie in the spare room of the thread's own cache, whose
+//! lines the acquire has just touched, and have that thread as their single
+//! writer: an addition to memory each.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// How many bins there are: what fits beside the cache in its two lines.
 pub const BINS: usize = 8;
 
-/// Notes of one pool: how many acquires fell into each bin.
+/// Notes of one pool: how many acquires fell into each bin, and what they were
+/// given beyond what they asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Noted {
     /// Acquires in each bin.
     pub bins: [u64; BINS],
+    /// The sum of what was given beyond what was asked for.
+    pub excess: u64,
 }
 
 impl Noted {
@@ -26,6 +28,7 @@ impl Noted {
         for (bin, more) in self.bins.iter_mut().zip(other.bins) {
             *bin += more;
         }
+        self.excess += other.excess;
         self
     }
 
@@ -35,6 +38,7 @@ impl Noted {
         for (bin, before) in self.bins.iter_mut().zip(earlier.bins) {
             *bin = bin.saturating_sub(before);
         }
+        self.excess = self.excess.saturating_sub(earlier.excess);
         self
     }
 }
@@ -44,6 +48,7 @@ impl Noted {
 #[derive(Debug)]
 pub(crate) struct Notes {
     bins: [AtomicU64; BINS],
+    excess: AtomicU64,
 }
 
 impl Notes {
@@ -53,29 +58,38 @@ impl Notes {
     )]
     pub(crate) const NONE: Self = Self {
         bins: [const { AtomicU64::new(0) }; BINS],
+        excess: AtomicU64::new(0),
     };
 
     /// Notes an acquire. By the one writer of these notes.
     #[inline(always)]
-    pub(crate) fn note(&self, bin: usize) {
+    pub(crate) fn note(&self, bin: usize, excess: usize) {
         if cfg!(millpond_no_counters) {
             return;
         }
-        let counter = &self.bins[bin % BINS];
-        let before = counter.load(Ordering::Relaxed);
-        counter.store(before.wrapping_add(1), Ordering::Relaxed);
+        add(&self.bins[bin % BINS], 1);
+        add(&self.excess, excess as u64);
     }
 
     /// Notes an acquire, among several writers.
-    pub(crate) fn note_among_many(&self, bin: usize) {
+    pub(crate) fn note_among_many(&self, bin: usize, excess: usize) {
         self.bins[bin % BINS].fetch_add(1, Ordering::Relaxed);
+        self.excess.fetch_add(excess as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn read(&self) -> Noted {
         Noted {
             bins: core::array::from_fn(|bin| self.bins[bin].load(Ordering::Relaxed)),
+            excess: self.excess.load(Ordering::Relaxed),
         }
     }
+}
+
+/// Adds to a counter that has one writer.
+#[inline(always)]
+fn add(counter: &AtomicU64, more: u64) {
+    let before = counter.load(Ordering::Relaxed);
+    counter.store(before.wrapping_add(more), Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -85,12 +99,14 @@ mod tests {
     #[test]
     fn both_writers_add_up() {
         let notes = Notes::NONE;
-        notes.note(0);
-        notes.note(7);
-        notes.note_among_many(7);
+        notes.note(0, 10);
+        notes.note(7, 0);
+        notes.note_among_many(7, 5);
         let noted = notes.read();
         assert_eq!(noted.bins, [1, 0, 0, 0, 0, 0, 0, 2]);
+        assert_eq!(noted.excess, 15);
         assert_eq!(noted.since(&noted), Noted::default());
-        assert_eq!(noted.merge(noted).bins[7], 4);
+        let twice = noted.merge(noted);
+        assert_eq!((twice.bins[7], twice.excess), (4, 30));
     }
 }
