@@ -88,11 +88,15 @@ impl BytePool {
     /// the pool is trimmed.
     ///
     /// Readers of the table take no lock, so tables that were replaced stay until
-    /// the pool goes: some hundred bytes each.
+    /// the pool goes: some 2.5 KiB each, and 1 KiB for a class. A pool has
+    /// 64 different tables in its life, and 1,024 classes; going back to an earlier
+    /// table costs nothing.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] says what is wrong; the table is as it was then.
+    /// [`ConfigError::TooManyTables`] and [`ConfigError::TooManyClasses`]: go on with
+    /// the present table, or with a new pool.
     pub fn apply(&self, sizes: &SizeClasses) -> Result<(), ConfigError> {
         let too_large = sizes.sizes().iter().position(|&size| size > MAX_BYTES);
         if let Some(position) = too_large {
@@ -108,8 +112,9 @@ impl BytePool {
                 largest: sizes.largest(),
             });
         }
+        let sizes = SizeClasses::new(sizes.sizes())?;
         // SAFETY: alive while this handle is.
-        unsafe { Pond::install(self.pond_place(), sizes.clone(), pool_min_size) }
+        unsafe { Pond::install(self.pond_place(), sizes) }
     }
 }
 

@@ -99,8 +99,7 @@ impl<O: Origin> PoolBuf<O> {
     /// `origin`.
     #[inline(always)]
     pub(crate) unsafe fn new(entry: Entry, capacity: usize, origin: O) -> Self {
-        // SAFETY: by the caller.
-        let bytes = unsafe { slot::bytes_of(entry) };
+        let bytes = slot::bytes_of(entry);
         // SAFETY: the bytes of a slot that is ours.
         unsafe { poison::on_lease(bytes, capacity) };
         Self {

@@ -2,7 +2,8 @@
 
 use crate::config::Config;
 use crate::pond::Pond;
-use crate::slot::{self, Slots};
+use crate::slot::Slots;
+use crate::span::Span;
 use crate::stock::Stock;
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -12,7 +13,6 @@ use millpond_core::entry::Entry;
 use millpond_core::error::AcquireError;
 use millpond_core::exhaustion::Exhaustion;
 use millpond_core::home::Home;
-use millpond_core::notes::BINS;
 use millpond_core::poison;
 use millpond_core::region;
 use millpond_core::shared::SharedEngine;
@@ -31,10 +31,9 @@ pub(crate) const DIRECT: usize = 8;
 #[derive(Debug)]
 #[repr(C, align(128))] // What acquires read, apart from the lock of the engine.
 pub(crate) struct Class {
-    pub(crate) size: usize,
-    /// Sizes are noted in bins of `1 << shift` bytes, the topmost first.
-    shift: u32,
-    /// Requests that it serves are above this, in every table that it is in.
+    /// Requests that it serves, in every table that it is in.
+    pub(crate) span: Span,
+    /// The size of the class below.
     pub(crate) floor: usize,
     /// The home of its buffers: itself, and perhaps [`WIPE`].
     home: Home<Class>,
@@ -85,8 +84,7 @@ impl Class {
         }
         let place = region::allocate(Layout::new::<Self>())?.cast::<Self>();
         let class = Self {
-            size,
-            shift: bin_shift(size - floor),
+            span: Span::new(floor, config.pool_min_size, size),
             floor,
             home: if config.wipe_on_release {
                 Home::new(place).with_notes(WIPE)
@@ -137,28 +135,27 @@ impl Class {
         self.home
     }
 
-    /// The bin of a request of `len` bytes, above `floor` and at most `size`.
+    /// Bytes of a buffer.
     #[inline(always)]
-    pub(crate) fn bin(&self, len: usize) -> usize {
-        debug_assert!(self.floor < len && len <= self.size);
-        (self.size - len) >> self.shift
+    pub(crate) const fn size(&self) -> usize {
+        self.span.size
     }
 
-    /// The largest request of a bin.
-    pub(crate) fn top_of(&self, bin: usize) -> usize {
-        self.size.saturating_sub(bin << self.shift).max(1)
+    /// Pops the slot of a buffer for a request with this excess.
+    #[inline(always)]
+    pub(crate) fn try_pop(&self, excess: usize) -> Option<Entry> {
+        self.engine.try_pop_noted(self.span.bin(excess), excess)
     }
 
-    /// Pops the slot of a buffer for `len` bytes, at most `size`.
-    #[inline(always)]
-    pub(crate) fn try_pop(&self, len: usize) -> Option<Entry> {
-        self.engine.try_pop_noted(self.bin(len))
+    /// Notes a request that [`Class::try_pop`] did not serve.
+    pub(crate) fn note(&self, excess: usize) {
+        self.engine.note(self.span.bin(excess), excess);
     }
 
     /// As [`Class::try_pop`], by the slow path.
     pub(crate) fn acquire_slow(
         &self,
-        len: usize,
+        excess: usize,
         patience: Patience,
         policy: Exhaustion,
     ) -> Result<Entry, AcquireError> {
@@ -172,7 +169,7 @@ impl Class {
             }
             (Patience::Policy, _) => self.engine.acquire_slow(policy.room()),
         }?;
-        self.engine.note(self.bin(len));
+        self.note(excess);
         Ok(entry)
     }
 
@@ -186,13 +183,11 @@ impl Class {
     pub(crate) unsafe fn bring_home(class: NonNull<Self>, bytes: NonNull<u8>, capacity: usize) {
         // SAFETY: the caller's own bytes.
         unsafe { poison::on_release(bytes, capacity) };
-        // SAFETY: the bytes of a slot.
-        let header = unsafe { slot::header_of(bytes) };
         let class_place = class.as_ptr();
         // SAFETY: alive until the slot is home; a place inside it.
         let engine = unsafe { &raw const (*class_place).engine };
         // SAFETY: by the caller.
-        let released = unsafe { SharedEngine::release(engine, Entry::from_ptr(header.cast())) };
+        let released = unsafe { SharedEngine::release(engine, Entry::from_ptr(bytes.cast())) };
         if released == Released::Last {
             // SAFETY: told so by the engine.
             unsafe { Self::end(class) };
@@ -209,13 +204,16 @@ impl Class {
     pub(crate) unsafe fn bring_home_slow(home: Home<Self>, bytes: NonNull<u8>, capacity: usize) {
         use millpond_core::home::{FALLBACK, TRACKED};
 
+        let class = home.pool();
         if home.notes() & WIPE != 0 {
             // SAFETY: the caller's own bytes.
             unsafe { millpond_core::wipe::wipe(bytes, capacity, 0) };
+            if home.notes() == WIPE {
+                // SAFETY: by the caller.
+                return unsafe { Self::bring_home(class, bytes, capacity) };
+            }
         }
-        let class = home.pool();
-        // SAFETY: the bytes of a slot.
-        let entry = Entry::from_ptr(unsafe { slot::header_of(bytes) }.cast());
+        let entry = Entry::from_ptr(bytes.cast());
         if home.notes() & (FALLBACK | DIRECT) != 0 {
             // SAFETY: alive, as its pond is retained by the buffer.
             let pond = unsafe { class.as_ref() }.pond;
@@ -245,16 +243,10 @@ impl Class {
         figures.in_use -= stocked;
         figures.depot += stocked;
         figures.acquires = figures.acquires.saturating_sub(stocked as u64);
-        figures.item_bytes = self.size;
-        figures.used_bytes = figures.in_use * self.size;
+        figures.item_bytes = self.size();
+        figures.used_bytes = figures.in_use * self.size();
         figures.wasted_bytes =
-            figures.held_bytes - (figures.created * self.size).min(figures.held_bytes);
+            figures.held_bytes - (figures.created * self.size()).min(figures.held_bytes);
         figures
     }
-}
-
-/// The width of bins, as a power of two, for `span` different sizes.
-fn bin_shift(span: usize) -> u32 {
-    let bits = usize::BITS - (span - 1).leading_zeros();
-    bits.saturating_sub(BINS.trailing_zeros())
 }

@@ -7,7 +7,7 @@ use millpond_core::event::EventHook;
 use millpond_core::exhaustion::Exhaustion;
 use millpond_core::region::RegionOptions;
 use millpond_core::size_class::SizeClassError;
-use std::vec::Vec;
+use std::borrow::Cow;
 
 /// The sizes that a pool has if nobody chooses others: 2 to 64 KiB, doubling.
 pub const DEFAULT_SIZES: [usize; 6] = [2 << 10, 4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10];
@@ -30,7 +30,7 @@ pub const DEFAULT_SIZES: [usize; 6] = [2 << 10, 4 << 10, 8 << 10, 16 << 10, 32 <
 #[must_use = "a configuration does nothing until a pool is made of it"]
 pub struct Config {
     pub(crate) name: &'static str,
-    pub(crate) sizes: Vec<usize>,
+    pub(crate) sizes: Cow<'static, [usize]>,
     pub(crate) buffers_per_class: usize,
     pub(crate) pool_min_size: usize,
     pub(crate) wipe_on_release: bool,
@@ -48,10 +48,10 @@ impl Default for Config {
 
 impl Config {
     /// [`DEFAULT_SIZES`], as many buffers as are asked for, nothing wiped.
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self {
             name: "",
-            sizes: DEFAULT_SIZES.to_vec(),
+            sizes: Cow::Borrowed(&DEFAULT_SIZES),
             buffers_per_class: usize::MAX,
             pool_min_size: 0,
             wipe_on_release: false,
@@ -86,7 +86,7 @@ impl Config {
 
     /// Bytes of the classes, in increasing order: 1 to 255 of them.
     pub fn with_sizes(mut self, sizes: &[usize]) -> Self {
-        self.sizes = sizes.to_vec();
+        self.sizes = Cow::Owned(sizes.to_vec());
         self
     }
 
@@ -204,6 +204,16 @@ pub enum ConfigError {
         /// Bytes that were asked for.
         bytes: usize,
     },
+    /// The pool has had this many different tables; see [`BytePool::apply`](crate::BytePool::apply).
+    TooManyTables {
+        /// The most that are allowed.
+        limit: usize,
+    },
+    /// As [`ConfigError::TooManyTables`], of classes.
+    TooManyClasses {
+        /// The most that are allowed.
+        limit: usize,
+    },
     /// The process-wide pool is in use, or was configured before.
     AlreadyConfigured,
     /// The pool has a sub-pool of this name.
@@ -227,6 +237,15 @@ impl fmt::Display for ConfigError {
             ),
             Self::NoBuffers => f.write_str("buffers_per_class: 0; 1 or more are allowed"),
             Self::Memory { bytes } => write!(f, "the system refused {bytes} bytes for the pool"),
+            Self::TooManyTables { limit } => {
+                write!(f, "sizes: the pool had {limit} tables; no more are allowed")
+            }
+            Self::TooManyClasses { limit } => {
+                write!(
+                    f,
+                    "sizes: the pool had {limit} classes; no more are allowed"
+                )
+            }
             Self::NameTaken { name } => {
                 write!(f, "name: there is a sub-pool {name:?}; names are used once")
             }
@@ -241,6 +260,9 @@ impl core::error::Error for ConfigError {}
 
 impl From<SizeClassError> for ConfigError {
     fn from(error: SizeClassError) -> Self {
+        if let SizeClassError::Memory { bytes } = error {
+            return Self::Memory { bytes };
+        }
         Self::Sizes(error)
     }
 }

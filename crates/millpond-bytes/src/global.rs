@@ -1,10 +1,10 @@
 //! The process-wide pool.
 
 use crate::buf::PoolBuf;
-use crate::class::Patience;
 use crate::config::{Config, ConfigError};
 use crate::pond::Pond;
-use crate::pool::{BytePool, StaleError, acquire as acquire_from};
+use crate::pool::{BytePool, StaleError};
+use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use millpond_core::error::{AcquireError, Limit};
@@ -35,15 +35,12 @@ pub fn configure(config: Config) -> Result<(), ConfigError> {
 ///
 /// # Panics
 ///
-/// If this is its first use and there is no memory for it; [`configure`] says so
-/// in an error.
+/// If this is its first use and there is no memory for it; [`configure`] and
+/// [`try_acquire`] say so in an error.
 #[must_use]
 pub fn global() -> BytePool {
-    let pond = pond().unwrap_or_else(|error| panic!("the process-wide pool: {error}"));
-    // SAFETY: never freed.
-    unsafe { Pond::retain(pond) };
-    // SAFETY: alive, and counted above.
-    unsafe { BytePool::of(pond) }
+    let pool = pool().unwrap_or_else(|error| panic!("the process-wide pool: {error}"));
+    BytePool::clone(&pool)
 }
 
 /// An empty buffer with room for `len` bytes from the process-wide pool; see
@@ -55,9 +52,25 @@ pub fn global() -> BytePool {
 #[inline]
 #[track_caller]
 pub fn acquire(len: usize) -> Result<PoolBuf, AcquireError> {
-    let pond = pond()?;
-    // SAFETY: never freed.
-    unsafe { acquire_from(pond, len, Patience::Policy) }
+    pool()?.acquire(len)
+}
+
+/// As [`acquire`], whatever the policy; see [`BytePool::try_acquire`]. The first use
+/// of the process-wide pool fails, too, if there is no memory for it.
+///
+/// ```
+/// let mut buffer = millpond_bytes::try_acquire(3000)?;
+/// buffer.extend_from_slice(b"whatever may come")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// Which limit was hit.
+#[inline]
+#[track_caller]
+pub fn try_acquire(len: usize) -> Result<PoolBuf, AcquireError> {
+    pool()?.try_acquire(len)
 }
 
 /// A buffer of `len` zeroes from the process-wide pool; see
@@ -69,7 +82,7 @@ pub fn acquire(len: usize) -> Result<PoolBuf, AcquireError> {
 #[inline]
 #[track_caller]
 pub fn acquire_zeroed(len: usize) -> Result<PoolBuf, AcquireError> {
-    Ok(acquire(len)?.zeroed(len))
+    pool()?.acquire_zeroed(len)
 }
 
 /// A buffer of `len` bytes of any value from the process-wide pool; see
@@ -81,34 +94,30 @@ pub fn acquire_zeroed(len: usize) -> Result<PoolBuf, AcquireError> {
 #[inline]
 #[track_caller]
 pub fn acquire_stale(len: usize) -> Result<PoolBuf, StaleError> {
-    let pond = pond()?;
-    // SAFETY: never freed.
-    if unsafe { pond.as_ref() }.config.wipe_on_release {
-        return Err(StaleError::Wiping);
-    }
-    // SAFETY: never freed.
-    Ok(unsafe { acquire_from(pond, len, Patience::Policy) }?.stale(len))
+    pool()?.acquire_stale(len)
 }
 
+/// The pool, made if this is its first use. Not a handle that is counted: the pond
+/// is never freed.
 #[inline(always)]
-fn pond() -> Result<NonNull<Pond>, AcquireError> {
-    match NonNull::new(POND.load(Ordering::Acquire)) {
-        Some(pond) => Ok(pond),
-        None => pond_slow(),
-    }
+fn pool() -> Result<ManuallyDrop<BytePool>, AcquireError> {
+    let pond = match NonNull::new(POND.load(Ordering::Acquire)) {
+        Some(pond) => pond,
+        None => pond_slow()?,
+    };
+    // SAFETY: never freed, and never counted down.
+    Ok(ManuallyDrop::new(unsafe { BytePool::of(pond) }))
 }
 
 #[cold]
 #[inline(never)]
 fn pond_slow() -> Result<NonNull<Pond>, AcquireError> {
-    match install(Config::new()) {
-        (Some(pond), _) => Ok(pond),
-        (None, _) => {
-            let bytes = size_of::<Pond>();
-            let limit = Limit::Memory { bytes };
-            Err(AcquireError::new("", limit, 0, 0, 0))
-        }
-    }
+    let (pond, made) = install(Config::new());
+    let bytes = match made {
+        Err(ConfigError::Memory { bytes }) => bytes,
+        _ => size_of::<Pond>(),
+    };
+    pond.ok_or_else(|| AcquireError::new("", Limit::Memory { bytes }, 0, 0, 0))
 }
 
 /// Makes the pool if there is none; answers the one there is, and whether it is

@@ -32,6 +32,13 @@ use millpond_core::trim::Level;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::vec::Vec;
 
+/// Most different tables of a pond, and most different classes. Those that were
+/// replaced stay, for readers take no lock: a table is two KiB and a half, a class
+/// without buffers about a thousand. A program that goes back and forth between a few
+/// tables never comes near; one that makes up new ones for ever is told.
+pub(crate) const MOST_TABLES: usize = 64;
+const MOST_CLASSES: usize = 1024;
+
 /// Everything that was ever made for the pond.
 #[derive(Debug)]
 pub(crate) struct Estate {
@@ -141,7 +148,7 @@ impl Pond {
         // SAFETY: just written.
         let this = unsafe { pond.as_ref() };
         // SAFETY: as above.
-        if let Err(error) = unsafe { Self::install(pond, sizes, this.config.pool_min_size) } {
+        if let Err(error) = unsafe { Self::install(pond, sizes) } {
             // SAFETY: nobody else knows of it.
             unsafe { Self::let_go(pond) };
             return Err(error);
@@ -162,12 +169,40 @@ impl Pond {
     pub(crate) unsafe fn install(
         pond: NonNull<Self>,
         sizes: SizeClasses,
-        pool_min_size: usize,
     ) -> Result<(), ConfigError> {
         // SAFETY: by the caller.
         let this = unsafe { pond.as_ref() };
         let mut estate = this.estate();
+        let has_sizes = |table: &&NonNull<Table>| {
+            // SAFETY: tables live as long as the pond.
+            unsafe { table.as_ref() }.sizes() == &sizes
+        };
+        let known = estate.tables.iter().find(has_sizes).copied();
+        let table = match known {
+            Some(table) => table,
+            None => this.make_table(pond, &mut estate, sizes)?,
+        };
+        drop(estate);
+        // Classes that were retired are raised before anybody is sent there, and
+        // others retired after nobody is.
+        // SAFETY: tables live as long as the pond.
+        this.raise(unsafe { table.as_ref() });
+        this.table.store(table.as_ptr(), Ordering::Release);
+        this.adjust();
+        Ok(())
+    }
+
+    /// A table that there never was.
+    fn make_table(
+        &self,
+        pond: NonNull<Self>,
+        estate: &mut Estate,
+        sizes: SizeClasses,
+    ) -> Result<NonNull<Table>, ConfigError> {
         let refused = |bytes| ConfigError::Memory { bytes };
+        if estate.tables.len() == MOST_TABLES {
+            return Err(ConfigError::TooManyTables { limit: MOST_TABLES });
+        }
         let mut classes = Vec::new();
         let list_bytes = sizes.count() * size_of::<NonNull<Class>>();
         classes
@@ -183,23 +218,17 @@ impl Pond {
             .map_err(|_| refused(size_of::<NonNull<Table>>()))?;
         let mut floor = 0;
         for &size in sizes.sizes() {
-            classes.push(this.class(pond, &mut estate, floor, size)?);
+            classes.push(self.class(pond, estate, floor, size)?);
             floor = size;
         }
+        // SAFETY: by 2 they live as long as the pond, and so as its tables.
+        let table = unsafe { Table::new(sizes, classes) };
         let place = region::allocate(Layout::new::<Table>());
         let place = place.ok_or(refused(size_of::<Table>()))?.cast::<Table>();
-        let table = Table::new(sizes, classes, pool_min_size);
         // SAFETY: freshly allocated with the layout of a table.
         unsafe { place.write(table) };
         estate.tables.push(place);
-        drop(estate);
-        // Classes that were retired are raised before anybody is sent there, and
-        // others retired after nobody is.
-        // SAFETY: just written; tables live as long as the pond.
-        this.raise(unsafe { place.as_ref() });
-        this.table.store(place.as_ptr(), Ordering::Release);
-        this.adjust();
-        Ok(())
+        Ok(place)
     }
 
     /// The class of requests above `floor` and up to `size`, made if there never
@@ -214,10 +243,15 @@ impl Pond {
         let fits = |class: &&NonNull<Class>| {
             // SAFETY: alive by 2.
             let class = unsafe { class.as_ref() };
-            (class.floor, class.size) == (floor, size)
+            (class.floor, class.size()) == (floor, size)
         };
         if let Some(class) = estate.classes.iter().find(fits) {
             return Ok(*class);
+        }
+        if estate.classes.len() == MOST_CLASSES {
+            return Err(ConfigError::TooManyClasses {
+                limit: MOST_CLASSES,
+            });
         }
         let class = Class::allocate(&self.config, pond, floor, size);
         let class = class.ok_or(ConfigError::Memory {
@@ -314,9 +348,9 @@ impl Pond {
         let refused = |limit| AcquireError::new(this.config.name, limit, at_most, kind.in_use(), 0);
         let layout = slot::layout(capacity).ok_or(Limit::Memory { bytes: capacity });
         let layout = layout.map_err(refused)?;
-        let entry = kind.allocate(layout, at_most).map_err(refused)?;
+        let slot = kind.allocate(layout, at_most).map_err(refused)?;
         // SAFETY: fresh memory of this layout.
-        unsafe { slot::prepare(entry, capacity) };
+        let entry = unsafe { slot::prepare(slot.as_ptr(), capacity) };
         // SAFETY: alive by the caller.
         unsafe { Self::retain(pond) };
         Ok(entry)
@@ -338,7 +372,9 @@ impl Pond {
         // SAFETY: retained by the buffer.
         let kind = unsafe { pond.as_ref() }.direct_of(notes);
         // SAFETY: by the caller.
-        unsafe { kind.free(entry, layout) };
+        let slot = Entry::from_ptr(unsafe { slot::slot_of(entry) });
+        // SAFETY: by the caller.
+        unsafe { kind.free(slot, layout) };
         // SAFETY: retained when it was allocated.
         unsafe { Self::let_go(pond) };
     }

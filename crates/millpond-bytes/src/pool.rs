@@ -150,14 +150,14 @@ impl BytePool {
         async move {
             loop {
                 let table = self.pond().table();
-                let Some(class) = table.route(len) else {
+                let Some((class, excess)) = table.route(len) else {
                     // SAFETY: alive by 1.
                     return unsafe { Pond::acquire_slow(self.pond, len, Patience::None, location) };
                 };
                 let room = self.pond().config.exhaustion.room();
                 match class.engine.acquire_async(room).await {
                     Ok(entry) => {
-                        class.engine.note(class.bin(len));
+                        class.note(excess);
                         // SAFETY: just acquired from this class.
                         return Ok(unsafe { class.finish(entry, location) });
                     }
@@ -185,16 +185,16 @@ impl BytePool {
     /// A buffer that was zeroed ahead.
     #[inline(always)]
     fn zeroed_before(&self, len: usize) -> Option<PoolBuf> {
-        let class = self.pond().table().route(len)?;
+        let (class, excess) = self.pond().table().route_fast(len)?;
         if class.stock.count() == 0 {
             return None;
         }
         let entry = class.stock.take()?;
-        class.engine.note(class.bin(len));
+        class.note(excess);
         // SAFETY: out of the stock, which had leased it.
-        let (bytes, origin) = (unsafe { slot::bytes_of(entry) }, Pooled(class.home()));
+        let (bytes, origin) = (slot::bytes_of(entry), Pooled(class.home()));
         // SAFETY: all of it is zero, and so initialised; it is ours alone.
-        Some(unsafe { PoolBuf::resume(bytes, 0..len, class.size, origin) })
+        Some(unsafe { PoolBuf::resume(bytes, 0..len, class.size(), origin) })
     }
 
     /// Zeroes free buffers of the class that serves `len`, until `buffers` of
@@ -219,10 +219,7 @@ impl BytePool {
     /// Which limit was hit; `Limit::Capacity` if no class serves `len`. What was
     /// zeroed by then stays.
     pub fn zero_ahead(&self, len: usize, buffers: usize) -> Result<usize, AcquireError> {
-        match self.pond().table().route(len) {
-            Some(class) => class.zero_ahead(buffers),
-            None => Err(AcquireError::new(self.name(), Limit::Capacity, 0, 0, 0)),
-        }
+        self.class_for(len)?.zero_ahead(buffers)
     }
 
     /// A buffer of `len` bytes of any value, to be overwritten: to be filled by a
@@ -272,10 +269,15 @@ impl BytePool {
     ///
     /// As [`BytePool::warm_up`]; `Limit::Capacity` if no class serves it.
     pub fn warm_up_class(&self, len: usize, buffers: usize) -> Result<usize, AcquireError> {
-        let Some(class) = self.pond().table().route(len) else {
-            return Err(AcquireError::new(self.name(), Limit::Capacity, 0, 0, 0));
-        };
-        class.engine.reserve(buffers)
+        self.class_for(len)?.engine.reserve(buffers)
+    }
+
+    /// The class that serves `len`.
+    fn class_for(&self, len: usize) -> Result<&Class, AcquireError> {
+        match self.pond().table().route(len) {
+            Some((class, _)) => Ok(class),
+            None => Err(AcquireError::new(self.name(), Limit::Capacity, 0, 0, 0)),
+        }
     }
 
     /// Bytes of the classes, in increasing order.
@@ -340,14 +342,24 @@ pub(crate) unsafe fn acquire(
 ) -> Result<PoolBuf, AcquireError> {
     // SAFETY: by the caller.
     let table = unsafe { pond.as_ref() }.table();
-    if let Some(class) = table.route(len) {
-        if let Some(entry) = class.try_pop(len) {
-            // SAFETY: just acquired from this class.
-            return Ok(unsafe { PoolBuf::new(entry, class.size, Pooled(class.home())) });
+    let popped = table.route_fast(len).and_then(|(class, excess)| {
+        let (capacity, home) = (class.size(), class.home());
+        Some((class.try_pop(excess)?, capacity, home))
+    });
+    let (bytes, _, capacity, origin) = match popped {
+        Some((entry, capacity, home)) => {
+            // SAFETY: just acquired from the class of this size and home.
+            unsafe { PoolBuf::new(entry, capacity, Pooled(home)) }.suspend()
         }
-    }
-    // SAFETY: by the caller.
-    unsafe { Pond::acquire_slow(pond, len, patience, Location::caller()) }
+        // Taken apart, so that the buffer is put together in one place, and in
+        // registers: the slow path answers in memory.
+        None => {
+            // SAFETY: by the caller.
+            unsafe { Pond::acquire_slow(pond, len, patience, Location::caller()) }?.suspend()
+        }
+    };
+    // SAFETY: just suspended, and empty.
+    Ok(unsafe { PoolBuf::resume(bytes, 0..0, capacity, origin) })
 }
 
 /// Whether a class refused because it was taken out of the table, which
@@ -366,7 +378,7 @@ impl Class {
     /// `entry` was just acquired from this class.
     unsafe fn finish(&self, entry: Entry, location: &'static Location<'static>) -> PoolBuf {
         // SAFETY: by the caller.
-        let mut buffer = unsafe { PoolBuf::new(entry, self.size, Pooled(self.home())) };
+        let mut buffer = unsafe { PoolBuf::new(entry, self.size(), Pooled(self.home())) };
         let Some(patterned) = self.engine.record(entry, location) else {
             return buffer;
         };
@@ -374,10 +386,9 @@ impl Class {
         let home = &mut buffer.origin_mut().0;
         *home = home.with_notes(home.notes() | TRACKED);
         if patterned && !poison::BLINDS_PATTERN {
-            // SAFETY: the bytes of a slot.
-            let bytes = unsafe { crate::slot::bytes_of(entry) };
+            let bytes = crate::slot::bytes_of(entry);
             // SAFETY: ours, and filled with the pattern when it came home.
-            if let Some(offset) = unsafe { poison::first_damage(bytes, self.size) } {
+            if let Some(offset) = unsafe { poison::first_damage(bytes, self.size()) } {
                 self.engine.tell(&Event::Damaged {
                     item: entry,
                     offset,
@@ -412,12 +423,17 @@ impl Pond {
         }
         loop {
             let table = this.table();
-            let Some(class) = table.route(len) else {
+            let Some((class, excess)) = table.route(len) else {
                 this.direct.note(len);
                 // SAFETY: alive by the caller.
                 return unsafe { Self::acquire_outside(pond, len, DIRECT, usize::MAX) };
             };
-            let error = match class.acquire_slow(len, patience, policy) {
+            if let Some(entry) = class.try_pop(excess) {
+                // It was not routed by its step, or somebody has opened the cache.
+                // SAFETY: just acquired from this class.
+                return Ok(unsafe { PoolBuf::new(entry, class.size(), Pooled(class.home())) });
+            }
+            let error = match class.acquire_slow(excess, patience, policy) {
                 // SAFETY: just acquired from this class.
                 Ok(entry) => return Ok(unsafe { class.finish(entry, location) }),
                 Err(error) => error,
@@ -430,7 +446,7 @@ impl Pond {
                 return Err(error);
             };
             // SAFETY: alive by the caller.
-            let outside = unsafe { Self::acquire_outside(pond, class.size, FALLBACK, at_most) };
+            let outside = unsafe { Self::acquire_outside(pond, class.size(), FALLBACK, at_most) };
             let Ok(buffer) = outside else {
                 return Err(error);
             };

@@ -135,14 +135,14 @@ impl BytePool {
 impl Class {
     /// Claims a slot that is out as raw parts; `None` if it is not of this class.
     fn claim(&self, parts: &RawParts, header: NonNull<Header>) -> Option<Result<Whole, Discard>> {
-        let entry = Entry::from_ptr(header.cast());
+        let entry = Entry::from_ptr(parts.ptr.cast());
         // While the source is held still, a slab that is found does not go.
         self.engine.with_source(|slots| {
             use millpond_core::source::Source;
             if !slots.owns(entry) {
                 return None;
             }
-            if parts.capacity != self.size || parts.len > self.size {
+            if parts.capacity != self.size() || parts.len > self.size() {
                 return Some(Err(Discard::WrongSize));
             }
             let generation = parts.generation;

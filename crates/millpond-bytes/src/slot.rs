@@ -1,9 +1,10 @@
 //! Slots: a header and the bytes of one buffer, and the source that makes them.
 //!
 //! ```text
-//!   entry ──▶ ┌────────┬──────────────────────┐
+//!             ┌────────┬──────────────────────┐
 //!             │ header │ bytes of the buffer  │   64 + class bytes, 64-byte aligned
 //!             └────────┴──────────────────────┘
+//!             slot     ▲ entry
 //! ```
 //!
 //! The header lies in front of the bytes and not in a table of its own: freezing
@@ -70,14 +71,29 @@ impl Header {
 }
 
 /// The bytes of the slot of `entry`.
+#[inline(always)]
+pub(crate) const fn bytes_of(entry: Entry) -> NonNull<u8> {
+    entry.as_ptr().cast()
+}
+
+/// The entry of the slot at this address.
+///
+/// # Safety
+///
+/// It is the address of a slot.
+unsafe fn entry_at(slot: NonNull<()>) -> Entry {
+    // SAFETY: a slot is a header and bytes behind it.
+    Entry::from_ptr(unsafe { slot.byte_add(HEADER_BYTES) })
+}
+
+/// The address of the slot of an entry.
 ///
 /// # Safety
 ///
 /// `entry` is a slot.
-#[inline(always)]
-pub(crate) unsafe fn bytes_of(entry: Entry) -> NonNull<u8> {
+pub(crate) unsafe fn slot_of(entry: Entry) -> NonNull<()> {
     // SAFETY: a slot is a header and bytes behind it.
-    unsafe { entry.as_ptr().cast::<u8>().add(HEADER_BYTES) }
+    unsafe { entry.as_ptr().byte_sub(HEADER_BYTES) }
 }
 
 /// The header in front of the bytes of a slot.
@@ -104,15 +120,17 @@ pub(crate) fn layout(capacity: usize) -> Option<Layout> {
 ///
 /// # Safety
 ///
-/// `entry` is fresh memory with the [`layout`] of `capacity`.
-pub(crate) unsafe fn prepare(entry: Entry, capacity: usize) {
-    let header: NonNull<Header> = entry.as_ptr().cast();
+/// `slot` is fresh memory with the [`layout`] of `capacity`.
+pub(crate) unsafe fn prepare(slot: NonNull<()>, capacity: usize) -> Entry {
+    let header: NonNull<Header> = slot.cast();
     // SAFETY: by the caller.
     unsafe { header.write(Header::new()) };
     // SAFETY: just written.
-    let header = unsafe { header.as_ref() };
+    let place = unsafe { header.as_ref() };
     // SAFETY: nobody else has it.
-    unsafe { header.tail.get().write(capacity) };
+    unsafe { place.tail.get().write(capacity) };
+    // SAFETY: a slot now.
+    unsafe { entry_at(slot) }
 }
 
 /// The source of a class.
@@ -137,8 +155,8 @@ impl Source for Slots {
 
     fn create(&mut self, want: usize, most: usize, batch: &mut Batch) -> Result<(), Limit> {
         self.0.create(want, most, batch)?;
-        for entry in batch.iter() {
-            let header: NonNull<Header> = entry.as_ptr().cast();
+        for slot in batch.iter() {
+            let header: NonNull<Header> = slot.as_ptr().cast();
             // The header of a slot is alive for as long as the slot.
             // SAFETY: the first bytes of a slot that nobody has yet.
             unsafe { poison::on_lease(header.cast(), HEADER_BYTES) };
@@ -149,11 +167,22 @@ impl Source for Slots {
                 unsafe { header.write(Header::new()) };
             }
         }
+        // SAFETY: all of them are slots.
+        batch.map(|slot| unsafe { entry_at(slot.as_ptr()) });
         Ok(())
     }
 
     fn retire(&mut self, free: &mut Vec<Entry>, level: Level) -> RetiredSlabs {
-        self.0.retire(free, level)
+        for entry in free.iter_mut() {
+            // SAFETY: free items are slots.
+            *entry = Entry::from_ptr(unsafe { slot_of(*entry) });
+        }
+        let retired = self.0.retire(free, level);
+        for slot in free.iter_mut() {
+            // SAFETY: those that stay are slots still.
+            *slot = unsafe { entry_at(slot.as_ptr()) };
+        }
+        retired
     }
 
     fn held_bytes(&self) -> usize {
@@ -161,6 +190,8 @@ impl Source for Slots {
     }
 
     fn owns(&self, entry: Entry) -> bool {
-        self.0.owns(entry)
+        // Perhaps the address of something else, so not by `slot_of`.
+        let header = entry.as_ptr().as_ptr().wrapping_byte_sub(HEADER_BYTES);
+        NonNull::new(header).is_some_and(|slot| self.0.owns(Entry::from_ptr(slot)))
     }
 }

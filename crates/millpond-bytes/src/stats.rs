@@ -119,8 +119,7 @@ pub struct ClassStats {
     /// The most buffers that were ever outside the depot at once: out, or in a
     /// thread's cache.
     pub high_water: usize,
-    /// Bytes that were asked for, each request rounded up to an eighth of the
-    /// sizes that the class serves.
+    /// Bytes that were asked for.
     pub requested_bytes: u64,
     /// Bytes given beyond that.
     pub waste_bytes: u64,
@@ -163,7 +162,7 @@ fn share(part: u64, whole: u64, of_none: f64) -> f64 {
 /// drop(pool.acquire(4000)?);
 /// let stats = pool.stats();
 /// assert_eq!((stats.gets(), stats.classes[1].hits), (2, 1));
-/// assert_eq!(stats.classes[1].requested_bytes, 3072 + 4096);
+/// assert_eq!(stats.classes[1].requested_bytes, 3000 + 4000);
 /// assert!(stats.to_string().contains("4096"));
 /// # Ok::<(), millpond_bytes::AcquireError>(())
 /// ```
@@ -277,7 +276,7 @@ impl Pond {
             .all_classes()
             .map(|class| (class, class.observe(), class.engine.noted()))
             .collect();
-        figures.sort_by_key(|(class, ..)| class.size);
+        figures.sort_by_key(|(class, ..)| class.size());
         figures
     }
 
@@ -289,7 +288,7 @@ impl Pond {
             let earlier = baseline
                 .classes
                 .iter()
-                .find(|(floor, size, ..)| (*floor, *size) == (class.floor, class.size));
+                .find(|(floor, size, ..)| (*floor, *size) == (class.floor, class.size()));
             if let Some((_, _, seen_then, noted_then)) = earlier {
                 *seen = seen.since(seen_then);
                 *noted = noted.since(noted_then);
@@ -309,11 +308,11 @@ impl BytePool {
             .class_figures()
             .into_iter()
             .map(|(class, seen, noted)| {
-                let size = class.size as u64;
+                let size = class.size() as u64;
                 let given = seen.acquires * size;
                 let allocated = seen.created_total * size;
                 ClassStats {
-                    size: class.size,
+                    size: class.size(),
                     gets: seen.acquires,
                     puts: seen.releases,
                     hits: seen.acquires.saturating_sub(seen.misses_created),
@@ -324,10 +323,10 @@ impl BytePool {
                     cached: seen.cached + seen.depot,
                     outstanding: seen.in_use,
                     high_water: seen.high_water,
-                    requested_bytes: given.saturating_sub(class.waste(&noted)),
-                    waste_bytes: class.waste(&noted),
+                    requested_bytes: given.saturating_sub(noted.excess),
+                    waste_bytes: noted.excess,
                     held_bytes: seen.held_bytes,
-                    is_current: table.sizes().sizes().contains(&class.size),
+                    is_current: table.sizes().sizes().contains(&class.size()),
                 }
             })
             .collect();
@@ -353,7 +352,7 @@ impl BytePool {
         let mut classes = Vec::new();
         for class in pond.all_classes() {
             let (seen, noted) = (class.observe(), class.engine.noted());
-            classes.push((class.floor, class.size, seen, noted));
+            classes.push((class.floor, class.size(), seen, noted));
         }
         *lock(&pond.ledger.baseline) = Baseline {
             classes,
@@ -378,17 +377,10 @@ impl BytePool {
 }
 
 impl Class {
-    /// Bytes given beyond what was asked for, as far as bins tell.
-    fn waste(&self, noted: &Noted) -> u64 {
-        let bins = noted.bins.iter().enumerate();
-        bins.map(|(bin, &count)| (self.size - self.top_of(bin)) as u64 * count)
-            .sum()
-    }
-
     /// What was noted, as a histogram.
     fn sizes(&self, noted: &Noted) -> Histogram {
         let bins = noted.bins.iter().enumerate();
-        let buckets = bins.map(|(bin, &count)| (self.top_of(bin) as u64, count));
+        let buckets = bins.map(|(bin, &count)| (self.span.top_of(bin) as u64, count));
         let sum = buckets.clone().map(|(top, count)| top * count).sum();
         Histogram::from_buckets(buckets, sum)
     }
@@ -428,7 +420,7 @@ impl Observe for BytePool {
             let mut sampled = class.engine.sampled();
             // Sizes need no sampling: every request is noted.
             sampled.sizes = class.sizes(&noted);
-            millpond_core::observe::Class::new(class.size.to_string(), seen).with_sampled(sampled)
+            millpond_core::observe::Class::new(class.size().to_string(), seen).with_sampled(sampled)
         });
         classes.collect()
     }

@@ -61,12 +61,11 @@ impl Class {
         let mut zeroed = 0;
         while self.stock.count() < buffers {
             let entry = self.engine.acquire(0)?;
-            // SAFETY: just acquired.
-            let bytes = unsafe { slot::bytes_of(entry) };
+            let bytes = slot::bytes_of(entry);
             // SAFETY: ours, and of this size.
-            unsafe { millpond_core::poison::on_lease(bytes, self.size) };
+            unsafe { millpond_core::poison::on_lease(bytes, self.size()) };
             // SAFETY: as above.
-            unsafe { bytes.write_bytes(0, self.size) };
+            unsafe { bytes.write_bytes(0, self.size()) };
             if let Err(entry) = self.stock.put(entry) {
                 self.give_back(entry);
                 let bytes = size_of::<Entry>();
@@ -87,10 +86,9 @@ impl Class {
 
     /// Releases a slot that the stock had.
     fn give_back(&self, entry: Entry) {
-        // SAFETY: a slot of this class.
-        let bytes = unsafe { slot::bytes_of(entry) };
+        let bytes = slot::bytes_of(entry);
         // SAFETY: ours.
-        unsafe { millpond_core::poison::on_release(bytes, self.size) };
+        unsafe { millpond_core::poison::on_release(bytes, self.size()) };
         let engine = NonNull::from(&self.engine);
         // SAFETY: acquired by `zero_ahead`, and not used any more; by whoever
         // keeps the class alive it is not orphaned.

@@ -95,7 +95,7 @@ impl BytePool {
         let pond = self.pond();
         let config = Config {
             name,
-            sizes: [size].to_vec(),
+            sizes: [size].to_vec().into(),
             buffers_per_class: limit,
             pool_min_size: 0,
             wipe_on_release: clearing == Clearing::OnRelease,

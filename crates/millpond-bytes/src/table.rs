@@ -5,34 +5,32 @@ use core::ptr::NonNull;
 use millpond_core::size_class::SizeClasses;
 use std::vec::Vec;
 
-/// Most routes of a table: two pages of pointers, of which a program touches the
-/// few lines that its sizes need. Tables that need more are looked up in two
-/// steps, through [`SizeClasses`], also in constant time.
-const MOST_ROUTES: usize = 1024;
+/// Routes of a table: half a page, of which a program touches the lines of its
+/// sizes. A constant, so that the bound is not loaded.
+pub(crate) const ROUTES: usize = 256;
 
 /// Which class serves a request.
 ///
 /// ```text
-///   sizes    2048   4096          8192        steps of the smallest difference,
-///   routes   ├──────┼──────┬──────┤           so that no step is divided twice
+///   sizes    2048   4096          8192        steps that end at their last length,
+///   routes   ├──────┼──────┬──────┤           so that powers of two divide none
 ///            2048   4096   8192   8192
 /// ```
 ///
+/// A step in which the answer changes has no route: with the sizes 1500 and 9000,
+/// one step of 64 bytes. Its requests are looked up by [`SizeClasses`], in constant
+/// time as well, and so are those of tables that need finer steps. That happens
+/// behind a call, so that the fast path keeps its values in registers.
+///
 /// # Invariants
 ///
-/// 1. `classes[i]` has size `sizes.size(i)`.
-/// 2. A request is pooled if it is at least `smallest` and at most the largest
-///    size, which are `span` sizes. If routes fit (and else `span` is 0) there is
-///    one for the step of every pooled request, `len >> shift`, to the smallest
-///    class that serves the first size of the step. A step contains one size of a
-///    class at most, so those that this class does not serve are served by the
-///    class of the next step.
+/// 1. `classes[i]` has size `sizes.size(i)`, and lives as long as this.
+/// 2. Route `i`, if there is one, is the class that serves every
+///    length from `(i << shift) + 1` to `(i + 1) << shift`.
 #[derive(Debug)]
 pub(crate) struct Table {
-    smallest: usize,
-    span: usize,
     shift: u32,
-    routes: Vec<NonNull<Class>>,
+    routes: [Option<NonNull<Class>>; ROUTES],
     classes: Vec<NonNull<Class>>,
     sizes: SizeClasses,
 }
@@ -44,67 +42,48 @@ unsafe impl Send for Table {}
 
 impl Table {
     /// A table of classes that have these sizes.
-    pub(crate) fn new(
-        sizes: SizeClasses,
-        classes: Vec<NonNull<Class>>,
-        pool_min_size: usize,
-    ) -> Self {
+    ///
+    /// # Safety
+    ///
+    /// The classes live as long as the table.
+    pub(crate) unsafe fn new(sizes: SizeClasses, classes: Vec<NonNull<Class>>) -> Self {
         let mut table = Self {
-            // No bytes at all is a rare request, and goes a longer way.
-            smallest: pool_min_size.max(1),
-            span: 0,
-            shift: step_shift(sizes.sizes()),
-            routes: Vec::new(),
+            shift: shift(sizes.sizes()),
+            routes: [None; ROUTES],
             classes,
             sizes,
         };
-        let largest = table.sizes.largest();
-        let steps = (largest >> table.shift) + 1;
-        if steps <= MOST_ROUTES && table.routes.try_reserve_exact(steps).is_ok() {
-            let routes = (0..steps).map(|step| table.route_of(step)).collect();
-            table.routes = routes;
-            table.span = largest - table.smallest + 1;
-        }
+        table.routes = core::array::from_fn(|step| table.route_of(step));
         table
     }
 
-    fn route_of(&self, step: usize) -> NonNull<Class> {
-        let class = self.sizes.class_of(step << self.shift);
-        self.classes[class.expect("a step begins with a size that is served")]
+    /// The class that serves every length of a step.
+    fn route_of(&self, step: usize) -> Option<NonNull<Class>> {
+        let (first, _) = self.route((step << self.shift) + 1)?;
+        let (last, _) = self.route((step + 1) << self.shift)?;
+        core::ptr::eq(first, last).then_some(NonNull::from(first))
     }
 
-    /// The class of a request; `None` for one that is not pooled.
+    /// The class of a request, and what it gives beyond that. `None` says nothing:
+    /// ask [`Table::route`].
     #[inline(always)]
-    pub(crate) fn route(&self, len: usize) -> Option<&Class> {
-        // One test for "too small" and "too large".
-        if len.wrapping_sub(self.smallest) >= self.span {
-            return self.route_without_steps(len);
-        }
-        let step = len >> self.shift;
-        debug_assert!(step < self.routes.len());
-        // SAFETY: by 2 there is a route for the step of every pooled request.
-        let class = unsafe { self.routes.get_unchecked(step) };
-        // SAFETY: classes of a table are alive for as long as it is.
+    pub(crate) fn route_fast(&self, len: usize) -> Option<(&Class, usize)> {
+        // Wraps for no bytes at all, a rare request, which goes a longer way.
+        let step = len.wrapping_sub(1) >> self.shift;
+        let class = (*self.routes.get(step)?)?;
+        // SAFETY: alive by 1.
         let class = unsafe { class.as_ref() };
-        if len <= class.size {
-            return Some(class);
-        }
-        // SAFETY: by 2, as it is not the largest size.
-        let class = unsafe { self.routes.get_unchecked(step + 1) };
-        // SAFETY: as above.
-        Some(unsafe { class.as_ref() })
+        // By 2 it serves the request.
+        Some((class, class.span.size.wrapping_sub(len)))
     }
 
-    /// As [`Table::route`], for tables without routes, and for requests that are
-    /// not pooled.
-    #[inline(never)]
-    fn route_without_steps(&self, len: usize) -> Option<&Class> {
-        if len < self.smallest {
-            return None;
-        }
+    /// The class of a request, and what it gives beyond that; `None` for one that
+    /// is not pooled.
+    pub(crate) fn route(&self, len: usize) -> Option<(&Class, usize)> {
         let class = self.sizes.class_of(len)?;
-        // SAFETY: classes of a table are alive for as long as it is.
-        Some(unsafe { self.classes[class].as_ref() })
+        // SAFETY: alive by 1.
+        let class = unsafe { self.classes[class].as_ref() };
+        Some((class, class.span.excess(len)?))
     }
 
     pub(crate) const fn sizes(&self) -> &SizeClasses {
@@ -116,9 +95,38 @@ impl Table {
     }
 }
 
-/// Steps of `1 << shift` bytes, such that no step contains two sizes at which the
-/// answer changes.
-fn step_shift(sizes: &[usize]) -> u32 {
-    let gaps = sizes.windows(2).map(|pair| pair[1] - pair[0]);
-    gaps.min().unwrap_or(sizes[0]).ilog2()
+/// Steps are `1 << shift` bytes: the widest that divide no class, or else the
+/// narrowest of which there are not too many.
+fn shift(sizes: &[usize]) -> u32 {
+    let widest = sizes
+        .iter()
+        .fold(0, |bits, &size| bits | size)
+        .trailing_zeros();
+    let last = sizes[sizes.len() - 1] - 1;
+    let narrowest = (last / ROUTES).checked_ilog2().map_or(0, |bits| bits + 1);
+    widest.max(narrowest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ROUTES, shift};
+
+    #[test]
+    fn steps_are_as_wide_as_the_sizes_allow() {
+        let cases: [(&[usize], u32); 6] = [
+            (&crate::DEFAULT_SIZES, 11),
+            (&[1500, 9000], 6),
+            (&[16, 48, 64], 4),
+            (&[1], 0),
+            (&[64 << 10, 512 << 10, 4 << 20], 16),
+            (&[16, 48, 4 << 20], 14),
+        ];
+        for (sizes, expected) in cases {
+            assert_eq!(shift(sizes), expected, "{sizes:?}");
+        }
+        for largest in [255, 256, 257, 65_535, 65_536, 65_537, 1 << 40] {
+            let steps = ((largest - 1) >> shift(&[largest])) + 1;
+            assert!(steps <= ROUTES, "{largest}: {steps} steps");
+        }
+    }
 }

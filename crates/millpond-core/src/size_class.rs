@@ -168,13 +168,13 @@ impl SizeClasses {
     ///
     /// [`SizeClassError`] if there is no size, there are more than
     /// [`MAX_CLASSES`], or a size is zero, beyond `isize::MAX`, or not greater
-    /// than the one before it.
+    /// than the one before it; or there is no memory for the table.
     pub fn new(sizes: &[usize]) -> Result<Self, SizeClassError> {
         check(sizes)?;
         let buckets = Buckets::for_sizes(sizes);
         Ok(Self {
-            route: routes(sizes, buckets),
-            sizes: sizes.into(),
+            route: routes(sizes, buckets)?,
+            sizes: boxed(sizes.len(), sizes.iter().copied())?,
             buckets,
         })
     }
@@ -279,11 +279,22 @@ fn check(sizes: &[usize]) -> Result<(), SizeClassError> {
 /// The largest object that a program can have, in bytes.
 const MAX_SIZE: usize = isize::MAX.unsigned_abs();
 
-fn routes(sizes: &[usize], buckets: Buckets) -> Box<[u8]> {
+/// `count` values in a box; an error, and no abort, if there is no memory.
+fn boxed<T>(count: usize, values: impl Iterator<Item = T>) -> Result<Box<[T]>, SizeClassError> {
+    let mut all = Vec::new();
+    if all.try_reserve_exact(count).is_err() {
+        let bytes = count * size_of::<T>();
+        return Err(SizeClassError::Memory { bytes });
+    }
+    all.extend(values);
+    Ok(all.into_boxed_slice())
+}
+
+fn routes(sizes: &[usize], buckets: Buckets) -> Result<Box<[u8]>, SizeClassError> {
     let last = sizes.last().map_or(0, |&size| buckets.of(size));
     // What lies beyond the largest class is routed to no class.
     let none = class_byte(sizes.len());
-    let mut route = vec![none; last + 2].into_boxed_slice();
+    let mut route = boxed(last + 2, core::iter::repeat_n(none, last + 2))?;
     let mut begin = 0;
     for (class, &size) in sizes.iter().enumerate() {
         // This class is the first to fit for the buckets that begin after the
@@ -294,7 +305,7 @@ fn routes(sizes: &[usize], buckets: Buckets) -> Box<[u8]> {
         }
         begin = begin.max(end);
     }
-    route
+    Ok(route)
 }
 
 fn class_byte(class: usize) -> u8 {
@@ -334,6 +345,11 @@ pub enum SizeClassError {
         /// The size before it, in bytes.
         previous: usize,
     },
+    /// There is no memory for the table.
+    Memory {
+        /// Bytes that were asked for.
+        bytes: usize,
+    },
 }
 
 impl fmt::Display for SizeClassError {
@@ -360,6 +376,7 @@ impl fmt::Display for SizeClassError {
                 f,
                 "size class {position} is {value}, after {previous}; more than {previous} is allowed"
             ),
+            Self::Memory { bytes } => write!(f, "the system refused {bytes} bytes for the table"),
         }
     }
 }

@@ -76,6 +76,16 @@ impl Batch {
         self.len += 1;
     }
 
+    /// Replaces each entry: for sources whose items lie inside of what another
+    /// source created.
+    pub fn map(&mut self, replaced: impl Fn(Entry) -> Entry) {
+        for entry in &mut self.entries[..self.len] {
+            // SAFETY: entries below `len` were written by `push`.
+            let before = unsafe { entry.assume_init() };
+            entry.write(replaced(before));
+        }
+    }
+
     /// How many entries are inside.
     #[must_use]
     pub const fn len(&self) -> usize {
