@@ -2,8 +2,7 @@
 //!
 //! A hundred pools that 64 threads have used are looked at, written for
 //! Prometheus and shown; a table of size classes is computed for ten million
-//! sizes; a pair of operations is timed while it is recorded, and while the pool
-//! merely takes its lock for each.
+//! sizes; a pair of operations is timed at each level of diagnostics.
 //!
 //! Not to be used to claim: what a scrape costs over a network, or what
 //! recording costs threads that contend for one pool.
@@ -113,15 +112,5 @@ fn record(criterion: &mut Criterion) {
     recorder.finish().expect("a sink takes everything");
 }
 
-/// A pool that takes its lock for every operation and is not recorded: no
-/// recorder is installed yet when this runs.
-fn strict(criterion: &mut Criterion) {
-    let pool = FixedPool::<[u64; 8]>::new(64);
-    pool.set_diagnosis(Diagnosis::Recorded);
-    criterion.bench_function("pair/under the lock, not recorded", |bencher| {
-        bencher.iter(|| black_box(pool.try_acquire([1; 8])).is_ok());
-    });
-}
-
-criterion_group!(benches, look, advise, strict, record);
+criterion_group!(benches, look, advise, record);
 criterion_main!(benches);

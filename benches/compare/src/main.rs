@@ -3,6 +3,7 @@
 //! `cargo xtask bench` builds this in two profiles and starts it; by itself it
 //! runs too, without what only a second build can show.
 
+mod analytics;
 mod cli;
 mod contender;
 mod contenders;
@@ -33,6 +34,7 @@ static CHAPTERS: &[&Chapter] = &[
     &field_arena::CHAPTER,
     &field_bytes::CHAPTER,
     &field_vector::CHAPTER,
+    &analytics::CHAPTER,
     &workloads::encoder::CHAPTER,
     &workloads::pipeline::CHAPTER,
     &workloads::buildtool::CHAPTER,
