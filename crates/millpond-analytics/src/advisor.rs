@@ -12,8 +12,10 @@
 //! It works on a snapshot, on a series, on a recorded trace, and on what a
 //! Prometheus server knows of a whole fleet.
 
+mod configuration;
 mod demand;
 mod sizes;
+mod traced;
 
 pub use demand::{CapacityAdvice, Demand};
 pub use sizes::{ClassAdvice, NominalAdvice, count_sizes, requests};
@@ -22,9 +24,10 @@ use crate::figure;
 use crate::series::Series;
 use crate::snapshot::{PoolSnapshot, Snapshot};
 use crate::table::printable;
+use crate::trace::Trace;
 use millpond_core::observe::Observation;
 use serde::{Deserialize, Serialize};
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 /// Gives advice.
 ///
@@ -120,6 +123,17 @@ impl Advisor {
         })
     }
 
+    /// Advice from a recorded trace, in which demand and sizes are exact. A trace does
+    /// not say what sort of pool it is of: one that gave items of several sizes is
+    /// taken for a byte pool, any other for a fixed one.
+    #[must_use]
+    pub fn of_trace(&self, trace: &Trace) -> Advice {
+        let advise = |(name, seen): (&&str, &traced::Seen)| seen.advise(self, name);
+        Advice {
+            pools: traced::by_name(trace).iter().filter_map(advise).collect(),
+        }
+    }
+
     fn advise(
         &self,
         snapshot: &Snapshot,
@@ -183,51 +197,6 @@ impl Default for Advisor {
     fn default() -> Self {
         Self::new()
     }
-}
-
-impl Advice {
-    /// The advice as configuration: TOML with a table for each pool.
-    #[must_use]
-    pub fn to_toml(&self) -> String {
-        let mut toml = String::new();
-        for pool in &self.pools {
-            // Writing to a string does not fail.
-            let _ = writeln!(toml, "[pools.{}]", toml_string(&pool.pool));
-            if let Some(classes) = &pool.classes {
-                let _ = writeln!(toml, "classes = {:?}", classes.sizes);
-            }
-            match pool.capacities.as_slice() {
-                [(label, only)] if label.is_empty() => {
-                    let _ = writeln!(toml, "capacity = {}", only.capacity);
-                    let _ = writeln!(toml, "warm_up = {}", only.warm_up);
-                }
-                // A new table has other classes than those that were counted.
-                _ if pool.classes.is_some() => {}
-                several => {
-                    for (label, class) in several {
-                        let (pool, label) = (toml_string(&pool.pool), toml_string(label));
-                        let _ = writeln!(toml, "\n[pools.{pool}.class.{label}]");
-                        let _ = writeln!(toml, "capacity = {}", class.capacity);
-                        let _ = writeln!(toml, "warm_up = {}", class.warm_up);
-                    }
-                }
-            }
-            for (label, nominal) in &pool.nominal {
-                let (pool, label) = (toml_string(&pool.pool), toml_string(label));
-                let _ = writeln!(toml, "\n[pools.{pool}.scope.{label}]");
-                let _ = writeln!(toml, "nominal_bytes = {}", nominal.bytes);
-            }
-            toml.push('\n');
-        }
-        toml
-    }
-}
-
-/// A quoted key. The escapes of JSON are those of TOML, but for DEL.
-fn toml_string(text: &str) -> String {
-    serde_json::Value::from(text)
-        .to_string()
-        .replace('\u{7f}', "\\u007F")
 }
 
 impl fmt::Display for Advice {

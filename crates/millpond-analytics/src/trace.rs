@@ -16,7 +16,6 @@
 //! before its next acquire. Time is taken once for each chunk and spread evenly
 //! over its events, because a clock costs more than everything else together.
 
-use crate::advisor::Demand;
 use millpond_core::entry::Entry;
 use millpond_core::recording::{self, AlreadyInstalled};
 use parking_lot::Mutex;
@@ -373,38 +372,5 @@ impl fmt::Debug for TraceRecorder {
         f.debug_struct("TraceRecorder")
             .field("lost", &self.lost())
             .finish_non_exhaustive()
-    }
-}
-
-impl Trace {
-    /// How many items of a pool were out at a time: at each acquire, that item
-    /// included.
-    #[must_use]
-    pub fn demand(&self, pool: &str) -> Demand {
-        let mut out: HashMap<u64, ()> = HashMap::new();
-        let mut levels: HashMap<usize, u64> = HashMap::new();
-        for event in self.events.iter().filter(|event| self.is_of(event, pool)) {
-            match event.bytes {
-                Some(_) => {
-                    out.insert(event.item, ());
-                    *levels.entry(out.len()).or_default() += 1;
-                }
-                None => {
-                    out.remove(&event.item);
-                }
-            }
-        }
-        Demand::from_pairs(levels)
-    }
-
-    /// How often each size of a pool was acquired.
-    #[must_use]
-    pub fn sizes(&self, pool: &str) -> Vec<(usize, u64)> {
-        let events = self.events.iter().filter(|event| self.is_of(event, pool));
-        crate::advisor::count_sizes(events.filter_map(|event| event.bytes))
-    }
-
-    fn is_of(&self, event: &TraceEvent, pool: &str) -> bool {
-        self.pools.get(event.pool).is_some_and(|name| name == pool)
     }
 }

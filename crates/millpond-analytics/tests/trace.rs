@@ -87,6 +87,17 @@ fn a_trace_says_what_happened() {
         .class_table(&trace.sizes("large"), &[])
         .unwrap();
     assert_eq!(table.sizes, [4096]);
+    let advice = Advisor::new().target_hit_rate(1.0).of_trace(&trace);
+    let named: Vec<_> = advice.pools.iter().map(|p| (&*p.pool, &*p.kind)).collect();
+    assert_eq!(named, [("large", "fixed"), ("small", "fixed")]);
+    let large = advice.pools[0].capacities[0].1;
+    assert_eq!(large.capacity, demand.capacity_for(1.0));
+    assert_eq!(large.bytes, 4096 * large.capacity as u64);
+    assert!(
+        advice
+            .to_toml()
+            .starts_with("[pools.\"large\"]\ncapacity = ")
+    );
 
     // A program that was killed left part of it.
     for end in (9..bytes.len()).step_by(97) {
@@ -139,6 +150,7 @@ proptest! {
         if let Ok(trace) = Trace::parse(&trace) {
             prop_assert!(trace.operations().len() <= trace.events.len());
             let _ = trace.demand("a").capacity_for(0.5);
+            let _ = Advisor::new().of_trace(&trace).to_toml();
         }
     }
 }

@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use millpond_analytics::{Advisor, Snapshot, fleet};
+use millpond_analytics::{Advisor, Snapshot, Trace, fleet};
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
@@ -17,12 +17,16 @@ use std::process::ExitCode;
 #[command(version)]
 struct Arguments {
     /// The Prometheus server that knows the fleet, such as `http://prometheus:9090`.
-    #[arg(long, value_name = "URL", required_unless_present = "snapshot")]
+    #[arg(long, value_name = "URL", required_unless_present_any = ["snapshot", "trace"])]
     prometheus: Option<String>,
 
     /// Snapshots in JSON instead, one of each machine.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "prometheus")]
     snapshot: Vec<PathBuf>,
+
+    /// A trace instead, which `TraceRecorder` wrote: demand and sizes are exact.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prometheus", "snapshot"])]
+    trace: Option<PathBuf>,
 
     /// How far to look back: a number with s, m, h, d or w.
     #[arg(long, default_value = "1d")]
@@ -73,16 +77,23 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    let fleet = match &arguments.prometheus {
-        Some(url) => fleet::Server::new(url).snapshot(&arguments.window)?,
-        None => read(&arguments.snapshot)?,
-    };
     let step = usize::try_from(arguments.step_bytes)?;
     let advisor = Advisor::new()
         .target_hit_rate(arguments.hit_rate)
         .classes(arguments.classes.into())
         .step_bytes(step);
-    let advice = advisor.of_snapshot(&fleet);
+    let advice = match (&arguments.trace, &arguments.prometheus) {
+        (Some(file), _) => {
+            let named = |error: &dyn Error| format!("{}: {error}", file.display());
+            let file = fs::File::open(file).map_err(|error| named(&error))?;
+            advisor.of_trace(&Trace::read(file).map_err(|error| named(&error))?)
+        }
+        (None, Some(url)) => {
+            let server = fleet::Server::new(url);
+            advisor.of_snapshot(&server.snapshot(&arguments.window)?)
+        }
+        (None, None) => advisor.of_snapshot(&read(&arguments.snapshot)?),
+    };
     match arguments.output {
         Output::Text => print!("{advice}"),
         Output::Toml => print!("{}", advice.to_toml()),
