@@ -11,6 +11,9 @@
 //!  miri       the tests of the unsafe crates under the interpreter
 //!  icount     instruction counts of the fast paths against the record
 //!  load       how many buffers a second this machine's byte pools move
+//!  trial      what a stranger does first, in an empty crate
+//!  figures    the page of measured figures, from the records
+//!  semver     what changed for users since a commit
 //!  asm        the machine code of the fast paths: no lock, no fence, no stray call
 //! ```
 //!
@@ -20,13 +23,16 @@
 mod asm;
 mod bench;
 mod command;
+mod figures;
 mod icount;
 mod load;
 mod loom;
 mod miri;
 mod probe;
+mod semver;
 mod tidy;
 mod tool;
+mod trial;
 mod weakened;
 mod workspace;
 
@@ -62,6 +68,12 @@ enum Word {
     Icount(icount::IcountArgs),
     /// Run the load test of byte pools.
     Load(load::LoadArgs),
+    /// Build and run the README's program in an empty crate, as a stranger would.
+    Trial,
+    /// Write the page of measured figures from the records, or check it.
+    Figures(figures::FiguresArgs),
+    /// Say what changed for users since a commit, as semantic versions see it.
+    Semver(semver::SemverArgs),
     /// Disassemble the fast paths and look for what must not be there.
     Asm,
 }
@@ -79,6 +91,9 @@ fn main() -> ExitCode {
         Word::Miri(args) => miri::run(&args),
         Word::Icount(args) => icount::run(&args),
         Word::Load(args) => load::run(&args),
+        Word::Trial => trial::run(),
+        Word::Figures(args) => figures::run(&args),
+        Word::Semver(args) => semver::run(&args),
         Word::Asm => asm::run(),
     };
     match outcome {

@@ -6,6 +6,7 @@
 
 mod crate_page;
 mod facade;
+mod figures;
 mod file_names;
 mod file_size;
 mod inheritance;
@@ -80,6 +81,10 @@ const RULES: &[(&str, Rule)] = &[
     ),
     ("facade: shows what the crates show", facade::check),
     ("manual: pages are listed and tested", manual::check),
+    (
+        "figures: the page says what the records say",
+        figures::check,
+    ),
     ("file size: nothing over 400 kB", file_size::check),
     ("readme: exactly two commands", readme::check),
 ];

@@ -80,6 +80,7 @@ mod exporter;
 mod figure;
 #[cfg(feature = "fleet")]
 pub mod fleet;
+mod leak;
 mod line;
 mod page;
 mod registry;
@@ -103,6 +104,7 @@ pub use calibration::Calibration;
 pub use endpoint::{Endpoint, LOOPBACK};
 #[cfg(feature = "prometheus-client")]
 pub use exporter::{Exporter, Exposition, Format};
+pub use leak::Leak;
 pub use line::Line;
 pub use page::Page;
 pub use registry::{LONGEST_NAME, MOST_POOLS, Observed, RegisterError, Registry};

@@ -230,6 +230,12 @@ impl Registry {
         snapshot
     }
 
+    /// The figures of one pool, with all its holders; `None` if it does not live.
+    pub(crate) fn look_at(&self, name: &str) -> Option<PoolSnapshot> {
+        let live = self.0.pools.lock().get(name)?.live()?;
+        Some(PoolSnapshot::of(name, &*live).with_holders(&*live, usize::MAX))
+    }
+
     /// Every lease that diagnostics know of and that has been out for longer
     /// than `limit`, with its pool, longest first.
     #[must_use]

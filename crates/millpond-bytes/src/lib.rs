@@ -80,6 +80,8 @@ mod origin;
 mod pond;
 mod pool;
 mod raw;
+#[cfg(feature = "zeroize")]
+mod secret;
 mod slot;
 mod span;
 mod stats;

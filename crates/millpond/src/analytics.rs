@@ -6,7 +6,7 @@ pub use millpond_analytics::Bridge;
 pub use millpond_analytics::fleet;
 pub use millpond_analytics::{
     Advice, Advisor, AllocatorCount, BudgetFigures, Calibration, CapacityAdvice, ClassAdvice,
-    Demand, HolderFigures, Interval, LONGEST_NAME, Line, MOST_OPERATIONS, MOST_POOLS,
+    Demand, HolderFigures, Interval, LONGEST_NAME, Leak, Line, MOST_OPERATIONS, MOST_POOLS,
     NominalAdvice, OUTSIDE, Observed, Operation, Page, PoolAdvice, PoolSnapshot, RegisterError,
     Registry, Savings, Series, Snapshot, SnapshotError, Span, Trace, TraceError, TraceEvent,
     TraceRecorder, TracedOperation, Tracker, TrackerReport, VERSION, Watch, catalogue, count_sizes,

@@ -269,6 +269,15 @@ impl Pond {
         }
     }
 
+    /// What is leased now, of every pool, and by whom as far as diagnostics know:
+    /// the report of [`Pond::close`] without closing.
+    pub fn leaks(&self) -> LeakReport {
+        LeakReport {
+            waited: Duration::ZERO,
+            leaks: self.members().iter().filter_map(leak).collect(),
+        }
+    }
+
     /// Whether the pond was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {

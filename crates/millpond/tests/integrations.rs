@@ -1,7 +1,7 @@
 //! Each integration with the crate that it is for, used as a stranger would.
 
 use millpond::arena::Scope;
-use millpond::bytes::BytePool;
+use millpond::bytes::{BytePool, PoolBytes};
 use millpond::{Exhaustion, Observe, Pond};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -175,15 +175,101 @@ fn arrow_reads_rows_without_a_copy() {
     assert_eq!(ROWS.stats().in_use, 0);
 }
 
-/// A secret is gone when its buffer is home.
+/// A secret is gone when its buffer is home: all of the slot, not the contents only.
 #[test]
 fn buffers_of_secrets_are_zeroed() {
-    use zeroize::Zeroize;
+    use zeroize::Zeroizing;
     let pool = BytePool::default();
-    let mut secret = pool.acquire(32).unwrap();
+    let mut secret = Zeroizing::new(pool.acquire(32).unwrap());
     secret
         .extend_from_slice(b"correct horse battery staple")
         .unwrap();
-    secret.as_mut_slice().zeroize();
-    assert!(secret.as_slice().iter().all(|&byte| byte == 0));
+    secret.truncate(7); // What is behind is as secret.
+    drop(secret);
+    let stale = pool.acquire_stale(2048).unwrap();
+    assert!(stale.iter().all(|&byte| byte == 0));
+}
+
+/// Objects with secrets are made ready for the next user by forgetting them.
+#[test]
+fn objects_of_secrets_are_zeroed_between_users() {
+    use zeroize::Zeroize;
+    let recycle = (|| [0_u8; 32], |key: &mut [u8; 32]| key.zeroize());
+    let keys = pond().object_pool("keys", 1, recycle).unwrap();
+    keys.acquire().unwrap().fill(42);
+    assert_eq!(*keys.acquire().unwrap(), [0; 32]);
+}
+
+/// Frames of a stream, each in a buffer of the pool: what a handler may keep, send
+/// on, or write back without a copy.
+struct Frames(BytePool);
+
+/// Two bytes of length, and so many bytes.
+const HEAD: usize = 2;
+
+impl tokio_util::codec::Decoder for Frames {
+    type Item = PoolBytes;
+    type Error = std::io::Error;
+
+    fn decode(&mut self, read: &mut bytes::BytesMut) -> std::io::Result<Option<PoolBytes>> {
+        let Some(head) = read.first_chunk::<HEAD>() else {
+            return Ok(None);
+        };
+        let len = usize::from(u16::from_be_bytes(*head));
+        let Some(body) = read.get(HEAD..HEAD + len) else {
+            read.reserve(HEAD + len - read.len());
+            return Ok(None);
+        };
+        // Running out is an error of the stream: `WouldBlock`, or out of memory.
+        let mut frame = self.0.try_acquire(len)?;
+        frame.extend_from_slice(body).expect("there is room");
+        bytes::Buf::advance(read, HEAD + len);
+        Ok(Some(frame.freeze()))
+    }
+}
+
+impl tokio_util::codec::Encoder<PoolBytes> for Frames {
+    type Error = std::io::Error;
+
+    fn encode(&mut self, frame: PoolBytes, written: &mut bytes::BytesMut) -> std::io::Result<()> {
+        let len = u16::try_from(frame.len()).map_err(std::io::Error::other)?;
+        written.extend_from_slice(&len.to_be_bytes());
+        written.extend_from_slice(&frame);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_codec_of_tokio_util_gives_frames_in_pooled_buffers() {
+    use tokio::io::AsyncWriteExt;
+    use tokio_util::codec::{Decoder, Encoder, FramedRead};
+    let pool = BytePool::default();
+    let mut stream = bytes::BytesMut::new();
+    let mut codec = Frames(pool.clone());
+    for text in ["one", "", "three"] {
+        let mut frame = pool.acquire(8).unwrap();
+        frame.extend_from_slice(text.as_bytes()).unwrap();
+        codec.encode(frame.freeze(), &mut stream).unwrap();
+    }
+    let mut part = bytes::BytesMut::from(&stream[..4]);
+    assert!(codec.decode(&mut part).unwrap().is_none(), "half a frame");
+
+    let frames = runtime().block_on(async {
+        let (here, mut there) = tokio::io::duplex(3); // Never a whole frame at once.
+        let sender = tokio::spawn(async move { there.write_all(&stream).await });
+        let mut reader = FramedRead::new(here, Frames(pool.clone()));
+        let mut frames = Vec::new();
+        while let Some(frame) = next(&mut reader).await {
+            frames.push(frame.unwrap());
+        }
+        sender.await.unwrap().unwrap();
+        frames
+    });
+    let texts: Vec<&[u8]> = frames.iter().map(|frame| &frame[..]).collect();
+    assert_eq!(texts, [&b"one"[..], b"", b"three"]);
+}
+
+/// The next item of a stream.
+async fn next<S: futures_core::Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    std::future::poll_fn(|context| std::pin::Pin::new(&mut *stream).poll_next(context)).await
 }

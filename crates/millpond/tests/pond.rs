@@ -179,6 +179,7 @@ fn a_leak_report_names_pools_and_places() {
     let lease = pool.acquire_owned(7).unwrap();
     let buffer = pond.buffer(100).unwrap();
 
+    assert_eq!(pond.leaks().leased(), 2, "on demand");
     let report = pond.close(Duration::ZERO);
     let text = report.to_string();
     assert_eq!(report.leased(), 2, "{text}");
@@ -287,4 +288,44 @@ fn pools_are_registered_as_they_are_made() {
 
     let read = millpond::analytics::Snapshot::from_json(&pond.report_json()).unwrap();
     assert_eq!(read.pool("pool").unwrap().figures.acquires, 100);
+}
+
+/// The report comes by itself: from a pool that is closed, with places and bytes, and
+/// from one that is dropped while leases keep its items.
+#[test]
+fn a_leak_is_reported_when_its_pool_is_closed() {
+    use millpond::analytics::{Leak, Registry};
+    use millpond::fixed::FixedPool;
+    let told: Arc<Mutex<Vec<Leak>>> = Arc::default();
+    let (registry, ears) = (Registry::new(), Arc::clone(&told));
+    let hook = registry.leak_hook(move |leak| ears.lock().unwrap().push(leak.clone()));
+    let pool = |name| {
+        let builder = FixedPool::<[u8; 64]>::builder(10).name(name);
+        let pool = Arc::new(builder.on_event(hook.clone()).build().into_handle());
+        registry.register(&pool).unwrap();
+        pool.set_diagnosis(Diagnosis::Full);
+        pool
+    };
+    let (quiet, closed, dropped) = (pool("quiet"), pool("closed"), pool("dropped"));
+    drop(quiet.acquire([0; 64]).unwrap());
+    quiet.close();
+    let leases = (
+        closed.acquire_owned([1; 64]).unwrap(),
+        dropped.acquire_owned([2; 64]).unwrap(),
+    );
+    let now: Vec<_> = registry.leaks().into_iter().map(|leak| leak.pool).collect();
+    assert_eq!(now, ["closed", "dropped"], "on demand");
+    closed.close();
+    drop(dropped);
+    let told = told.lock().unwrap();
+    let found: Vec<_> = told.iter().map(|leak| (&*leak.pool, leak.leased)).collect();
+    assert_eq!(found, [("closed", 1), ("dropped", 1)]);
+    assert_eq!((told[0].leased_bytes, told[0].holders.len()), (64, 1));
+    let text = told[0].to_string();
+    assert!(
+        text.starts_with("pool `closed`: 1 leased, 64 B\n  acquired at "),
+        "{text}"
+    );
+    assert!(text.contains(file!()), "{text}");
+    drop(leases);
 }

@@ -1,0 +1,301 @@
+//! `cargo xtask figures`: the manual's page of measured figures, made of the records.
+//!
+//! ```text
+//!  benches/record/icount.json   cargo xtask icount --bless    ┐
+//!  benches/record/NAME.json     cargo xtask bench --save NAME ┴──► docs/figures.md
+//! ```
+//!
+//! So no figure on the page was typed by anybody. `tidy` compares the page with what
+//! the records say, and fails if either changed alone.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use crate::{Verdict, workspace};
+
+/// Where records lie.
+pub(crate) const RECORDS: &str = "benches/record/";
+
+/// What is made of them.
+pub(crate) const PAGE: &str = "docs/figures.md";
+
+/// Flags of `cargo xtask figures`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FiguresArgs {}
+
+pub(crate) fn run(_args: &FiguresArgs) -> Result<Verdict> {
+    let directory = workspace::root().join(RECORDS);
+    let mut records = Vec::new();
+    for entry in fs::read_dir(&directory)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            let name = path.file_stem().unwrap_or_default();
+            records.push((
+                name.to_string_lossy().into_owned(),
+                fs::read_to_string(&path)?,
+            ));
+        }
+    }
+    records.sort();
+    let records: Vec<_> = records
+        .iter()
+        .map(|(name, text)| (&**name, &**text))
+        .collect();
+    fs::write(workspace::root().join(PAGE), page(&records)?)?;
+    println!("wrote {PAGE}");
+    Ok(Verdict::Holds)
+}
+
+/// Instructions of the fast paths.
+#[derive(Deserialize)]
+struct Counted {
+    recorded: String,
+    command: String,
+    compiler: String,
+    cpu: String,
+    counts: BTreeMap<String, f64>,
+}
+
+/// A run of chapters, as far as the page shows it.
+#[derive(Deserialize)]
+struct Run {
+    mode: String,
+    provenance: Provenance,
+    chapters: Vec<Chapter>,
+}
+
+#[derive(Deserialize)]
+struct Provenance {
+    date: String,
+    commit: String,
+    machine: String,
+    cpu: String,
+    cores: usize,
+    build: Build,
+}
+
+#[derive(Deserialize)]
+struct Build {
+    compiler: String,
+}
+
+#[derive(Deserialize)]
+struct Chapter {
+    name: String,
+    question: String,
+    caveats: Vec<String>,
+    rows: Vec<Row>,
+    bars: Vec<Bar>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    title: String,
+    what: String,
+    unit: String,
+    series: Vec<Series>,
+}
+
+#[derive(Deserialize)]
+struct Series {
+    contender: String,
+    estimate: Option<Estimate>,
+}
+
+#[derive(Deserialize)]
+struct Bar {
+    what: String,
+    against: String,
+    limit: f64,
+    figure: String,
+    measured: Option<Estimate>,
+    verdict: String,
+}
+
+#[derive(Deserialize)]
+struct Estimate {
+    median: f64,
+    low: f64,
+    high: f64,
+}
+
+/// The page, of records with their names, in order.
+pub(crate) fn page(records: &[(&str, &str)]) -> Result<String> {
+    let mut page = String::from(
+        "# Measured figures\n\n\
+         Made by `cargo xtask figures` of the records in `benches/record`; no figure here was\n\
+         typed. They are those of one machine on one day: quote ratios, and measure your own with\n\
+         `cargo xtask bench`. Figures are medians with 95 % intervals.\n",
+    );
+    for (name, text) in records {
+        let said = match *name {
+            "icount" => counted(text),
+            name => measured(name, text),
+        };
+        page += &said.with_context(|| format!("{RECORDS}{name}.json is no record"))?;
+    }
+    Ok(page)
+}
+
+fn counted(text: &str) -> Result<String> {
+    let record: Counted = serde_json::from_str(text)?;
+    let Counted {
+        recorded,
+        command,
+        compiler,
+        cpu,
+        counts,
+    } = record;
+    let mut said = format!(
+        "\n## Instructions of the fast paths\n\n\
+         `{command}`, {recorded}, {compiler}, {cpu}.\n\n| function | instructions |\n|---|---:|\n"
+    );
+    for (function, count) in counts {
+        writeln!(said, "| `{function}` | {count} |")?;
+    }
+    Ok(said)
+}
+
+fn measured(name: &str, text: &str) -> Result<String> {
+    let run: Run = serde_json::from_str(text)?;
+    let Provenance {
+        date,
+        commit,
+        machine,
+        cpu,
+        cores,
+        build,
+    } = &run.provenance;
+    let (mode, compiler) = (&run.mode, &build.compiler);
+    let mut said = String::new();
+    for chapter in &run.chapters {
+        let Chapter {
+            name: of,
+            question,
+            caveats,
+            ..
+        } = chapter;
+        write!(
+            said,
+            "\n## {question}\n\n\
+             Chapter `{of}`, {mode} run kept as `{name}`: commit {commit}, {date}, {compiler}, \
+             {machine}, {cores} × {cpu}.\n\n| row | who | figure | interval |\n|---|---|---:|---:|\n"
+        )?;
+        for row in &chapter.rows {
+            rows(&mut said, row)?;
+        }
+        bars(&mut said, &chapter.bars)?;
+        said += "\nWhat is done:\n\n";
+        for Row { title, what, .. } in &chapter.rows {
+            writeln!(said, "- {title}: {what}")?;
+        }
+        said += "\nNot to be claimed:\n\n";
+        for caveat in caveats {
+            writeln!(said, "- {caveat}")?;
+        }
+    }
+    Ok(said)
+}
+
+fn rows(said: &mut String, row: &Row) -> Result<()> {
+    let unit = match row.unit.as_str() {
+        "nanos" => "ns",
+        "micros" => "µs",
+        "bytes" => "B",
+        "mebibytes" => "MiB",
+        "ratio" => "×",
+        "count" => "",
+        other => other,
+    };
+    for Series {
+        contender,
+        estimate,
+    } in &row.series
+    {
+        if let Some(Estimate { median, low, high }) = estimate {
+            let (median, low, high) = (short(*median), short(*low), short(*high));
+            let figure = format!("{median} {unit}");
+            let title = &row.title;
+            writeln!(
+                said,
+                "| {title} | {contender} | {} | {low}–{high} |",
+                figure.trim()
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn bars(said: &mut String, bars: &[Bar]) -> Result<()> {
+    if bars.is_empty() {
+        return Ok(());
+    }
+    *said += "\n| bar | against | at most | measured | verdict |\n|---|---|---:|---:|---|\n";
+    for bar in bars {
+        let unit = match bar.figure.as_str() {
+            "ratio" => " ×",
+            "nanos" => " ns",
+            "cycles" => " cycles",
+            _ => "",
+        };
+        let (what, against, verdict) = (&bar.what, &bar.against, &bar.verdict);
+        let measured = match &bar.measured {
+            Some(estimate) => format!("{}{unit}", short(estimate.median)),
+            None => "–".to_owned(),
+        };
+        let limit = short(bar.limit);
+        let verdict = verdict.replace('-', " ");
+        writeln!(
+            said,
+            "| {what} | {against} | {limit}{unit} | {measured} | {verdict} |"
+        )?;
+    }
+    Ok(())
+}
+
+/// Three digits that count.
+fn short(figure: f64) -> String {
+    let digits = match figure.abs() {
+        large if large >= 100.0 => 0,
+        large if large >= 10.0 => 1,
+        _ => 2,
+    };
+    format!("{figure:.digits$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: &str = r#"{"mode": "full", "provenance": {"date": "d", "commit": "c", "machine": "m",
+        "cpu": "p", "cores": 2, "build": {"compiler": "rustc"}}, "chapters": [{"name": "n",
+        "question": "How long?", "caveats": ["Nothing."], "rows": [{"title": "pair",
+        "what": "One pair.", "unit": "nanos", "series": [
+        {"contender": "a", "estimate": {"median": 12.345, "low": 1.0, "high": 200.4}},
+        {"contender": "absent", "estimate": null}]}], "bars": [{"what": "pair", "against": "b",
+        "limit": 15.0, "figure": "nanos", "measured": null, "verdict": "not-measured"}]}]}"#;
+
+    #[test]
+    fn what_was_measured_is_shown_and_what_was_not_is_not() {
+        let page = page(&[("some", RUN)]).unwrap();
+        assert!(page.contains("| pair | a | 12.3 ns | 1.00–200 |"), "{page}");
+        assert!(!page.contains("absent"));
+        assert!(
+            page.contains("| pair | b | 15.0 ns | – | not measured |"),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_record_is_named() {
+        let error = page(&[("icount", "{}")]).unwrap_err();
+        assert!(format!("{error:#}").starts_with("benches/record/icount.json is no record"));
+    }
+}
