@@ -87,6 +87,10 @@ impl Held {
     }
 }
 
+// Pools are looked at with no lock held, and no step between two states can panic.
+impl std::panic::UnwindSafe for Registry {}
+impl std::panic::RefUnwindSafe for Registry {}
+
 impl std::ops::Deref for Live {
     type Target = Observed;
 

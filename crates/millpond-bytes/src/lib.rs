@@ -82,6 +82,7 @@ mod pool;
 mod raw;
 #[cfg(feature = "zeroize")]
 mod secret;
+mod sink;
 mod slot;
 mod span;
 mod stats;

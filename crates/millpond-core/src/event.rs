@@ -94,6 +94,11 @@ impl EventHook {
     }
 }
 
+// Pools tell a hook when their own state is whole, and nothing that it does to its own
+// is seen by them. A hook that panics says itself what becomes of what it holds.
+impl core::panic::UnwindSafe for EventHook {}
+impl core::panic::RefUnwindSafe for EventHook {}
+
 impl fmt::Debug for EventHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("EventHook(..)")

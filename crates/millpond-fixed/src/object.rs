@@ -13,7 +13,7 @@
 
 use crate::builder::Builder;
 use crate::dyn_lease::DynLease;
-use crate::forward::forward_shown;
+use crate::forward::{forward_shown, forward_value};
 #[cfg(feature = "std")]
 use crate::handle::{Handle, Pond};
 use crate::pool::DefaultMode;
@@ -713,7 +713,7 @@ macro_rules! object_lease {
             }
         }
 
-        forward_shown!([$($generics)*] $lease);
+        forward_value!([$($generics)*] $lease);
 
         impl<$($generics)*> Deref for $lease {
             type Target = T;

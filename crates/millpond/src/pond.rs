@@ -79,6 +79,10 @@ struct Inner {
     registry: millpond_analytics::Registry,
 }
 
+// The list of members is whole at every instant, and pools say themselves that they are.
+impl core::panic::UnwindSafe for Pond {}
+impl core::panic::RefUnwindSafe for Pond {}
+
 impl Pond {
     /// Begins a pond; end with [`PondConfig::build`].
     pub fn builder() -> PondConfig {

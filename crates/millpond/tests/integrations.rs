@@ -2,6 +2,7 @@
 
 use millpond::arena::Scope;
 use millpond::bytes::{BytePool, PoolBytes};
+use millpond::fixed::Hooks;
 use millpond::{Exhaustion, Observe, Pond};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -194,7 +195,7 @@ fn buffers_of_secrets_are_zeroed() {
 #[test]
 fn objects_of_secrets_are_zeroed_between_users() {
     use zeroize::Zeroize;
-    let recycle = (|| [0_u8; 32], |key: &mut [u8; 32]| key.zeroize());
+    let recycle = Hooks::new(|| [0_u8; 32], |key: &mut [u8; 32]| key.zeroize());
     let keys = pond().object_pool("keys", 1, recycle).unwrap();
     keys.acquire().unwrap().fill(42);
     assert_eq!(*keys.acquire().unwrap(), [0; 32]);
