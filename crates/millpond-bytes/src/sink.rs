@@ -70,7 +70,7 @@ mod tests {
         buffer.extend((0..5000_u32).map(|n| n.to_le_bytes()[0]));
         buffer.extend(&[1, 2, 3]);
         assert_eq!((buffer.len(), buffer.capacity()), (5003, 8192));
-        assert_eq!(buffer[4999..], [(4999 % 256) as u8, 1, 2, 3]);
+        assert_eq!(buffer[4999..], [4999_u32.to_le_bytes()[0], 1, 2, 3]);
     }
 
     #[test]
