@@ -128,6 +128,8 @@ pub enum Section {
     Latency,
     /// Memory and allocations.
     Space,
+    /// One process each, looked at again and again: values are instants.
+    OverTime,
     /// What our own mechanisms cost, the same code with and without.
     Mechanism,
     /// The workspace's own data.
@@ -136,11 +138,12 @@ pub enum Section {
 
 impl Section {
     /// All sections, in order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Time,
         Self::RealInput,
         Self::Latency,
         Self::Space,
+        Self::OverTime,
         Self::Mechanism,
     ];
 
@@ -151,6 +154,7 @@ impl Section {
             Self::Time => "Time",
             Self::Latency => "Single operations",
             Self::Space => "Space",
+            Self::OverTime => "Over time",
             Self::Mechanism => "What our own mechanisms cost",
             Self::RealInput => "Real input",
         }

@@ -1,6 +1,7 @@
 //! `cargo xtask loom`: every interleaving that loom can reach, for each protocol.
 //!
-//! The models live in `crates/millpond-core/tests/loom_*.rs` and compile to nothing
+//! The models live in `crates/millpond-core/tests/loom_*.rs`, and those of what the
+//! arenas add in `crates/millpond-arena/tests/loom_*.rs`; they compile to nothing
 //! without `--cfg millpond_loom`. `--weakened` turns the question round: it removes one
 //! protection at a time from a copy and expects the named model to fail.
 
@@ -41,6 +42,8 @@ pub(crate) fn run(args: &LoomArgs) -> Result<Verdict> {
         "--release",
         "--package",
         "millpond-core",
+        "--package",
+        "millpond-arena",
         "--test",
         "loom_*",
     ]);

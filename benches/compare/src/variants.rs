@@ -7,5 +7,8 @@ pub const NO_RECLAIM: &str = "without reclaim";
 /// Without counters.
 pub const NO_COUNTERS: &str = "without counters";
 
+/// The row that the binary measures, in every chapter that asks it.
+pub const ROW: &str = "mechanism";
+
 /// All of them, in the order in which they take turns.
 pub const NAMES: [&str; 3] = [SHIPPED, NO_RECLAIM, NO_COUNTERS];

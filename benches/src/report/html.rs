@@ -173,9 +173,36 @@ fn push_section(page: &mut String, chapter: &ChapterRecord, section: Section) ->
     }
     page.push_str("<div class=\"rows\">\n");
     for row in rows {
-        push_row(page, row)?;
+        match section {
+            Section::OverTime => push_course(page, row)?,
+            _ => push_row(page, row)?,
+        }
     }
     page.push_str("</div>\n");
+    Ok(())
+}
+
+/// A row whose values are instants.
+fn push_course(page: &mut String, row: &Row) -> Result<()> {
+    let (title, what) = (escape(&row.title), escape(&row.what));
+    let unit = row.unit.symbol();
+    let _ = writeln!(
+        page,
+        "<article><h4>{title} <small>{unit}</small></h4><p>{what}</p>"
+    );
+    if let Some(svg) = plot::over_time(row)? {
+        let _ = writeln!(
+            page,
+            "<figure role=\"img\" aria-label=\"{title}\">{svg}</figure>"
+        );
+    }
+    page.push_str("<details><summary>figures</summary>\n");
+    push_head(page, "", &view::COURSE);
+    for series in &row.series {
+        let cells = view::course(series).map(|cell| escape(&cell));
+        push_cells(page, class_of(&series.contender), &cells);
+    }
+    page.push_str("</table></div></details></article>\n");
     Ok(())
 }
 

@@ -43,10 +43,10 @@ fn push_chapter(text: &mut String, chapter: &ChapterRecord) {
             continue;
         }
         let _ = writeln!(text, "### {}\n", section.heading());
-        if section == Section::Latency {
-            push_latency(text, &rows);
-        } else {
-            rows.iter().for_each(|row| push_row(text, row));
+        match section {
+            Section::Latency => push_latency(text, &rows),
+            Section::OverTime => rows.iter().for_each(|row| push_course(text, row)),
+            _ => rows.iter().for_each(|row| push_row(text, row)),
         }
     }
     let _ = writeln!(text, "### What may not be claimed\n");
@@ -110,6 +110,19 @@ fn push_row(text: &mut String, row: &Row) {
             view::estimate(series.fat_estimate),
         );
         push_line(text, &[&series.contender, &own, &ratio, &fat]);
+    }
+    let _ = writeln!(text);
+}
+
+/// A row whose values are instants.
+fn push_course(text: &mut String, row: &Row) {
+    let unit = row.unit.symbol();
+    let _ = writeln!(text, "**{} ({unit}).** {}\n", row.title, row.what);
+    push_line(text, &view::COURSE);
+    push_line(text, &["---", "---:", "---:", "---:"]);
+    for series in &row.series {
+        let cells = view::course(series);
+        push_line(text, &cells.each_ref().map(String::as_str));
     }
     let _ = writeln!(text);
 }

@@ -1,4 +1,5 @@
-//! One row as horizontal bars with whiskers, in SVG that follows the page's colours.
+//! One row as horizontal bars with whiskers, or as lines over time, in SVG that
+//! follows the page's colours.
 
 use super::view;
 use crate::record::{Row, Series};
@@ -60,6 +61,88 @@ fn draw(svg: &mut String, measured: &[&Series], scale: f64) -> Result<(), String
         draw_line(&area, series, 2 + index * LINE, scale).map_err(|error| error.to_string())?;
     }
     area.present().map_err(|error| error.to_string())
+}
+
+/// Height of a plot over time, without its legend.
+const HEIGHT: i32 = 150;
+/// Room on the left for the figures of the axis.
+const AXIS: i32 = 40;
+
+/// The SVG of a row whose values are instants, or `None` where there are fewer than
+/// two.
+pub(super) fn over_time(row: &Row) -> Result<Option<String>> {
+    let drawn = row.series.iter().filter(|series| series.values.len() > 1);
+    let drawn: Vec<&Series> = drawn.collect();
+    let values = drawn.iter().flat_map(|series| &series.values);
+    let most = values.copied().fold(0.0, f64::max);
+    if most <= 0.0 {
+        return Ok(None);
+    }
+    let mut svg = String::new();
+    draw_over_time(&mut svg, &drawn, most)
+        .map_err(|error| anyhow!("cannot draw {}: {error}", row.id))?;
+    Ok(Some(themed(&svg)))
+}
+
+fn draw_over_time(svg: &mut String, drawn: &[&Series], most: f64) -> Result<(), String> {
+    let lines = i32::try_from(drawn.len()).map_err(|error| error.to_string())?;
+    let size = (WIDTH.unsigned_abs(), (HEIGHT + lines * LINE).unsigned_abs());
+    let area = SVGBackend::with_string(svg, size).into_drawing_area();
+    draw_axis(&area, most).map_err(|error| error.to_string())?;
+    // Ours last, so that it lies above the others.
+    let mut order: Vec<_> = (0..).zip(drawn).collect();
+    order.sort_by_key(|(_, series)| series.ours());
+    for (line, series) in order {
+        draw_course(&area, series, line, most).map_err(|error| error.to_string())?;
+    }
+    area.present().map_err(|error| error.to_string())
+}
+
+/// Where a value lies, from the top.
+fn depth(value: f64, most: f64) -> i32 {
+    let room = f64::from(HEIGHT - LINE);
+    LINE / 2 + pixels(room - room * value / most)
+}
+
+fn draw_axis(area: &Area<'_>, most: f64) -> Result<(), Box<dyn std::error::Error>> {
+    for value in [0.0, most / 2.0, most] {
+        let depth = depth(value, most);
+        let rule = vec![(AXIS, depth), (WIDTH, depth)];
+        area.draw(&PathElement::new(rule, QUIET.stroke_width(1)))?;
+        let figure = text_style(QUIET, HPos::Right);
+        area.draw(&Text::new(view::figure(value), (AXIS - 4, depth), figure))?;
+    }
+    Ok(())
+}
+
+/// A line, and its name below. Peers are told apart by the width of their lines.
+fn draw_course(
+    area: &Area<'_>,
+    series: &Series,
+    line: i32,
+    most: f64,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let style = match series.ours() {
+        true => OURS.stroke_width(3),
+        false => PEER.stroke_width(1 + line.unsigned_abs()),
+    };
+    let last = f64::from(u32::try_from(series.values.len() - 1)?);
+    let step = f64::from(WIDTH - AXIS - 4) / last;
+    let instants = (0_u32..).zip(&series.values);
+    let course: Vec<_> = instants
+        .map(|(at, &value)| (AXIS + pixels(f64::from(at) * step), depth(value, most)))
+        .collect();
+    area.draw(&PathElement::new(course, style))?;
+    let middle = HEIGHT + line * LINE + LINE / 2;
+    let sample = vec![(AXIS, middle), (AXIS + 24, middle)];
+    area.draw(&PathElement::new(sample, style))?;
+    let name = text_style(INK, HPos::Left);
+    area.draw(&Text::new(
+        series.contender.clone(),
+        (AXIS + 32, middle),
+        name,
+    ))?;
+    Ok(())
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;

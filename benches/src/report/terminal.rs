@@ -44,10 +44,10 @@ fn push_section(text: &mut String, chapter: &ChapterRecord, section: Section) {
         return;
     }
     let _ = writeln!(text, "{}", section.heading());
-    let table = if section == Section::Latency {
-        latency_table(&rows)
-    } else {
-        row_table(&rows)
+    let table = match section {
+        Section::Latency => latency_table(&rows),
+        Section::OverTime => course_table(&rows),
+        _ => row_table(&rows),
     };
     let _ = writeln!(text, "{table}\n");
 }
@@ -70,6 +70,20 @@ fn row_table(rows: &[&Row]) -> Table {
             view::estimate(ratio.filter(|ratio| ratio.median.is_finite())),
             view::standing(row),
         ]);
+    }
+    table
+}
+
+fn course_table(rows: &[&Row]) -> Table {
+    let mut header = vec![""];
+    header.extend(view::COURSE);
+    let mut table = table(&header);
+    for row in rows {
+        for series in &row.series {
+            let mut cells = vec![format!("{} {}", row.title, row.unit.symbol())];
+            cells.extend(view::course(series));
+            table.add_row(cells);
+        }
     }
     table
 }

@@ -32,6 +32,21 @@ pub(super) fn estimate(estimate: Option<Estimate>) -> String {
     format!("{} [{}–{}]", figure(median), figure(low), figure(high))
 }
 
+/// What is shown of a course where there is no room to draw it.
+pub(super) const COURSE: [&str; 4] = ["contender", "first", "most", "last"];
+
+/// The cells of [`COURSE`].
+pub(super) fn course(series: &Series) -> [String; 4] {
+    let shown = |value: Option<f64>| value.map_or(NOTHING.into(), figure);
+    let most = series.values.iter().copied().reduce(f64::max);
+    [
+        series.contender.clone(),
+        shown(series.values.first().copied()),
+        shown(most),
+        shown(series.values.last().copied()),
+    ]
+}
+
 /// A median with its unit: `2.41 ns`.
 pub(super) fn with_unit(value: f64, unit: Unit) -> String {
     match unit {

@@ -23,6 +23,7 @@ use crate::chunk::{OVERHEAD, candidates};
 use crate::config::Figures;
 use crate::drops::Drops;
 use crate::error::{ArenaFull, Full};
+use crate::hands::Hands;
 use crate::large::Larges;
 use crate::pool::ScopePool;
 use crate::reuse::Reuse;
@@ -89,6 +90,7 @@ pub(crate) struct Arena {
     /// Bytes at the end of the chunk that hold the pattern of diagnostics.
     patterned: Cell<usize>,
     pub(crate) tally: Tally,
+    pub(crate) hands: Hands,
 }
 
 impl Arena {
@@ -109,6 +111,7 @@ impl Arena {
             chunk: Cell::new(0),
             patterned: Cell::new(0),
             tally: Tally::default(),
+            hands: Hands::new(),
         }
     }
 

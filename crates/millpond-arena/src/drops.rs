@@ -11,7 +11,6 @@ use crate::arena::{Arena, DROPS};
 use crate::error::ArenaFull;
 use core::alloc::Layout;
 use core::cell::Cell;
-use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use std::any::Any;
 use std::boxed::Box;
@@ -64,16 +63,17 @@ impl Arena {
     pub(crate) fn defer(&self, callback: impl FnOnce() + Send + 'static) -> Result<(), ArenaFull> {
         unsafe fn run<F: FnOnce()>(link: NonNull<Link>) {
             // SAFETY: the link is the head of a `Linked` that was not run (1).
-            let place =
-                unsafe { &raw mut (*link.cast::<Linked<ManuallyDrop<F>>>().as_ptr()).value };
-            // SAFETY: as above; read once, because a link runs once.
-            let callback = unsafe { place.read() };
-            ManuallyDrop::into_inner(callback)();
+            let place = unsafe { &raw mut (*link.cast::<Linked<Option<F>>>().as_ptr()).value };
+            // SAFETY: as above; nobody else looks at it.
+            if let Some(callback) = unsafe { place.replace(None) } {
+                callback();
+            }
         }
-        fn runs<F: FnOnce()>(_: &ManuallyDrop<F>) -> unsafe fn(NonNull<Link>) {
+        fn runs<F: FnOnce()>(_: &Option<F>) -> unsafe fn(NonNull<Link>) {
             run::<F>
         }
-        let callback = ManuallyDrop::new(callback);
+        // What is refused is dropped, as any value is.
+        let callback = Some(callback);
         let run = runs(&callback);
         match self.link(callback, run) {
             Ok(_) => Ok(()),

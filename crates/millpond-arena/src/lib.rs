@@ -93,6 +93,7 @@ mod copy;
 pub mod document;
 mod drops;
 mod error;
+mod hands;
 mod large;
 mod lease;
 mod manager;

@@ -338,6 +338,12 @@ impl ScopeView<'_> {
         self.pool.stats()
     }
 
+    /// One tick of decay in this scope; see [`ArenaManager::maintain`].
+    #[allow(clippy::must_use_candidate, reason = "called for its effect")]
+    pub fn maintain(&self) -> TrimReport {
+        self.pool.tick()
+    }
+
     /// Gives memory of this scope back; see [`ArenaManager::trim`].
     #[allow(clippy::must_use_candidate, reason = "called for its effect")]
     pub fn trim(&self, level: Level) -> TrimReport {

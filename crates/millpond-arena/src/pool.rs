@@ -42,7 +42,7 @@ use std::sync::{Mutex, PoisonError};
 const CACHED_AS: usize = 64 << 10;
 
 /// Ticks without a lease after which an arena is idle.
-const IDLE_TICKS: u32 = 2;
+const IDLE_TICKS: u32 = if cfg!(millpond_loom) { 1 } else { 2 };
 
 /// The share of arenas that one tick may free: one in this many, at least one.
 ///
@@ -52,7 +52,7 @@ const DECAY: usize = 8;
 
 /// Reports of arenas after which the scope ticks by itself: some 16,000 leases.
 /// A program that calls `maintain` at intervals ticks more often than that.
-const REPORTS_A_TICK: u64 = 64;
+const REPORTS_A_TICK: u64 = if cfg!(millpond_loom) { 1 } else { 64 };
 
 /// One scope: its engine, its figures and what it learned.
 ///
@@ -173,6 +173,7 @@ impl ScopePool {
         let arena = entry.as_ptr().cast::<Arena>();
         // SAFETY: just acquired, so alive and ours.
         let this = unsafe { arena.as_ref() };
+        this.hands.touch();
         if this.has(HOLLOW) {
             return self.build_slow(arena);
         }
@@ -192,6 +193,7 @@ impl ScopePool {
         let arena = entry.as_ptr().cast::<Arena>();
         // SAFETY: just acquired, so alive and ours.
         let this = unsafe { arena.as_ref() };
+        this.hands.touch();
         if this.has(HOLLOW) {
             self.build_slow(arena)?;
         } else {
@@ -296,6 +298,7 @@ impl ScopePool {
     pub(crate) unsafe fn take_back(arena: NonNull<Arena>) {
         // SAFETY: the caller is the holder.
         let this = unsafe { arena.as_ref() };
+        this.hands.touch();
         let due = this.tally.count(this.used_bytes());
         if due | (this.flags() != 0) {
             // SAFETY: by the caller.

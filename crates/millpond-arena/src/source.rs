@@ -149,6 +149,7 @@ impl Arenas {
             let place = entry.as_ptr().cast::<Arena>();
             // SAFETY: free, so alive and nobody's.
             let arena = unsafe { place.as_ref() };
+            arena.hands.touch();
             self.gone.add(&arena.tally);
             bytes += arena.held_bytes() + PLACE.size();
             chunks += usize::from(!arena.has(HOLLOW));
@@ -233,6 +234,7 @@ impl Drop for Retired {
         for arena in self.arenas.drain(..) {
             // SAFETY: nobody else knows the arena any more.
             let this = unsafe { arena.as_ref() };
+            this.hands.touch();
             // SAFETY: ours, and nothing is allocated in it.
             unsafe { this.declare_alive() };
             let bytes = this.held_bytes() + PLACE.size();

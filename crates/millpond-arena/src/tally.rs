@@ -13,7 +13,13 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 /// Telling takes a lock and a look at all bins, some 60 ns: at 256 that is a
 /// quarter of a nanosecond a lease (November 2026, 2-core virtual machine, Zen 5).
 /// A scope hears at once of leases that outgrew their arena.
-const TELL_EVERY: u64 = if cfg!(miri) { 4 } else { 256 };
+const TELL_EVERY: u64 = if cfg!(millpond_loom) {
+    2
+} else if cfg!(miri) {
+    4
+} else {
+    256
+};
 
 /// A counter that its holder writes and anybody reads.
 #[derive(Debug, Default)]

@@ -186,6 +186,25 @@ fn a_destructor_that_panics_while_unwinding_does_not_abort() {
     assert_eq!(manager.scope_stats(SCOPE).expect("built in").live, 0);
 }
 
+/// Found by the fuzz target: a callback that was refused was forgotten.
+#[test]
+fn what_is_refused_is_dropped_without_being_called() {
+    let mut builder = ArenaManager::builder();
+    builder.configure(SCOPE, ScopeConfig::of(4096).with_limit(4096));
+    let manager = builder.build().expect("figures that agree");
+    let lease = manager.lease(SCOPE).expect("memory");
+    while lease.alloc(0_u64).is_ok() {}
+    let log: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let noted = Noted(1, Arc::clone(&log));
+    let callback = move || {
+        let noted = noted;
+        panic!("called {}", noted.0)
+    };
+    assert!(lease.defer(callback).is_err());
+    assert!(lease.alloc_drop(Noted(2, Arc::clone(&log))).is_err());
+    assert_eq!(*log.lock().expect("quiet"), [1, 2]);
+}
+
 #[test]
 fn a_destructor_may_use_the_manager() {
     let manager = small();

@@ -2,16 +2,19 @@
 
 use super::collections::{COPY, ON_BUMP};
 use super::documents::VALUE;
+use crate::variants;
 use super::{MUTEX, NEW, OURS, RESET, rows};
 use millpond_bench::bar::{Bar, Figure};
 use millpond_bench::record::{ChapterRecord, Series};
-use millpond_bench::stats::Estimate;
+use millpond_bench::stats::{Estimate, difference_of_medians};
 
 /// Row, peer, and how much of its time we may take.
-const RATIOS: [(&str, &str, f64); 7] = [
+const RATIOS: [(&str, &str, f64); 9] = [
     (rows::REQUEST, RESET, 1.15),
     (rows::REQUEST, MUTEX, 0.95),
     (rows::REQUEST, NEW, 0.6),
+    (rows::ANY_REQUEST, RESET, 1.15),
+    (rows::ANY_REQUEST, MUTEX, 0.95),
     (rows::TWO_THREADS, MUTEX, 0.5),
     (rows::COLLECTIONS, ON_BUMP, 0.6),
     (rows::EXTEND, COPY, 1.1),
@@ -52,7 +55,21 @@ pub fn bars(chapter: &ChapterRecord) -> Vec<Bar> {
             fat,
         ))
     });
-    absolute.chain(ratios).collect()
+    absolute.chain(ratios).chain(statistics(chapter)).collect()
+}
+
+/// What statistics cost, as a difference of medians.
+fn statistics(chapter: &ChapterRecord) -> Option<Bar> {
+    let row = chapter.row(rows::MECHANISM)?;
+    let values = |name| row.series(name).map_or(&[][..], |series| &series.values);
+    let (with, without) = (values(variants::SHIPPED), values(variants::NO_COUNTERS));
+    Some(Bar::judge(
+        "statistics, a lease",
+        "the same code without counters",
+        (1.0, Figure::Nanos),
+        difference_of_medians(with, without),
+        None,
+    ))
 }
 
 /// Stands in for a contender that did not take part.

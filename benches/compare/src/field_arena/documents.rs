@@ -2,8 +2,10 @@
 
 use super::OURS;
 use anyhow::{Context, Result, ensure};
+use millpond_arena::document::Value;
 use millpond_arena::{ArenaManager, Lease, Scope};
 use millpond_bench::runner::Contest;
+use serde::de::DeserializeSeed;
 use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
@@ -53,9 +55,28 @@ pub fn metadata() -> Result<Contest<'static>> {
             black_box(&arena.parse_json(&document).expect("JSON"));
         })
     });
+    let document = json.clone();
     contest.add(VALUE, move |n| {
         repeat(n, || {
-            black_box(&serde_json::from_slice::<serde_json::Value>(&json).expect("JSON"));
+            black_box(&serde_json::from_slice::<serde_json::Value>(&document).expect("JSON"));
+        })
+    });
+    // It unescapes where the text lies, so each time needs a copy of the text.
+    let (document, mut text) = (json.clone(), json.clone());
+    let mut buffers = simd_json::Buffers::default();
+    contest.add("simd-json, borrowed, reused buffers", move |n| {
+        repeat(n, || {
+            text.copy_from_slice(&document);
+            let tree = simd_json::value::to_borrowed_value_with_buffers(&mut text, &mut buffers);
+            black_box(&tree.expect("JSON"));
+        })
+    });
+    let mut text = json.clone();
+    let mut buffers = simd_json::Buffers::default();
+    contest.add("simd-json, tape, reused buffers", move |n| {
+        repeat(n, || {
+            text.copy_from_slice(&json);
+            black_box(&simd_json::to_tape_with_buffers(&mut text, &mut buffers).expect("JSON"));
         })
     });
     Ok(contest)
@@ -79,6 +100,7 @@ pub fn files() -> Result<Contest<'static>> {
         }
     }
     ensure!(!files.is_empty(), "the corpus has neither JSON nor TOML");
+    files.iter().try_for_each(reads_the_same)?;
     let mut contest = Contest::new();
     let files = std::sync::Arc::new(files);
     let (manager, ours) = (ArenaManager::new(), std::sync::Arc::clone(&files));
@@ -106,9 +128,34 @@ fn read_in(arena: &Lease<'_>, file: &File) {
             black_box(&arena.parse_json(json).ok());
         }
         File::Toml(text) => {
-            black_box(&arena.alloc_iter(text.lines()).expect("room"));
+            black_box(&tree_of_toml(arena, text));
         }
     }
+}
+
+fn tree_of_toml<'v>(arena: &'v Lease<'_>, text: &'v str) -> Option<Value<'v>> {
+    let deserializer = toml::de::Deserializer::parse(text).ok()?;
+    arena.document().deserialize(deserializer).ok()
+}
+
+/// Both must have read the same, and refused the same.
+fn reads_the_same(file: &File) -> Result<()> {
+    let manager = ArenaManager::new();
+    let arena = manager.lease(Scope::Json)?;
+    let (ours, theirs) = match file {
+        File::Json(json) => (
+            arena.parse_json(json).ok(),
+            serde_json::from_slice(json).ok(),
+        ),
+        File::Toml(text) => {
+            let theirs = toml::from_str::<toml::Value>(text).ok();
+            let theirs = theirs.map(serde_json::to_value).transpose()?;
+            (tree_of_toml(&arena, text), theirs)
+        }
+    };
+    let ours = ours.map(serde_json::to_value).transpose()?;
+    ensure!(ours == theirs, "a file of the corpus was read differently");
+    Ok(())
 }
 
 fn read_on_heap(file: &File) {
@@ -117,7 +164,7 @@ fn read_on_heap(file: &File) {
             black_box(&serde_json::from_slice::<serde_json::Value>(json).ok());
         }
         File::Toml(text) => {
-            black_box(&text.lines().collect::<Vec<_>>());
+            black_box(&toml::from_str::<toml::Value>(text).ok());
         }
     }
 }

@@ -56,6 +56,7 @@ fn work(request: &Request) -> Result<Vec<Measurement>> {
     let contest = match row {
         rows::LEASE => requests::leases(),
         rows::REQUEST => requests::requests(),
+        rows::ANY_REQUEST => requests::any_requests(),
         rows::TWO_THREADS => return Ok(requests::two_threads(schedule)),
         rows::COLLECTIONS => collections::collections(),
         rows::EXTEND => collections::extend(),

@@ -1,6 +1,7 @@
 //! Which processes run, in which order, and how long they should take.
 
 use super::{rows, space};
+use crate::variants;
 use millpond_bench::pin;
 use millpond_bench::plan::{Build, Mode, Task};
 use millpond_bench::worker::Request;
@@ -9,12 +10,13 @@ use std::time::Duration;
 pub const BALLOON: &str = "balloon";
 
 /// Rows whose contenders take turns, and how many take part.
-const TIMED: [(&str, u32); 6] = [
+const TIMED: [(&str, u32); 7] = [
     (rows::LEASE, 3),
-    (rows::REQUEST, 10),
+    (rows::REQUEST, 12),
+    (rows::ANY_REQUEST, 5),
     (rows::COLLECTIONS, 4),
     (rows::EXTEND, 4),
-    (rows::DOCUMENT, 2),
+    (rows::DOCUMENT, 4),
     (rows::FILES, 2),
 ];
 
@@ -47,12 +49,14 @@ pub fn tasks(mode: Mode) -> Vec<Task> {
                 });
             }
         }
+        tasks.extend(statistics(rounds, slice));
         tasks.extend(space::CONTENDERS.map(|contender| Task {
             label: format!("balloon, {contender}"),
             build: Build::Release,
             request: Request {
                 task: BALLOON.into(),
                 contender: contender.into(),
+                count: process,
                 ..Request::default()
             },
             expected: Duration::from_millis(80),
@@ -68,4 +72,20 @@ pub fn tasks(mode: Mode) -> Vec<Task> {
         expected: Duration::from_millis(50),
     });
     tasks
+}
+
+/// The tiny binary with and without what is counted, in turn.
+fn statistics(rounds: u32, slice: Duration) -> [Task; 2] {
+    [variants::SHIPPED, variants::NO_COUNTERS].map(|name| Task {
+        label: format!("statistics, {name}"),
+        build: Build::Variant(name),
+        request: Request {
+            task: rows::MECHANISM.into(),
+            rounds,
+            slice_micros: u64::try_from(slice.as_micros()).unwrap_or(u64::MAX),
+            ..Request::default()
+        },
+        // It measures at several code alignments.
+        expected: slice * (rounds + 2) * 8,
+    })
 }

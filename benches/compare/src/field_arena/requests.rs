@@ -25,21 +25,39 @@ const WORDS: [usize; 10] = [1, 6, 2, 16, 3, 32, 4, 12, 8, 24];
 /// Allocations of a request.
 const COUNT: usize = 10 * WORDS.len();
 
-/// Writes a word into each of 100 allocations of 8 to 256 bytes. Their layouts
-/// are constants, as they are where a program allocates values of its types.
+/// Writes a word into each of 100 allocations of 8 to 256 bytes: `$allocate`, in
+/// which `$len` is how many words.
+macro_rules! hundred {
+    ($len:ident => $allocate:expr) => {
+        for _ in 0..10 {
+            hundred!($len => $allocate; 0 1 2 3 4 5 6 7 8 9);
+        }
+    };
+    ($len:ident => $allocate:expr; $($nth:literal)*) => {$({
+        const $len: usize = WORDS[$nth];
+        let block: NonNull<u8> = $allocate;
+        // SAFETY: at least 8 bytes of the request's own, aligned to 8.
+        unsafe { block.cast::<u64>().write(1) };
+        black_box(block);
+    })*};
+}
+
+/// A request whose layouts are constants, as they are where a program allocates
+/// values of its types.
 #[inline(always)]
 pub fn fill(mut allocate: impl FnMut(Layout) -> NonNull<u8>) {
-    macro_rules! one {
-        ($($nth:literal)*) => {$({
-            let layout = const { Layout::new::<[u64; WORDS[$nth]]>() };
-            let block = allocate(layout);
-            // SAFETY: at least 8 bytes of the request's own, aligned to 8.
-            unsafe { block.cast::<u64>().write(1) };
-            black_box(block);
-        })*};
-    }
-    for _ in 0..10 {
-        one!(0 1 2 3 4 5 6 7 8 9);
+    hundred!(LEN => allocate(const { Layout::new::<[u64; LEN]>() }));
+}
+
+/// A request whose layouts are known when it runs, as they are where a program
+/// copies strings and slices.
+#[inline(always)]
+fn fill_any(layouts: &[Layout], mut allocate: impl FnMut(Layout) -> NonNull<u8>) {
+    for &layout in black_box(layouts) {
+        let block = allocate(layout);
+        // SAFETY: at least 8 bytes of the request's own, aligned to 8.
+        unsafe { block.cast::<u64>().write(1) };
+        black_box(block);
     }
 }
 
@@ -141,6 +159,78 @@ fn heap<A: GlobalAlloc>(iterations: u64, allocator: &A) -> Duration {
     })
 }
 
+/// Arenas that are no pool, reset in place.
+fn on_arenas(contest: &mut Contest<'static>) {
+    let mut arena: bump_scope::Bump = bump_scope::Bump::with_size(BYTES);
+    contest.add("bump-scope, reset in place", move |n| {
+        repeat(n, || {
+            fill(|layout| arena.allocate_layout(layout));
+            arena.reset();
+        })
+    });
+    let mut arena = BlinkAlloc::new();
+    contest.add("blink-alloc, reset in place", move |n| {
+        repeat(n, || {
+            fill(|layout| arena.allocate(layout).expect("memory").cast());
+            arena.reset();
+        })
+    });
+    let mut arena = stumpalo::Arena::with_capacity(BYTES);
+    contest.add("stumpalo, cleared in place", move |n| {
+        repeat(n, || {
+            fill(|layout| arena.alloc_layout(layout));
+            arena.clear();
+        })
+    });
+    let mut arena = multitude::Arena::new();
+    contest.add("multitude, reset in place", move |n| {
+        repeat(n, || {
+            hundred!(LEN => NonNull::from(&mut *arena.alloc_uninit::<[u64; LEN]>()).cast());
+            arena.reset();
+        })
+    });
+}
+
+/// Requests whose layouts are known when they run.
+pub fn any_requests() -> Contest<'static> {
+    let layouts: [Layout; COUNT] = std::array::from_fn(layout_of);
+    let mut contest = Contest::new();
+    let manager = ArenaManager::new();
+    contest.add(OURS, move |n| {
+        repeat(n, || {
+            let lease = manager.lease(Scope::Primitive).expect("memory");
+            fill_any(&layouts, |layout| lease.alloc_layout(layout).expect("room"));
+        })
+    });
+    let mut arena = bump();
+    contest.add(RESET, move |n| {
+        repeat(n, || {
+            fill_any(&layouts, |layout| arena.alloc_layout(layout));
+            arena.reset();
+        })
+    });
+    let pool = Mutexed::new();
+    contest.add(MUTEX, move |n| {
+        repeat(n, || {
+            pool.with(|arena| fill_any(&layouts, |layout| arena.alloc_layout(layout)));
+        })
+    });
+    contest.add(NEW, move |n| {
+        repeat(n, || {
+            let arena = bump();
+            fill_any(&layouts, |layout| arena.alloc_layout(layout));
+        })
+    });
+    let mut arena = stumpalo::Arena::with_capacity(BYTES);
+    contest.add("stumpalo, cleared in place", move |n| {
+        repeat(n, || {
+            fill_any(&layouts, |layout| arena.alloc_layout(layout));
+            arena.clear();
+        })
+    });
+    contest
+}
+
 pub fn requests() -> Contest<'static> {
     let mut contest = Contest::new();
     let manager = ArenaManager::new();
@@ -160,20 +250,7 @@ pub fn requests() -> Contest<'static> {
             fill(|layout| arena.alloc_layout(layout));
         })
     });
-    let mut arena: bump_scope::Bump = bump_scope::Bump::with_size(BYTES);
-    contest.add("bump-scope, reset in place", move |n| {
-        repeat(n, || {
-            fill(|layout| arena.allocate_layout(layout));
-            arena.reset();
-        })
-    });
-    let mut arena = BlinkAlloc::new();
-    contest.add("blink-alloc, reset in place", move |n| {
-        repeat(n, || {
-            fill(|layout| arena.allocate(layout).expect("memory").cast());
-            arena.reset();
-        })
-    });
+    on_arenas(&mut contest);
     contest.add("glibc", move |n| heap(n, &System));
     #[cfg(feature = "mimalloc")]
     {

@@ -1,16 +1,20 @@
 //! The rows of the chapter, in the order of the report.
 
+use crate::variants;
 use millpond_bench::chapter::{RowSpec, Section, Unit};
 
 pub const LEASE: &str = "lease";
 pub const SCALING: &str = "lease-scaling";
 pub const REQUEST: &str = "request";
+pub const ANY_REQUEST: &str = "request-any";
 pub const TWO_THREADS: &str = "request-two-threads";
 pub const COLLECTIONS: &str = "collections";
 pub const EXTEND: &str = "extend";
 pub const DOCUMENT: &str = "document";
 pub const FILES: &str = "files";
 pub const ALLOCATIONS: &str = "allocations";
+pub const MECHANISM: &str = variants::ROW;
+pub const COURSE: &str = "balloon-course";
 pub const BALLOON: [(&str, u64); 5] = [
     ("balloon-before", 0),
     ("balloon-peak", 1),
@@ -38,6 +42,11 @@ pub const ROWS: &[RowSpec] = &[
         "100 allocations of 8 to 256 bytes, lease and return (or reset, or frees) included.",
     ),
     RowSpec::time(
+        ANY_REQUEST,
+        "request, layouts at run time",
+        "The same with layouts that the compiler does not know.",
+    ),
+    RowSpec::time(
         TWO_THREADS,
         "request, two threads",
         "The same on two pinned threads at once; time per request and thread.",
@@ -62,7 +71,7 @@ pub const ROWS: &[RowSpec] = &[
     RowSpec {
         id: FILES,
         title: "every JSON and TOML file",
-        what: "Every JSON file of the corpus read into a tree, and every TOML file split into lines, each in a lease of its own; time per file.",
+        what: "Every JSON file of the corpus read into a tree, and every TOML file too, each in a lease of its own; time per file.",
         unit: Unit::Nanos,
         section: Section::RealInput,
     },
@@ -101,5 +110,19 @@ pub const ROWS: &[RowSpec] = &[
         "trimmed",
         "The same after a trim, where there is a way to ask for it.",
         Unit::Mebibytes,
+    ),
+    RowSpec::new(
+        COURSE,
+        "a balloon, then idle",
+        "Resident memory: 4 × 250 requests, 64 MiB in one that grows, its end, 4 × 250 requests, 16 ticks without one where there are ticks, a trim where there is one.",
+        Unit::Mebibytes,
+        Section::OverTime,
+    ),
+    RowSpec::new(
+        MECHANISM,
+        "lease with statistics and without",
+        "The same loop of leases, compiled with and without what we count.",
+        Unit::Nanos,
+        Section::Mechanism,
     ),
 ];

@@ -1,7 +1,7 @@
 //! Space: what stays after a balloon, and heap allocations in steady state.
 
 use super::requests::{BYTES, fill};
-use super::{MUTEX, OURS, rows};
+use super::{MUTEX, NEW, OURS, rows};
 use bumpalo::Bump;
 use millpond_arena::{ArenaManager, Level, Scope, ScopeConfig};
 use millpond_bench::worker::{Measurement, Request};
@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Who is asked for a balloon.
-pub const CONTENDERS: [&str; 2] = [OURS, MUTEX];
+pub const CONTENDERS: [&str; 3] = [OURS, MUTEX, NEW];
 
 /// Bytes of the one request that is far larger than the others.
 const BALLOON: usize = 64 << 20;
@@ -24,7 +24,8 @@ const TICKS: usize = 16;
 /// What can be asked of both.
 trait Arenas {
     fn ordinary(&mut self);
-    /// Holds a balloon, all of it written, while `look` runs.
+    /// Fills a balloon, and looks several times, at last when all of it is
+    /// written.
     fn balloon(&mut self, look: &mut dyn FnMut());
     fn tick(&mut self) {}
     fn trim(&mut self) {}
@@ -40,10 +41,12 @@ impl Arenas for Ours {
 
     fn balloon(&mut self, look: &mut dyn FnMut()) {
         let arena = self.0.lease(Scope::Primitive).expect("memory");
-        for _ in 0..BALLOON / 4096 {
+        for nth in 0..BALLOON / 4096 {
             arena.alloc([1u8; 4096]).expect("room");
+            if is_an_instant(nth) {
+                look();
+            }
         }
-        look();
     }
 
     fn tick(&mut self) {
@@ -67,44 +70,99 @@ impl Arenas for Mutexed {
 
     fn balloon(&mut self, look: &mut dyn FnMut()) {
         let mut arena = self.0.pop().unwrap_or_else(|| Bump::with_capacity(BYTES));
-        for _ in 0..BALLOON / 4096 {
+        for nth in 0..BALLOON / 4096 {
             arena.alloc([1u8; 4096]);
+            if is_an_instant(nth) {
+                look();
+            }
         }
-        look();
         arena.reset();
         self.0.push(arena);
     }
+}
+
+/// No pool: each request has an arena of its own.
+struct Fresh;
+
+impl Arenas for Fresh {
+    fn ordinary(&mut self) {
+        let arena = Bump::with_capacity(BYTES);
+        fill(|layout| arena.alloc_layout(layout));
+    }
+
+    fn balloon(&mut self, look: &mut dyn FnMut()) {
+        let arena = Bump::with_capacity(BYTES);
+        for nth in 0..BALLOON / 4096 {
+            arena.alloc([1u8; 4096]);
+            if is_an_instant(nth) {
+                look();
+            }
+        }
+    }
+}
+
+/// Whether to look while a balloon grows: four times.
+fn is_an_instant(nth: usize) -> bool {
+    (nth + 1) % (BALLOON / 4096 / 4) == 0
 }
 
 /// Resident memory over the time of a balloon, in a process of its own.
 pub fn balloon(request: &Request) -> Vec<Measurement> {
     let mut config = ScopeConfig::of(BYTES);
     config.limit_bytes = Some(4 * BALLOON);
-    let mut arenas: Box<dyn Arenas> = if request.contender == OURS {
-        let mut builder = ArenaManager::builder();
-        builder.configure(Scope::Primitive, config);
-        Box::new(Ours(builder.build().expect("figures that agree")))
-    } else {
-        Box::new(Mutexed(Vec::new()))
-    };
-    let mut measured = Vec::new();
-    let mut look = |place: usize| {
-        if let Some(bytes) = resident::bytes() {
-            let mebibytes = bytes as f64 / f64::from(1 << 20);
-            let row = rows::BALLOON[place].0;
-            measured.push(Measurement::new(row, &request.contender, vec![mebibytes]));
+    let mut arenas: Box<dyn Arenas> = match request.contender.as_str() {
+        OURS => {
+            let mut builder = ArenaManager::builder();
+            builder.configure(Scope::Primitive, config);
+            Box::new(Ours(builder.build().expect("figures that agree")))
         }
+        NEW => Box::new(Fresh),
+        _ => Box::new(Mutexed(Vec::new())),
     };
-    (0..ORDINARY).for_each(|_| arenas.ordinary());
-    look(0);
-    arenas.balloon(&mut || look(1));
-    look(2);
-    (0..ORDINARY).for_each(|_| arenas.ordinary());
-    (0..TICKS).for_each(|_| arenas.tick());
-    look(3);
+    let mut course = Course(Vec::new());
+    let mut ends = Vec::new();
+    let quarter = |arenas: &mut dyn Arenas, course: &mut Course| {
+        (0..ORDINARY / 4).for_each(|_| arenas.ordinary());
+        course.look();
+    };
+    (0..4).for_each(|_| quarter(&mut *arenas, &mut course));
+    ends.push(course.0.len());
+    arenas.balloon(&mut || course.look());
+    ends.push(course.0.len());
+    course.look();
+    ends.push(course.0.len());
+    (0..4).for_each(|_| quarter(&mut *arenas, &mut course));
+    for _ in 0..TICKS / 2 {
+        (0..2).for_each(|_| arenas.tick());
+        course.look();
+    }
+    ends.push(course.0.len());
     arenas.trim();
-    look(4);
-    measured
+    course.look();
+    ends.push(course.0.len());
+
+    let measured = |row: &str, values| Measurement::new(row, &request.contender, values);
+    let mut all = Vec::new();
+    for ((row, _), end) in rows::BALLOON.into_iter().zip(ends) {
+        let last = end.checked_sub(1).and_then(|last| course.0.get(last));
+        all.extend(last.map(|&figure| measured(row, vec![figure])));
+    }
+    // Instants of one process are drawn, not those of several in one line.
+    if request.count == 1 {
+        all.push(measured(rows::COURSE, course.0));
+    }
+    all
+}
+
+/// Mebibytes of resident memory, instant after instant; nothing where the system
+/// does not say.
+struct Course(Vec<f64>);
+
+impl Course {
+    fn look(&mut self) {
+        let mebibytes = resident::bytes().map(|bytes| bytes as f64 / f64::from(1 << 20));
+        self.0.extend(mebibytes);
+    }
 }
 
 /// Heap allocations of warmed arenas, on two threads at once.

@@ -24,7 +24,7 @@ pub const ALLOCATIONS: &str = "allocations";
 pub const BURST_BEFORE: &str = "burst-before";
 pub const BURST_PEAK: &str = "burst-peak";
 pub const BURST_AFTER: &str = "burst-after";
-pub const MECHANISM: &str = "mechanism";
+pub const MECHANISM: &str = crate::variants::ROW;
 
 pub const ROWS: &[RowSpec] = &[
     RowSpec::time(
