@@ -4,6 +4,10 @@
 //! call, and leaves only for functions that are cold by name (`…_slow`, `…_cold`). One
 //! locked instruction costs more than everything else on the path together, and nothing
 //! but the machine code shows that none has crept in.
+//!
+//! The kernels of the vector pools are looked at too: see [`kernels`].
+
+mod kernels;
 
 use std::path::Path;
 use std::process::Command;
@@ -41,10 +45,16 @@ pub(crate) fn run() -> Result<Verdict> {
         }
         clean &= intruders.is_empty();
     }
-    Ok(Verdict::from_holds(clean))
+    let (versions, findings) = kernels::look(&listing(&probe)?)?;
+    println!("kernels: {versions} versions, {} findings", findings.len());
+    for finding in &findings {
+        println!("    {:<60} {}", finding.function, finding.why);
+    }
+    Ok(Verdict::from_holds(clean && findings.is_empty()))
 }
 
-fn disassemble(probe: &Path, function: &str) -> Result<Vec<String>> {
+/// The machine code of the whole probe, as a disassembler prints it.
+fn listing(probe: &Path) -> Result<String> {
     let program = DISASSEMBLERS.iter().find(|program| tool::answers(program));
     ensure!(
         program.is_some(),
@@ -58,8 +68,11 @@ fn disassemble(probe: &Path, function: &str) -> Result<Vec<String>> {
         "-M",
         "intel",
     ]);
-    let listing = command::output_of(objdump.arg(probe))?;
-    let instructions = body(&listing, function);
+    command::output_of(objdump.arg(probe))
+}
+
+fn disassemble(probe: &Path, function: &str) -> Result<Vec<String>> {
+    let instructions = body(&listing(probe)?, function);
     ensure!(
         !instructions.is_empty(),
         "{} has no function {function}",
@@ -141,6 +154,16 @@ mod tests {
                 "{function}"
             );
         }
+    }
+
+    /// As above, for the kernels: they are vectorised, whole registers at a time.
+    #[test]
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    fn kernels_over_padded_rows_are_vectorised() {
+        let probe = probe::build().unwrap();
+        let (versions, findings) = kernels::look(&listing(&probe).unwrap()).unwrap();
+        assert_eq!(findings, []);
+        assert_eq!(versions, 3 * probe::KERNELS.len());
     }
 
     #[test]

@@ -20,7 +20,14 @@ pub(crate) const FAST_PATHS: &[&str] = &[
     "fast_local_acquire",
     "fast_local_release",
     "fast_local_pair",
+    "fast_row_acquire",
+    "fast_row_release",
+    "fast_row_pair",
 ];
+
+/// Kernels over padded rows, each compiled for several processors: the part of a name
+/// that all of its versions have.
+pub(crate) const KERNELS: &[&str] = &["kernel::dot", "kernel::l2_squared"];
 
 /// The same work on a pool by itself and on one of a pond, and how many instructions
 /// more the latter may take: none. The half instruction is the arenas' look at their

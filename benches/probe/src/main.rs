@@ -20,7 +20,7 @@ use millpond::Pond;
 use millpond_arena::{ArenaManager, Scope};
 use millpond_bytes::BytePool;
 use millpond_fixed::{Clear, FixedPool, Lease, Local, LocalFixedPool, ObjectPool, Refused};
-use millpond_vector::VectorPool;
+use millpond_vector::{AcquireError, RowLease, VectorPool, kernel};
 
 /// Sixty-four bytes: one line, copied in by two instructions with wide registers and by
 /// four without.
@@ -75,6 +75,58 @@ fn fast_shared_pair(pool: &FixedPool<Item>, value: &Item) -> bool {
 fn fast_local_pair(pool: &LocalFixedPool<Item>, value: &Item) -> bool {
     let lease = pool.try_acquire(*value).map_or_else(refused_cold, Some);
     lease.is_some()
+}
+
+// A row of a vector pool: the way from its entry to its address comes on top.
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn fast_row_acquire(pool: &VectorPool<f32>) -> Option<RowLease<'_, f32>> {
+    pool.try_acquire().map_or_else(no_row_cold, Some)
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn fast_row_release(lease: RowLease<'_, f32>) {
+    drop(lease);
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn fast_row_pair(pool: &VectorPool<f32>) -> bool {
+    let lease = pool.try_acquire().map_or_else(no_row_cold, Some);
+    lease.is_some()
+}
+
+/// As `refused_cold`.
+#[cold]
+#[inline(never)]
+fn no_row_cold<L>(_error: AcquireError) -> Option<L> {
+    None
+}
+
+/// Calls the kernels of the vector pools, which are in the program to be looked at.
+fn kernels(times: u64) -> bool {
+    let (a, b) = (black_box([1.0; 112]), black_box([2.0; 112]));
+    (0..times).all(|_| {
+        kernel::dot(&a, &b) > 0.0
+            && kernel::l2_squared(&a, &b) > 0.0
+            && kernel::cosine(&a, &b) > 0.0
+    })
+}
+
+/// Calls one of the functions above that take rows.
+fn of_rows(name: &str, times: u64) -> Option<bool> {
+    let rows = VectorPool::<f32>::new(768, CAPACITY).ok()?;
+    let all_given = match name {
+        "fast_row_pair" => (0..times).all(|_| fast_row_pair(&rows)),
+        "fast_row_acquire" | "fast_row_release" => {
+            (0..times).all(|_| fast_row_acquire(&rows).map(fast_row_release).is_some())
+        }
+        "kernels" => kernels(times),
+        _ => return None,
+    };
+    Some(all_given)
 }
 
 // The same work, on a pool by itself and through a pond.
@@ -196,7 +248,7 @@ fn main() -> ExitCode {
             let lease = fast_local_acquire(&local, &value);
             lease.map(fast_local_release).is_some()
         }),
-        other => match through_a_pond(other, times) {
+        other => match of_rows(other, times).or_else(|| through_a_pond(other, times)) {
             Some(all_given) => all_given,
             None => return usage(),
         },

@@ -3,7 +3,8 @@
 //! They are here to show that the layout pays, not to compete with libraries of
 //! kernels. Rows are whole lanes and their tails are zero, so the loop over
 //! blocks of lanes is all there is; slices that are not whole lanes are summed
-//! correctly too, by the last line, which a padded row never reaches.
+//! correctly too, their rest as one more block with zeros behind it. No loop of
+//! theirs handles one number at a time: `cargo xtask asm` reads the machine code.
 //!
 //! With the feature `multiversion` each is compiled for AVX-512, for AVX2 and for
 //! the processor that the program was built for, and the best is chosen at the
@@ -26,9 +27,14 @@
 #[cfg(feature = "multiversion")]
 use multiversion::multiversion;
 
-/// Numbers that are added up side by side: four registers of AVX-512, so that
-/// one addition need not wait for the one before.
-const LANES: usize = 64;
+/// Numbers that are added up side by side, so that one addition need not wait for
+/// the one before: four registers of AVX-512, or eight of SSE, which has sixteen
+/// and needs some for the numbers themselves.
+const LANES: usize = if cfg!(feature = "multiversion") {
+    64
+} else {
+    32
+};
 
 /// One register of AVX-512: what a padded row is a multiple of.
 const LEAST: usize = 16;
@@ -52,10 +58,21 @@ fn sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32 + Copy) -> f32 {
             sums[lane] += term(a[lane], b[lane]);
         }
     }
-    for (sum, (&a, &b)) in sums.iter_mut().zip(last_a.iter().zip(last_b)) {
-        *sum += term(a, b);
+    if !last_a.is_empty() {
+        let (a, b) = (padded(last_a), padded(last_b));
+        for lane in 0..LEAST {
+            sums[lane] += term(a[lane], b[lane]);
+        }
     }
     fold(sums)
+}
+
+/// Less than a block, with zeros behind it.
+#[inline(always)]
+fn padded(rest: &[f32]) -> [f32; LEAST] {
+    let mut block = [0.0; LEAST];
+    block[..rest.len()].copy_from_slice(rest);
+    block
 }
 
 /// Adds up lanes pairwise, as registers do.

@@ -48,7 +48,7 @@
 //!
 //! # Cost
 //!
-//! Acquire and release together are some forty instructions: no lock, no atomic
+//! Acquire and release together are some seventy instructions: no lock, no atomic
 //! read-modify-write, no call. Storing a row is one ordered store; reading one by
 //! its id is one ordered load and a comparison. A row costs its stride and four
 //! bytes. Figures beside those of `Vec`, allocators and other crates:

@@ -214,7 +214,7 @@ fn borrowed<E: Stamp>(
 ) -> Option<()> {
     let mut leases: Vec<(RowLease<'_, E>, usize)> = Vec::new();
     loop {
-        match choices.below(8)? {
+        match choices.below(10)? {
             0 | 1 => {
                 if let Ok(mut lease) = pool.try_acquire() {
                     model.check_row(&lease, lease.row_padded(), None);
@@ -246,9 +246,60 @@ fn borrowed<E: Stamp>(
                 }
             }
             6 => drop(pool.trim([Level::Light, Level::Moderate, Level::Full][choices.below(3)?])),
+            7 => batch(pool, model, choices)?,
+            8 => gather(pool, model, choices)?,
             _ => break,
         }
         model.check(pool, &leases);
+    }
+    Some(())
+}
+
+/// Rows side by side, of which each is the batch's own; stored or given back.
+fn batch<E: Stamp>(
+    pool: &VectorPool<E>,
+    model: &mut Model<E>,
+    choices: &mut Choices<'_>,
+) -> Option<()> {
+    let Ok(mut batch) = pool.acquire_batch(choices.below(6)?) else {
+        return Some(());
+    };
+    let stamps: Vec<_> = (0..batch.len()).map(|_| model.next()).collect();
+    for (row, &stamp) in batch.rows_mut().zip(&stamps) {
+        row.fill(E::stamp(stamp));
+    }
+    for (padded, &stamp) in batch.as_slice().chunks(batch.stride()).zip(&stamps) {
+        let row = &padded[..model.dimension];
+        model.check_row(row, padded, Some(stamp));
+    }
+    if choices.below(2)? == 0 {
+        for (id, stamp) in batch.store().into_iter().zip(stamps) {
+            let external = pool.external_id(id).unwrap();
+            model.stored.insert(id, Known { stamp, external });
+        }
+    }
+    Some(())
+}
+
+/// Rows by a list of ids, stale ones among them, in the order of the list.
+fn gather<E: Stamp>(
+    pool: &VectorPool<E>,
+    model: &Model<E>,
+    choices: &mut Choices<'_>,
+) -> Option<()> {
+    let known: Vec<_> = model.stored.keys().chain(&model.gone).copied().collect();
+    let mut picked = Vec::new();
+    for _ in 0..choices.below(9)? {
+        picked.extend(known.get(choices.below(known.len())?));
+    }
+    let gathered: Vec<_> = pool.gather(&picked).collect();
+    assert_eq!(gathered.len(), picked.len());
+    for (padded, id) in gathered.into_iter().zip(&picked) {
+        let known = model.stored.get(id);
+        assert_eq!(padded.is_some(), known.is_some());
+        if let (Some(padded), Some(known)) = (padded, known) {
+            model.check_row(&padded[..model.dimension], padded, Some(known.stamp));
+        }
     }
     Some(())
 }
