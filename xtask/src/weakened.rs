@@ -45,10 +45,10 @@ struct Weakening {
 /// The protections of the engine.
 const TABLE: &[Weakening] = &[
     Weakening {
-        name: "a pin without a look at the mark",
+        name: "a pin without a look at the generation",
         file: TENANCY,
-        find: "if !named || word & ENDS != 0 || word & PINS == PINS {",
-        replace: "if !named || word & PINS == PINS {",
+        find: "if !generation(word).is_named_by(id) || word & PINS == PINS {",
+        replace: "if word & PINS == PINS {",
         model: "loom_tenancy",
         test: "a_value_ends_once_after_its_last_pin",
     },

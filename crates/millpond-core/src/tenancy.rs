@@ -1,29 +1,32 @@
 //! Tenancy: the word of a slot that is named by ids, and who may look inside.
 //!
 //! ```text
-//!   63                    32  31   30                     0
-//!   ┌───────────────────────┬──────┬───────────────────────┐
-//!   │ generation            │ ENDS │ pins                  │
-//!   └───────────────────────┴──────┴───────────────────────┘
+//!   63                    32  31                         0
+//!   ┌───────────────────────┬─────────────────────────────┐
+//!   │ generation            │ pins                        │
+//!   └───────────────────────┴─────────────────────────────┘
 //!
-//!   generation  ENDS  pins    the slot                        who may touch the value
-//!   even        0     0       vacant, or being filled         the one who filled or empties it
-//!   odd         0     n       live                            pins, to read
-//!   odd         1     n > 0   ending: no new pins             pins, to read
-//!   odd         1     0       ended                           the one who brought it here
-//!   retired     0     0       never used again                nobody
+//!   generation  pins    the slot                         who may touch the value
+//!   odd         n       live                             pins, to read
+//!   even        n > 0   ending: its ids are stale        pins, to read
+//!   even        0       vacant, or filled or emptied     who fills or empties it
+//!   retired     0       never used again                 who empties it
 //! ```
 //!
-//! A pin is counted only if the id is the slot's and it does not end, in one
-//! compare-and-swap; so whoever brings the word to "ended" (the release of the
-//! last pin, or the end itself where there is none) is alone with the value from
-//! then on, and is the only one.
+//! A pin is counted only if the id is the slot's, in one compare-and-swap; an end
+//! makes the id stale in one too. So whoever leaves an even generation without
+//! pins behind (the end of the last pin, or the end of the tenancy where there is
+//! none) is alone with the value from then on, and is the only one.
+//!
+//! The generation has the upper half to itself, and what ends is stale by its
+//! generation alone, so that a lookup is one comparison.
 
 use crate::id::{Generation, RawId};
 use crate::sync::{AtomicU64, Ordering, const_unless_model, fence};
 
-const ENDS: u64 = 1 << 31;
-const PINS: u64 = ENDS - 1;
+/// One in the generation.
+const ONE_LIFE: u64 = 1 << 32;
+const PINS: u64 = ONE_LIFE - 1;
 
 /// The word of one slot.
 #[derive(Debug)]
@@ -71,8 +74,14 @@ impl Tenancy {
     #[inline(always)]
     #[must_use]
     pub fn is_named_by(&self, id: RawId) -> bool {
+        self.generation().is_named_by(id)
+    }
+
+    /// Whether there is a value in the slot: it is live, or ends when its pins do.
+    #[must_use]
+    pub fn is_occupied(&self) -> bool {
         let word = self.word.load(Ordering::Relaxed);
-        generation(word).is_named_by(id) && word & ENDS == 0
+        generation(word).is_live() || word & PINS != 0
     }
 
     /// Makes a vacant slot, in which the caller has put a value, live. The
@@ -90,14 +99,13 @@ impl Tenancy {
     }
 
     /// Counts a pin, if `id` names what is in the slot. `false` also if there are
-    /// 2³¹ − 1 pins already.
+    /// 2³² − 1 pins already.
     #[inline]
     #[must_use = "a pin is ended by `unpin`"]
     pub fn pin(&self, id: RawId) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            let named = generation(word).is_named_by(id);
-            if !named || word & ENDS != 0 || word & PINS == PINS {
+            if !generation(word).is_named_by(id) || word & PINS == PINS {
                 return false;
             }
             // Acquire: the value was put in before.
@@ -123,25 +131,26 @@ impl Tenancy {
     pub fn unpin(&self) -> bool {
         // Release: what was read was read before the value ends.
         let before = self.word.fetch_sub(1, Ordering::Release);
-        if before & (ENDS | PINS) != ENDS | 1 {
+        if generation(before).is_live() || before & PINS != 1 {
             return false;
         }
         fence(Ordering::Acquire);
         true
     }
 
-    /// Asks for the end of what `id` names. No pin is given from here on.
+    /// Ends what `id` names: every id of it is stale, and no pin is given from
+    /// here on.
     #[inline]
     pub fn end(&self, id: RawId) -> Ending {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            if !generation(word).is_named_by(id) || word & ENDS != 0 {
+            if !generation(word).is_named_by(id) {
                 return Ending::Stale;
             }
             // Acquire: the value, and what pins that are gone did with it.
             let swapped = self.word.compare_exchange_weak(
                 word,
-                word | ENDS,
+                word + ONE_LIFE,
                 Ordering::Acquire,
                 Ordering::Relaxed,
             );
@@ -153,16 +162,16 @@ impl Tenancy {
         }
     }
 
-    /// Makes every id of the slot stale, before what was in it is dropped or
-    /// given away. Answers whether the slot may be used again.
+    /// Makes every id of the slot stale and forgets its pins, before what was in
+    /// it is dropped or given away. Answers whether the slot may be used again.
     ///
     /// Only for the one who is alone with the value.
     #[inline]
     #[must_use = "a retired slot is not used again"]
     pub fn vacate(&self) -> bool {
         let mut generation = self.generation();
-        let closed = generation.close();
-        debug_assert!(closed, "only a live slot is vacated");
+        // Else it was ended before.
+        let _ = generation.close();
         // What follows is published with the slot itself.
         self.word.store(word_of(generation), Ordering::Relaxed);
         !generation.is_retired()
@@ -206,11 +215,22 @@ mod tests {
     }
 
     #[test]
-    fn pins_that_were_forgotten_never_reach_the_mark() {
+    fn pins_that_were_forgotten_never_reach_the_generation() {
         let (slot, id) = opened();
         slot.word.fetch_add(PINS, Ordering::Relaxed);
         assert!(!slot.pin(id));
         assert!(slot.is_named_by(id));
+    }
+
+    #[test]
+    fn a_slot_that_ends_is_occupied_until_its_pins_are_gone_or_forgotten() {
+        let (slot, id) = opened();
+        assert!(slot.pin(id) && slot.is_occupied());
+        assert_eq!(slot.end(id), Ending::Later);
+        assert!(slot.is_occupied() && !slot.is_named_by(id));
+        assert!(slot.vacate(), "by one who knows that the pin was forgotten");
+        assert!(!slot.is_occupied());
+        assert!(slot.open(3).is_some_and(|next| next != id));
     }
 
     #[test]

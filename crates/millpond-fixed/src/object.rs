@@ -541,77 +541,118 @@ impl<T> Drop for Suspect<T> {
     }
 }
 
-/// The recycling of the pool that a slot belongs to.
+/// The recycling of the pool that `keeper` keeps.
 ///
 /// # Safety
 ///
-/// The pool outlives what is done with the answer, because the slot is out.
+/// The pool outlives what is done with the answer, because one of its slots is
+/// out.
 #[inline(always)]
-unsafe fn recycle_of<'s, K, T, R, M>(slot: &Slot<K>) -> &'s R
+unsafe fn recycle_of<'s, K, T, R, M>(keeper: NonNull<K>) -> &'s R
 where
     T: 's,
     K: Keeper<Pool = ObjectPool<T, R, M>>,
     R: Recycle<T> + 's,
     M: Mode,
 {
-    // SAFETY: kept alive by the slot.
-    let pool = unsafe { K::pool(slot.keeper()) };
+    // SAFETY: alive, by the caller.
+    let pool = unsafe { K::pool(keeper) };
     // SAFETY: alive, by the caller for as long as the answer is used.
     unsafe { &(*pool).recycle }
 }
 
+// What follows takes places and not slots: a slot whose address nobody takes
+// stays in registers.
+
 /// An object that is kept, if there is one and it may be lent; else a new one.
+///
+/// # Safety
+///
+/// The place is the caller's alone, and was cleared.
 #[inline(always)]
-fn make_ready<K, T, R, M>(slot: &Slot<K>)
-where
-    K: Keeper<Pool = ObjectPool<T, R, M>>,
-    R: Recycle<T>,
-    M: Mode,
-{
-    // SAFETY: the slot is borrowed, so it is out.
-    let recycle = unsafe { recycle_of(slot) };
-    // SAFETY: the slot is ours.
-    let place = unsafe { &mut *slot.item.as_ptr() };
-    if place.holds {
-        let suspect = Suspect(slot.item);
+unsafe fn make_ready<T, R: Recycle<T>>(place: NonNull<Place<T>>, recycle: &R) {
+    // SAFETY: by the caller.
+    let inside = unsafe { &mut *place.as_ptr() };
+    if inside.holds {
+        let suspect = Suspect(place);
         // SAFETY: initialised, by 1 of the place.
-        let object = unsafe { place.object.assume_init_mut() };
+        let object = unsafe { inside.object.assume_init_mut() };
         let valid = recycle.is_valid(object);
         core::mem::forget(suspect);
         if valid {
             return;
         }
-        evict_cold(slot, recycle, Eviction::Invalid);
+        // SAFETY: by the caller.
+        unsafe { evict_cold(place, recycle, Eviction::Invalid) };
     }
-    construct_cold(slot, recycle);
+    // SAFETY: by the caller, and there is nothing in it.
+    unsafe { construct_cold(place, recycle) };
 }
 
 /// Out of line: what it costs is the constructor.
+///
+/// # Safety
+///
+/// The place is the caller's alone, and holds nothing.
 #[cold]
 #[inline(never)]
-fn construct_cold<K, T, R, M>(slot: &Slot<K>, recycle: &R)
-where
-    K: Keeper<Pool = ObjectPool<T, R, M>>,
-    R: Recycle<T>,
-    M: Mode,
-{
+unsafe fn construct_cold<T, R: Recycle<T>>(place: NonNull<Place<T>>, recycle: &R) {
     let object = recycle.construct();
-    // SAFETY: ours, and it holds nothing.
-    unsafe { Place::put(slot.item, object) };
+    // SAFETY: by the caller.
+    unsafe { Place::put(place, object) };
 }
 
+/// # Safety
+///
+/// The place is the caller's alone, and was cleared.
 #[cold]
 #[inline(never)]
-fn evict_cold<K, T, R, M>(slot: &Slot<K>, recycle: &R, why: Eviction)
-where
-    K: Keeper<Pool = ObjectPool<T, R, M>>,
-    R: Recycle<T>,
-    M: Mode,
-{
-    // SAFETY: ours.
-    if let Some(object) = unsafe { Place::take(slot.item) } {
+unsafe fn evict_cold<T, R: Recycle<T>>(place: NonNull<Place<T>>, recycle: &R, why: Eviction) {
+    // SAFETY: by the caller.
+    if let Some(object) = unsafe { Place::take(place) } {
         recycle.evicted(object, why);
     }
+}
+
+/// Recycles what was lent, before its slot goes home.
+///
+/// # Safety
+///
+/// The place is the caller's alone, and holds an object, to which there is no
+/// reference.
+#[inline(always)]
+unsafe fn make_clean<T, R: Recycle<T>>(place: NonNull<Place<T>>, recycle: &R) {
+    let suspect = Suspect(place);
+    // SAFETY: by the caller.
+    let inside = unsafe { &mut *place.as_ptr() };
+    // SAFETY: initialised, by the caller.
+    let object = unsafe { inside.object.assume_init_mut() };
+    let verdict = recycle.recycle(object);
+    core::mem::forget(suspect);
+    if verdict == Verdict::Evict {
+        // SAFETY: by the caller.
+        unsafe { evict_cold(place, recycle, Eviction::Rejected) };
+    }
+}
+
+/// As [`make_clean`], of a slot with notes.
+///
+/// # Safety
+///
+/// As [`make_clean`].
+#[cold]
+#[inline(never)]
+unsafe fn clean_noted_slow<T, R: Recycle<T>>(
+    place: NonNull<Place<T>>,
+    recycle: &R,
+    is_fallback: bool,
+) {
+    if is_fallback {
+        // SAFETY: by the caller.
+        return unsafe { evict_cold(place, recycle, Eviction::Fallback) };
+    }
+    // SAFETY: by the caller.
+    unsafe { make_clean(place, recycle) };
 }
 
 /// An object on loan, borrowed from its pool. Dropping the lease recycles the
@@ -659,7 +700,11 @@ macro_rules! object_lease {
         impl<$($generics)*> $lease {
             #[inline(always)]
             fn of(slot: Slot<$keeper>) -> Self {
-                make_ready(&slot);
+                // SAFETY: the slot is out until this returns.
+                let recycle = unsafe { recycle_of(slot.keeper()) };
+                // SAFETY: the slot is ours, and its place was cleared by 1 of
+                // the pool.
+                unsafe { make_ready(slot.item, recycle) };
                 Self {
                     slot,
                     _object: PhantomData,
@@ -699,17 +744,20 @@ macro_rules! object_lease {
             fn drop(&mut self) {
                 // The slot goes home when `self.slot` is dropped, right after
                 // this, and also if a hook panics.
+                let place = self.slot.item;
+                let Some(keeper) = self.slot.plain_keeper() else {
+                    // SAFETY: the slot is out until then.
+                    let recycle = unsafe { recycle_of(self.slot.keeper()) };
+                    let is_fallback = self.slot.is_fallback();
+                    // SAFETY: by 1 there is an object, and the lease that lent it
+                    // is at its end.
+                    return unsafe { clean_noted_slow(place, recycle, is_fallback) };
+                };
                 // SAFETY: the slot is out until then.
-                let recycle = unsafe { recycle_of(&self.slot) };
-                if self.slot.is_fallback() {
-                    return evict_cold(&self.slot, recycle, Eviction::Fallback);
-                }
-                let suspect = Suspect(self.slot.item);
-                let verdict = recycle.recycle(self);
-                core::mem::forget(suspect);
-                if verdict == Verdict::Evict {
-                    evict_cold(&self.slot, recycle, Eviction::Rejected);
-                }
+                let recycle = unsafe { recycle_of(keeper) };
+                // SAFETY: by 1 there is an object, and the lease that lent it is
+                // at its end.
+                unsafe { make_clean(place, recycle) };
             }
         }
 

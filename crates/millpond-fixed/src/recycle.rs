@@ -150,6 +150,7 @@ pub struct Clear {
 /// What happens to a collection whose capacity is above the bound.
 #[derive(Clone, Copy, Debug)]
 enum Grown {
+    Keep,
     Shrink,
     Evict,
 }
@@ -158,7 +159,8 @@ impl Clear {
     /// Keeps whatever capacity a collection has.
     #[must_use]
     pub const fn keeping_all() -> Self {
-        Self::rejecting_above(usize::MAX)
+        let (at_most, grown) = (usize::MAX, Grown::Keep);
+        Self { at_most, grown }
     }
 
     /// Shrinks what has a capacity of more than `at_most` elements to that.
@@ -183,10 +185,15 @@ impl<T: Clearable + Default> Recycle<T> for Clear {
 
     #[inline]
     fn recycle(&self, object: &mut T) -> Verdict {
-        let grown = object.capacity() > self.at_most;
+        let grown = match self.grown {
+            Grown::Keep => false,
+            _ => object.capacity() > self.at_most,
+        };
         match self.grown {
             // Without dropping its elements one by one here and the rest there.
             Grown::Evict if grown => return Verdict::Evict,
+            // Emptying a table costs its capacity, not its length.
+            _ if object.is_empty() => (),
             _ => object.clear(),
         }
         if grown {
@@ -200,6 +207,8 @@ impl<T: Clearable + Default> Recycle<T> for Clear {
 pub trait Clearable {
     /// Drops all elements and keeps the memory.
     fn clear(&mut self);
+    /// Whether there is nothing to clear.
+    fn is_empty(&self) -> bool;
     /// Elements that fit without another allocation.
     fn capacity(&self) -> usize;
     /// Gives up what is more than `capacity` elements need.
@@ -212,6 +221,10 @@ macro_rules! clearable {
             #[inline]
             fn clear(&mut self) {
                 <$type>::clear(self);
+            }
+            #[inline]
+            fn is_empty(&self) -> bool {
+                <$type>::is_empty(self)
             }
             #[inline]
             fn capacity(&self) -> usize {
@@ -243,6 +256,10 @@ macro_rules! tree {
         impl<$($generics)*> Clearable for $type {
             fn clear(&mut self) {
                 <$type>::clear(self);
+            }
+            #[inline]
+            fn is_empty(&self) -> bool {
+                <$type>::is_empty(self)
             }
             fn capacity(&self) -> usize {
                 self.len()

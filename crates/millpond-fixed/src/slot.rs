@@ -244,6 +244,12 @@ impl<K: Keeper> Slot<K> {
         self.home.notes() & FALLBACK != 0
     }
 
+    /// Whoever keeps the pool, of a slot about which nothing is unusual.
+    #[inline(always)]
+    pub(crate) fn plain_keeper(&self) -> Option<NonNull<K>> {
+        self.home.pool_if_plain()
+    }
+
     /// Whoever keeps the pool.
     #[inline(always)]
     pub(crate) fn keeper(&self) -> NonNull<K> {
