@@ -7,6 +7,9 @@
 //!   else, or nothing acquired      as it is
 //! ```
 //!
+//! Or it follows the peaks of the last windows: as many items as were enough for a
+//! share of them.
+//!
 //! Plain arithmetic: a pool hands its figures in, and applies the advice.
 
 use crate::observe::Observation;
@@ -58,7 +61,21 @@ impl Window {
 pub struct Adaptive {
     least: usize,
     most: usize,
+    rule: Rule,
 }
+
+/// What a capacity follows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rule {
+    /// The overflow rate.
+    Overflow,
+    /// The peaks: enough for so many of a thousand.
+    Peaks(usize),
+}
+
+/// Windows whose peaks are remembered. With a hundred acquires each, a burst is
+/// forgotten after some three thousand.
+const PEAKS: usize = 32;
 
 /// Overflow rate above which a pool grows.
 const GROW_ABOVE: f64 = 0.05;
@@ -87,7 +104,26 @@ impl Adaptive {
     #[must_use]
     pub const fn between(least: usize, most: usize) -> Self {
         assert!(least <= most, "the bounds are in the wrong order");
-        Self { least, most }
+        let rule = Rule::Overflow;
+        Self { least, most, rule }
+    }
+
+    /// The same bounds, following the peaks of the last 32 windows: as many items as
+    /// were enough for `per_mille` of a thousand of them.
+    ///
+    /// ```
+    /// use millpond_core::adaptive::{Adaptive, Control};
+    /// # use millpond_core::observe::Observation;
+    /// let mut control = Control::new(Adaptive::between(16, 128).for_share_of_peaks(900));
+    /// # let mut figures = Observation { capacity: 16, in_use: 16, ..Observation::default() };
+    /// # (figures.acquires, figures.exhausted, figures.fallback_in_use) = (60, 40, 40);
+    /// // `figures` are those of a pool of 16 with 40 more items outside.
+    /// assert_eq!(control.advise(&figures), Some(56));
+    /// ```
+    #[must_use]
+    pub const fn for_share_of_peaks(mut self, per_mille: usize) -> Self {
+        self.rule = Rule::Peaks(per_mille);
+        self
     }
 
     /// The least and the most items.
@@ -101,15 +137,22 @@ impl Adaptive {
     #[must_use]
     pub fn advise(&self, capacity: usize, window: Window) -> Option<usize> {
         let rate = window.overflow_rate()?;
-        let advised = if rate > GROW_ABOVE {
+        self.bounded(capacity, Self::by_overflow(capacity, rate))
+    }
+
+    fn bounded(&self, capacity: usize, advised: usize) -> Option<usize> {
+        let advised = advised.clamp(self.least, self.most);
+        (advised != capacity).then_some(advised)
+    }
+
+    fn by_overflow(capacity: usize, rate: f64) -> usize {
+        if rate > GROW_ABOVE {
             capacity.saturating_add(capacity.div_ceil(2).max(1))
         } else if rate < SHRINK_BELOW {
             capacity - capacity / 4
         } else {
             capacity
-        };
-        let advised = advised.clamp(self.least, self.most);
-        (advised != capacity).then_some(advised)
+        }
     }
 }
 
@@ -129,14 +172,30 @@ impl Adaptive {
 pub struct Control {
     adaptive: Adaptive,
     earlier: Observation,
+    /// The most items that were seen out in this window.
+    peak: usize,
+    /// Of the last windows, in a ring.
+    peaks: [usize; PEAKS],
+    windows: usize,
 }
 
 impl Control {
     /// Advice by `adaptive`, from what a pool does from its beginning on.
     #[must_use]
     pub fn new(adaptive: Adaptive) -> Self {
-        let earlier = Observation::default();
-        Self { adaptive, earlier }
+        Self {
+            adaptive,
+            earlier: Observation::default(),
+            peak: 0,
+            peaks: [0; PEAKS],
+            windows: 0,
+        }
+    }
+
+    /// Notes how many items are out, between two pieces of advice.
+    pub fn look(&mut self, figures: &Observation) {
+        let out = figures.in_use + figures.fallback_in_use + figures.waiting;
+        self.peak = self.peak.max(out);
     }
 
     /// What happened since the last advice.
@@ -148,9 +207,25 @@ impl Control {
     /// The capacity that a pool with these figures should have, if it is another
     /// one. A new window begins.
     pub fn advise(&mut self, figures: &Observation) -> Option<usize> {
+        self.look(figures);
         let window = self.window(figures);
+        let capacity = figures.capacity;
         self.earlier = *figures;
-        self.adaptive.advise(figures.capacity, window)
+        let peak = core::mem::take(&mut self.peak);
+        let Rule::Peaks(per_mille) = self.adaptive.rule else {
+            return self.adaptive.advise(capacity, window);
+        };
+        let rate = window.overflow_rate()?;
+        // Who was refused is not out: then as much more as the overflow rate says.
+        let wanted = match window.overflows {
+            0 => 0,
+            _ => Adaptive::by_overflow(capacity, rate.max(SHRINK_BELOW)),
+        };
+        self.peaks[self.windows % PEAKS] = peak.max(wanted);
+        self.windows += 1;
+        let mut peaks = self.peaks;
+        let enough = percentile(&mut peaks[..self.windows.min(PEAKS)], per_mille);
+        self.adaptive.bounded(capacity, enough?)
     }
 }
 
@@ -195,6 +270,30 @@ mod tests {
         assert_eq!(settle(128, 0), 16);
         assert_eq!(settle(40, 2), 40);
         assert_eq!(settle(1, 2), 16, "into the bounds at once");
+    }
+
+    #[test]
+    fn peaks_are_followed_up_at_once_and_down_when_they_are_forgotten() {
+        let mut control = Control::new(Adaptive::between(4, 100).for_share_of_peaks(1000));
+        let mut figures = Observation {
+            capacity: 10,
+            ..Observation::default()
+        };
+        let mut window = |capacity, in_use, outside, refused| {
+            figures.capacity = capacity;
+            (figures.in_use, figures.fallback_in_use) = (in_use, outside);
+            figures.acquires += 100;
+            figures.exhausted += refused;
+            control.advise(&figures)
+        };
+        assert_eq!(window(10, 10, 0, 0), None, "enough");
+        assert_eq!(window(10, 10, 30, 30), Some(40));
+        for _ in 0..PEAKS - 1 {
+            assert_eq!(window(40, 7, 0, 0), None, "the burst is remembered");
+        }
+        assert_eq!(window(40, 7, 0, 0), Some(7));
+        assert_eq!(window(7, 7, 0, 50), Some(11), "who was refused counts too");
+        assert_eq!(window(11, 11, 500, 500), Some(100), "within the bounds");
     }
 
     #[test]

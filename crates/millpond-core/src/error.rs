@@ -69,11 +69,12 @@ pub struct AcquireError {
     pool: &'static str,
     cause: Cause,
     capacity: usize,
-    in_use: usize,
     // Halves, so that a value that is handed back with its error is moved and not
     // copied by a call on the fast path.
+    in_use: u32,
     cached: u32,
     waiting: u32,
+    outside: u32,
 }
 
 /// Which limit was hit. A sum is told of a capacity only, and lies where a limit
@@ -110,9 +111,10 @@ impl AcquireError {
             pool,
             cause: Cause::Limit(limit),
             capacity,
-            in_use,
+            in_use: half(in_use),
             cached: 0,
             waiting: half(waiting),
+            outside: 0,
         }
     }
 
@@ -122,6 +124,24 @@ impl AcquireError {
     pub const fn with_cached(mut self, cached: usize) -> Self {
         self.cached = half(cached);
         self
+    }
+
+    /// The same error, of a pool that has given `outside` items beyond its capacity
+    /// and gives no other one because of `limit`.
+    #[must_use]
+    pub fn with_fallback(mut self, outside: usize, limit: Limit) -> Self {
+        self.outside = half(outside);
+        // That all may be out which may be says no more than the count.
+        if limit != Limit::Capacity {
+            self.cause = Cause::Limit(limit);
+        }
+        self
+    }
+
+    /// How many items outside the capacity were leased.
+    #[must_use]
+    pub const fn outside(&self) -> usize {
+        self.outside as usize
     }
 
     /// The same error, of a pool whose capacity is this sum: told if the capacity is
@@ -177,7 +197,7 @@ impl AcquireError {
     /// How many items were leased when the acquire failed.
     #[must_use]
     pub const fn in_use(&self) -> usize {
-        self.in_use
+        self.in_use as usize
     }
 
     /// How many callers were waiting for an item.
@@ -202,6 +222,9 @@ impl fmt::Display for AcquireError {
             self.cached,
             self.waiting
         )?;
+        if self.outside > 0 {
+            write!(f, ", {} outside", self.outside)?;
+        }
         #[cfg(feature = "alloc")]
         if let Some(sum) = self.sum() {
             write!(f, "; {} = {sum}", sum.total())?;

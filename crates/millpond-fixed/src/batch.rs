@@ -12,6 +12,19 @@ use millpond_core::engine::{Engine, Mode};
 use millpond_core::entry::Entry;
 use millpond_core::error::{AcquireError, Refused};
 
+#[cfg(feature = "std")]
+use core::time::Duration;
+#[cfg(feature = "std")]
+use millpond_core::engine::Shared;
+#[cfg(feature = "std")]
+use millpond_core::error::Limit;
+#[cfg(feature = "std")]
+use millpond_core::exhaustion::Exhaustion;
+#[cfg(feature = "std")]
+use std::boxed::Box;
+#[cfg(feature = "std")]
+use std::time::Instant;
+
 /// `N` values in slots of one pool, acquired together and released together.
 ///
 /// ```
@@ -64,6 +77,11 @@ struct Gathered<'p, T, const N: usize, M: Mode> {
     pool: &'p FixedPool<T, M>,
 }
 
+// SAFETY: slots of a shared pool, which may be given back on any thread, and a
+// borrow of the pool, whose values this does not touch.
+#[cfg(feature = "std")]
+unsafe impl<T: Send, const N: usize> Send for Gathered<'_, T, N, Shared> {}
+
 impl<T, const N: usize, M: Mode> Drop for Gathered<'_, T, N, M> {
     fn drop(&mut self) {
         for entry in &self.entries[..self.len] {
@@ -93,32 +111,215 @@ impl<T, M: Mode> FixedPool<T, M> {
         }
     }
 
-    /// `N` slots, or none. A pool under diagnostics records each.
+    /// `N` slots, or none.
     #[inline]
     #[track_caller]
     fn gather<const N: usize>(&self) -> Result<Gathered<'_, T, N, M>, AcquireError> {
-        let mut gathered = Gathered {
-            entries: [const { MaybeUninit::uninit() }; N],
-            len: 0,
-            pool: self,
-        };
-        loop {
-            let room = &mut gathered.entries[gathered.len..];
-            gathered.len += self.slots.engine.try_pop_many(room);
-            if gathered.len == N {
-                return Ok(gathered);
+        let mut gathered = Gathered::new(self);
+        gathered.go_on(Patience::None)?;
+        Ok(gathered)
+    }
+}
+
+#[cfg(feature = "std")]
+impl<T> FixedPool<T, Shared> {
+    /// Takes all values in, or none, and does what the pool's policy says if too few
+    /// slots are free: fail, grow, or wait. A batch has no fallback; under that
+    /// policy this is [`FixedPool::try_acquire_many`].
+    ///
+    /// Batches wait for each other, so that two of them never hold what the other
+    /// one needs; who waits for a single slot is served between.
+    ///
+    /// # Errors
+    ///
+    /// Hands the values back with the limit that was hit, once the policy is at its
+    /// end; at once if `N` is more than the capacity.
+    #[track_caller]
+    pub fn acquire_many<const N: usize>(
+        &self,
+        values: [T; N],
+    ) -> Result<Batch<'_, T, N>, Refused<[T; N]>> {
+        let gathered = match self.slots.policy {
+            Exhaustion::Block { timeout } => self.gather_waiting(timeout),
+            Exhaustion::Grow { .. } => {
+                let mut gathered = Gathered::new(self);
+                gathered.go_on(Patience::Policy).map(|()| gathered)
             }
-            // One by the slow path, which refills the cache for the others.
-            // SAFETY: the slot borrows the pool.
-            let slot: Slot<Self> = unsafe { self.slots.slot(NonNull::from(self), Patience::None) }?;
-            // Records are struck when a lease ends; a batch keeps none.
-            gathered.entries[gathered.len].write(slot.into_plain_entry());
-            gathered.len += 1;
+            _ => self.gather(),
+        };
+        match gathered {
+            Ok(gathered) => Ok(gathered.fill(values)),
+            Err(error) => Err(Refused::new(error, values)),
         }
+    }
+
+    /// Takes all values in, waiting up to `timeout` for as many free slots; see
+    /// [`FixedPool::acquire_many`].
+    ///
+    /// # Errors
+    ///
+    /// Hands the values back with `Limit::Deadline` when the time is over,
+    /// `Limit::Closed` if the pool was closed, or `Limit::Capacity` if `N` is more
+    /// than the capacity.
+    #[track_caller]
+    pub fn acquire_many_timeout<const N: usize>(
+        &self,
+        values: [T; N],
+        timeout: Duration,
+    ) -> Result<Batch<'_, T, N>, Refused<[T; N]>> {
+        match self.gather_waiting(Some(timeout)) {
+            Ok(gathered) => Ok(gathered.fill(values)),
+            Err(error) => Err(Refused::new(error, values)),
+        }
+    }
+
+    /// Takes all values in, waiting in the task for as many free slots; see
+    /// [`FixedPool::acquire_many`]. Dropping the future gives back what it has
+    /// gathered.
+    ///
+    /// ```
+    /// # use std::{future::Future, pin::pin, task::{Context, Poll, Waker}};
+    /// use millpond_fixed::FixedPool;
+    ///
+    /// let pool = FixedPool::new(3);
+    /// let two = pool.try_acquire_many([1, 2])?;
+    /// let mut three = pin!(pool.acquire_many_async([3, 4, 5]));
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// assert!(three.as_mut().poll(&mut context).is_pending());
+    /// drop(two);
+    /// assert!(three.as_mut().poll(&mut context).is_ready());
+    /// # Ok::<(), millpond_fixed::Refused<[i32; 2]>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Hands the values back if the pool is or becomes closed, or could never give
+    /// as many slots.
+    pub async fn acquire_many_async<const N: usize>(
+        &self,
+        values: [T; N],
+    ) -> Result<Batch<'_, T, N>, Refused<[T; N]>> {
+        match self.gather_async().await {
+            Ok(gathered) => Ok(gathered.fill(values)),
+            Err(error) => Err(Refused::new(error, values)),
+        }
+    }
+
+    /// A pool of one, whose lease is the turn to wait with slots in one's hands.
+    fn turn(&self) -> &FixedPool<()> {
+        self.turn.get_or_init(|| Box::new(FixedPool::new(1)))
+    }
+
+    #[track_caller]
+    fn gather_waiting<const N: usize>(
+        &self,
+        timeout: Option<Duration>,
+    ) -> Result<Gathered<'_, T, N, Shared>, AcquireError> {
+        if let Ok(gathered) = self.gather() {
+            return Ok(gathered);
+        }
+        self.look_for_room(N)?;
+        // A deadline that no clock reaches is none.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let left = || match deadline {
+            Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+            None => Duration::MAX,
+        };
+        let turn = self.turn().acquire_timeout((), left());
+        let _turn = turn.map_err(|_| self.error(Limit::Deadline))?;
+        let mut gathered = Gathered::new(self);
+        while gathered.len < N {
+            gathered.go_on_once(Patience::Until(left()))?;
+        }
+        Ok(gathered)
+    }
+
+    async fn gather_async<const N: usize>(
+        &self,
+    ) -> Result<Gathered<'_, T, N, Shared>, AcquireError> {
+        if let Ok(gathered) = self.gather() {
+            return Ok(gathered);
+        }
+        self.look_for_room(N)?;
+        let turn = self.turn().acquire_async(()).await;
+        let _turn = turn.map_err(|_| self.error(Limit::Closed))?;
+        let mut gathered = Gathered::new(self);
+        while gathered.len < N {
+            let entry = self.slots.engine.acquire_async(self.slots.policy.room());
+            gathered.add(entry.await?);
+        }
+        Ok(gathered)
+    }
+
+    /// An error where waiting for `count` slots at once would be in vain.
+    fn look_for_room(&self, count: usize) -> Result<(), AcquireError> {
+        let most = self.capacity().saturating_add(self.slots.policy.room());
+        if self.is_closed() {
+            return Err(self.error(Limit::Closed));
+        }
+        if count > most {
+            return Err(self.error(Limit::Capacity));
+        }
+        Ok(())
+    }
+
+    fn error(&self, limit: Limit) -> AcquireError {
+        let engine = &self.slots.engine;
+        let figures = Engine::observe(engine);
+        let name = Engine::name(engine);
+        AcquireError::new(
+            name,
+            limit,
+            figures.capacity,
+            figures.in_use,
+            figures.waiting,
+        )
+        .with_cached(figures.cached + figures.depot)
+        .with_sum(self.slots.sum.clone())
     }
 }
 
 impl<'p, T, const N: usize, M: Mode> Gathered<'p, T, N, M> {
+    #[inline(always)]
+    fn new(pool: &'p FixedPool<T, M>) -> Self {
+        Self {
+            entries: [const { MaybeUninit::uninit() }; N],
+            len: 0,
+            pool,
+        }
+    }
+
+    /// Gathers until there are `N`. A pool under diagnostics records each.
+    #[inline]
+    #[track_caller]
+    fn go_on(&mut self, patience: Patience) -> Result<(), AcquireError> {
+        loop {
+            let room = &mut self.entries[self.len..];
+            self.len += self.pool.slots.engine.try_pop_many(room);
+            if self.len == N {
+                return Ok(());
+            }
+            // One by the slow path, which refills the cache for the others.
+            self.go_on_once(patience)?;
+        }
+    }
+
+    /// Gathers one more, of which there is need.
+    #[track_caller]
+    fn go_on_once(&mut self, patience: Patience) -> Result<(), AcquireError> {
+        let keeper = NonNull::from(self.pool);
+        // SAFETY: the slot borrows the pool.
+        let slot: Slot<FixedPool<T, M>> = unsafe { self.pool.slots.slot(keeper, patience) }?;
+        // Records are struck when a lease ends; a batch keeps none.
+        self.add(slot.into_plain_entry());
+        Ok(())
+    }
+
+    fn add(&mut self, entry: Entry) {
+        self.entries[self.len].write(entry);
+        self.len += 1;
+    }
+
     #[inline(always)]
     fn fill(self, values: [T; N]) -> Batch<'p, T, N, M> {
         let this = ManuallyDrop::new(self);

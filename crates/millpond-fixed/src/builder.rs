@@ -58,6 +58,8 @@ pub struct Builder<T> {
     pub(crate) policy: Exhaustion,
     #[cfg(feature = "std")]
     adaptive: Option<Adaptive>,
+    #[cfg(feature = "std")]
+    adapts: bool,
     pub(crate) region: RegionOptions,
     pub(crate) supplier: Option<Arc<dyn Supply>>,
     #[cfg(feature = "std")]
@@ -105,6 +107,8 @@ impl<T> Builder<T> {
             policy: Exhaustion::Fail,
             #[cfg(feature = "std")]
             adaptive: None,
+            #[cfg(feature = "std")]
+            adapts: false,
             region: RegionOptions::new(),
             supplier: None,
             #[cfg(feature = "std")]
@@ -148,6 +152,31 @@ impl<T> Builder<T> {
     #[cfg(feature = "std")]
     pub const fn adaptive(mut self, adaptive: Adaptive) -> Self {
         self.adaptive = Some(adaptive);
+        self.adapts = true;
+        self
+    }
+
+    /// Has the pool know which capacity would suit what happened lately: one call
+    /// gives the advice, another one applies it.
+    ///
+    /// ```
+    /// use millpond_fixed::{Adaptive, Exhaustion, FixedPool};
+    ///
+    /// let pool = FixedPool::builder(16)
+    ///     .exhaustion(Exhaustion::Fallback { at_most: 1000 })
+    ///     .advised(Adaptive::between(16, 128).for_share_of_peaks(990))
+    ///     .build();
+    /// let burst: Vec<_> = (0..100).map(|i| pool.acquire(i)).collect();
+    /// let advice = pool.advise().expect("84 lie outside");
+    /// assert_eq!((advice, pool.capacity()), (100, 16));
+    /// pool.apply(advice);
+    /// assert_eq!(pool.capacity(), 100);
+    /// # drop(burst);
+    /// ```
+    #[cfg(feature = "std")]
+    pub const fn advised(mut self, adaptive: Adaptive) -> Self {
+        self.adaptive = Some(adaptive);
+        self.adapts = false;
         self
     }
 
@@ -261,16 +290,22 @@ impl<T> Builder<T> {
         LocalEngine::new(self.capacity.total(), source).named(self.name)
     }
 
+    /// What the capacity is made of, if it says so.
+    pub(crate) fn sum(&self) -> Option<Arc<Capacity>> {
+        self.capacity.is_named().then(|| Arc::new(self.capacity))
+    }
+
     fn slots<S: Source, M: Mode>(&self, engine: M::Engine<S>) -> Slots<S, M> {
         let mut slots = Slots::over(engine);
         slots.policy = self.policy;
-        slots.sum = self.capacity.is_named().then(|| Arc::new(self.capacity));
+        slots.sum = self.sum();
         slots.fallback = self.fallback();
         #[cfg(feature = "std")]
         {
             slots.adaptive = self
                 .adaptive
                 .map(|adaptive| Mutex::new(Control::new(adaptive)));
+            slots.adapts = self.adapts;
         }
         slots
     }

@@ -22,10 +22,12 @@ use core::mem::MaybeUninit;
 use core::ops::Deref;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::time::Duration;
 use millpond_core::budget::Budget;
+use millpond_core::capacity::Capacity;
 use millpond_core::engine::{Engine, Local, Mode, Released, Shared};
 use millpond_core::entry::Entry;
-use millpond_core::error::{Limit, Refused};
+use millpond_core::error::{AcquireError, Limit, Refused};
 use millpond_core::exhaustion::Exhaustion;
 use millpond_core::id::{Generation, Id};
 use millpond_core::observe::{Observation, Observe, Sampled, Tune};
@@ -492,6 +494,8 @@ pub struct IdPool<T, M: Mode = DefaultMode> {
     engine: M::Engine<Chunks<T>>,
     directory: Arc<Directory<T>>,
     policy: Exhaustion,
+    /// What the capacity is made of, for errors.
+    sum: Option<Arc<Capacity>>,
     _values: PhantomData<*mut T>,
 }
 
@@ -516,7 +520,7 @@ impl<T> Builder<T> {
     pub fn build_ids(self) -> IdPool<T, Shared> {
         let directory = Arc::new(Directory::new());
         let engine = self.shared_engine(size_of::<Cell<T>>(), self.chunks(&directory));
-        IdPool::of(engine, directory, self.policy)
+        IdPool::of(engine, directory, self)
     }
 
     /// As [`Builder::build_ids`], for one thread.
@@ -524,7 +528,7 @@ impl<T> Builder<T> {
     pub fn build_local_ids(self) -> IdPool<T, Local> {
         let directory = Arc::new(Directory::new());
         let engine = self.local_engine(self.chunks(&directory));
-        IdPool::of(engine, directory, self.policy)
+        IdPool::of(engine, directory, self)
     }
 
     fn chunks(&self, directory: &Arc<Directory<T>>) -> Chunks<T> {
@@ -548,6 +552,66 @@ impl<T> IdPool<T, Shared> {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Builder::new(capacity.min(MOST)).build_ids()
+    }
+
+    /// Puts a value in and gives it a name, waiting up to `timeout` for a free slot.
+    ///
+    /// # Errors
+    ///
+    /// Hands the value back with `Limit::Deadline` when the time is over, or
+    /// `Limit::Closed` if the pool was closed.
+    pub fn insert_timeout(&self, value: T, timeout: Duration) -> Result<Id<T>, Refused<T>> {
+        if let Some(entry) = self.engine.try_pop() {
+            return Ok(self.name(entry, value));
+        }
+        let room = self.policy.room();
+        match self.engine.acquire_waiting(room, Some(timeout)) {
+            Ok(entry) => Ok(self.name(entry, value)),
+            Err(error) => Err(self.refuse(error, value)),
+        }
+    }
+
+    /// Puts a value in and gives it a name, waiting in the task for a free slot, in
+    /// order of arrival. Dropping the future leaves the queue and loses nothing but
+    /// the value inside it.
+    ///
+    /// ```
+    /// # use std::{future::Future, pin::pin, task::{Context, Poll, Waker}};
+    /// use millpond_fixed::IdPool;
+    ///
+    /// let pool = IdPool::new(1);
+    /// let first = pool.try_insert("first").map_err(|_| "full")?;
+    ///
+    /// let mut second = pin!(pool.insert_async("second"));
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// assert!(second.as_mut().poll(&mut context).is_pending());
+    ///
+    /// pool.release(first); // Handed to the task that waits.
+    /// let Poll::Ready(Ok(second)) = second.as_mut().poll(&mut context) else { panic!() };
+    /// assert_eq!(*pool.pin(second).unwrap(), "second");
+    /// # Ok::<(), &str>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Hands the value back if the pool is or becomes closed, or could never give a
+    /// slot.
+    pub async fn insert_async(&self, value: T) -> Result<Id<T>, Refused<T>> {
+        match self.engine.acquire_async(self.policy.room()).await {
+            Ok(entry) => Ok(self.name(entry, value)),
+            Err(error) => Err(self.refuse(error, value)),
+        }
+    }
+
+    /// Closes the pool: inserts fail from now on, and whoever waits is told. Values
+    /// that are in it stay, and are removed as always.
+    pub fn close(&self) {
+        self.engine.close();
+    }
+
+    /// Whether the pool was closed.
+    pub fn is_closed(&self) -> bool {
+        self.engine.is_closed()
     }
 }
 
@@ -577,11 +641,12 @@ impl<T, M: Mode> Drop for GiveBack<'_, T, M> {
 }
 
 impl<T, M: Mode> IdPool<T, M> {
-    fn of(engine: M::Engine<Chunks<T>>, directory: Arc<Directory<T>>, policy: Exhaustion) -> Self {
+    fn of(engine: M::Engine<Chunks<T>>, directory: Arc<Directory<T>>, builder: Builder<T>) -> Self {
         Self {
             engine,
             directory,
-            policy,
+            policy: builder.policy,
+            sum: builder.sum(),
             _values: PhantomData,
         }
     }
@@ -622,8 +687,43 @@ impl<T, M: Mode> IdPool<T, M> {
         };
         match entry {
             Ok(entry) => Ok(self.name(entry, value)),
-            Err(error) => Err(Refused::new(error, value)),
+            Err(error) => Err(self.refuse(error, value)),
         }
+    }
+
+    fn refuse(&self, error: AcquireError, value: T) -> Refused<T> {
+        Refused::new(error.with_sum(self.sum.clone()), value)
+    }
+
+    /// Makes up to `count` slots ahead of traffic, and answers how many are free.
+    /// While it runs others find those slots taken.
+    pub fn warm_up(&self, count: usize) -> usize {
+        /// Gives slots back that were not filled.
+        struct Ready<'p, T, M: Mode>(&'p IdPool<T, M>, Vec<Entry>);
+
+        impl<T, M: Mode> Drop for Ready<'_, T, M> {
+            fn drop(&mut self) {
+                for entry in self.1.drain(..) {
+                    // SAFETY: acquired below, and not filled; the pool is borrowed.
+                    let released = unsafe { Engine::release(&raw const self.0.engine, entry) };
+                    debug_assert_eq!(released, Released::Home);
+                }
+            }
+        }
+
+        let count = count.min(self.capacity());
+        let mut ready = Ready(self, Vec::new());
+        if ready.1.try_reserve(count).is_err() {
+            return 0;
+        }
+        while ready.1.len() < count {
+            let popped = self.engine.try_pop();
+            let Some(entry) = popped.or_else(|| self.engine.acquire_slow(0).ok()) else {
+                break;
+            };
+            ready.1.push(entry);
+        }
+        ready.1.len()
     }
 
     /// Fills the slot of `entry`, which was just acquired.

@@ -9,7 +9,7 @@
 use crate::pool::DefaultMode;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::needs_drop;
+use core::mem::{MaybeUninit, needs_drop};
 use core::ops::{Deref, DerefMut};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -167,6 +167,25 @@ impl<T, M: Mode> IndexPool<T, M> {
 
     fn given(&self) -> usize {
         self.next.load(Ordering::Relaxed)
+    }
+
+    /// Touches the memory of the next `count` slots ahead of traffic, and answers how
+    /// many are ready.
+    pub fn warm_up(&mut self, count: usize) -> usize {
+        /// The smallest page of any system that we know.
+        const PAGE: usize = 4096;
+
+        let free = self.capacity - self.given().min(self.capacity);
+        let count = count.min(free);
+        for offset in (0..count * size_of::<T>()).step_by(PAGE) {
+            // SAFETY: in or behind the last slot given, below the capacity (1).
+            let next = unsafe { self.base.add(self.capacity - free) };
+            // SAFETY: below `count` slots from there.
+            let byte = unsafe { next.cast::<MaybeUninit<u8>>().add(offset) };
+            // SAFETY: in a slot without a value (2), and as uninitialised as before.
+            unsafe { byte.write_volatile(MaybeUninit::new(0)) };
+        }
+        count
     }
 
     /// Puts a value into the next slot.

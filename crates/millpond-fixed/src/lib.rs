@@ -76,6 +76,8 @@ extern crate alloc;
 extern crate std;
 
 mod batch;
+#[cfg(all(feature = "allocator-api2", feature = "std"))]
+mod blocks;
 mod builder;
 #[cfg(feature = "std")]
 mod counted;

@@ -372,6 +372,21 @@ impl<T, R: Recycle<T>, M: Mode> ObjectPool<T, R, M> {
         Ok(ObjectLease::of(slot))
     }
 
+    /// The capacity that suits what happened since this was last asked, if it is
+    /// another one, of a pool that was built to [know](crate::Builder::advised).
+    /// Costs what [`stats`](Self::stats) costs.
+    #[cfg(feature = "std")]
+    pub fn advise(&self) -> Option<usize> {
+        self.slots.advise()
+    }
+
+    /// Sets the capacity while leases are out, and gives back what is free beyond
+    /// it.
+    #[cfg(feature = "std")]
+    pub fn apply(&self, advice: usize) {
+        self.slots.resize(advice);
+    }
+
     /// Constructs up to `count` objects ahead of traffic, and answers how many
     /// there are ready. While it runs others find those objects leased.
     pub fn warm_up(&self, count: usize) -> usize {

@@ -22,6 +22,10 @@ use millpond_core::engine::Shared;
 #[cfg(feature = "std")]
 use millpond_core::shared::SharedEngine;
 #[cfg(feature = "std")]
+use std::boxed::Box;
+#[cfg(feature = "std")]
+use std::sync::OnceLock;
+#[cfg(feature = "std")]
 use std::vec::Vec;
 
 /// A pool of at most a set number of values of type `T`.
@@ -52,6 +56,12 @@ use std::vec::Vec;
 ///    lease releases it.
 pub struct FixedPool<T, M: Mode = DefaultMode> {
     pub(crate) slots: Slots<Slabs, M>,
+    /// Whose turn it is to gather a batch and wait for what is missing.
+    #[cfg(feature = "std")]
+    pub(crate) turn: OnceLock<Box<FixedPool<(), Shared>>>,
+    /// What was allocated from the pool and is no slot of it.
+    #[cfg(all(feature = "allocator-api2", feature = "std"))]
+    pub(crate) outside: crate::blocks::Outside,
     _values: PhantomData<fn() -> T>,
 }
 
@@ -237,6 +247,10 @@ impl<T, M: Mode> FixedPool<T, M> {
     pub(crate) const fn of(slots: Slots<Slabs, M>) -> Self {
         Self {
             slots,
+            #[cfg(feature = "std")]
+            turn: OnceLock::new(),
+            #[cfg(all(feature = "allocator-api2", feature = "std"))]
+            outside: crate::blocks::Outside::new(),
             _values: PhantomData,
         }
     }
@@ -301,6 +315,48 @@ impl<T, M: Mode> FixedPool<T, M> {
             Ok(slot) => Ok(Lease::of(slot, value)),
             Err(error) => Err(Refused::new(error, value)),
         }
+    }
+
+    /// The capacity that suits what happened since this was last asked, if it is
+    /// another one, of a pool that was built to [know](crate::Builder::advised).
+    /// Costs what [`stats`](Self::stats) costs.
+    #[cfg(feature = "std")]
+    pub fn advise(&self) -> Option<usize> {
+        self.slots.advise()
+    }
+
+    /// Sets the capacity while leases are out, and gives back what is free beyond
+    /// it.
+    #[cfg(feature = "std")]
+    pub fn apply(&self, advice: usize) {
+        self.slots.resize(advice);
+    }
+
+    /// Makes up to `count` slots ahead of traffic and touches them, and answers how
+    /// many are ready. While it runs others find those slots leased.
+    ///
+    /// ```
+    /// use millpond_fixed::FixedPool;
+    ///
+    /// let pool = FixedPool::<u64>::new(100);
+    /// assert_eq!(pool.warm_up(80), 80);
+    /// assert_eq!(pool.warm_up(1000), 100);
+    /// assert_eq!(pool.stats().in_use, 0);
+    /// ```
+    pub fn warm_up(&self, count: usize) -> usize {
+        let mut ready = alloc::vec::Vec::new();
+        let count = count.min(self.capacity());
+        if ready.try_reserve(count).is_err() {
+            return 0;
+        }
+        while ready.len() < count {
+            let Ok(mut vacant) = self.try_reserve() else {
+                break;
+            };
+            vacant.touch();
+            ready.push(vacant);
+        }
+        ready.len()
     }
 
     /// How many values the pool may have.

@@ -24,6 +24,8 @@ use std::sync::Mutex;
 use millpond_core::event::Event;
 #[cfg(feature = "std")]
 use millpond_core::home::TRACKED;
+#[cfg(feature = "std")]
+use millpond_core::trim::Level;
 
 /// What every pool of slots is made of, whatever its slots hold.
 #[allow(
@@ -36,9 +38,12 @@ pub struct Slots<S: Source, M: Mode> {
     pub(crate) policy: Exhaustion,
     /// What the capacity is made of, for errors.
     pub(crate) sum: Option<Arc<Capacity>>,
-    /// Sets the capacity, on slow paths.
+    /// Knows which capacity suits.
     #[cfg(feature = "std")]
     pub(crate) adaptive: Option<Mutex<Control>>,
+    /// Whether slow paths set the capacity that suits.
+    #[cfg(feature = "std")]
+    pub(crate) adapts: bool,
 }
 
 /// Acquires between two looks at whether the capacity fits.
@@ -212,11 +217,10 @@ impl<K: Keeper> Slot<K> {
         }
     }
 
-    /// The entry of a slot inside the capacity, for somebody who brings it home
-    /// by himself; diagnostics forget that it is out.
-    pub(crate) fn into_plain_entry(self) -> Entry {
+    /// The entry of a slot, for somebody who brings it home by himself;
+    /// diagnostics forget that it is out. Memory tools believe it leased.
+    pub(crate) fn into_entry(self) -> Entry {
         let this = core::mem::ManuallyDrop::new(self);
-        debug_assert!(!this.is_fallback());
         let entry = this.entry();
         #[cfg(feature = "std")]
         if this.home.notes() & TRACKED != 0 {
@@ -225,9 +229,18 @@ impl<K: Keeper> Slot<K> {
             // SAFETY: as above.
             unsafe { &(*slots).engine }.strike(entry);
         }
+        entry
+    }
+
+    /// As [`Slot::into_entry`], of a slot inside the capacity; whoever gets it
+    /// tells memory tools.
+    pub(crate) fn into_plain_entry(self) -> Entry {
+        debug_assert!(!self.is_fallback());
+        let entry = self.into_entry();
         if !K::Pool::KEEPS {
-            // SAFETY: ours, and it holds no value: whoever gets the entry tells.
-            unsafe { poison::on_release(this.item.cast(), size_of::<ItemOf<K>>()) };
+            let bytes = size_of::<ItemOf<K>>();
+            // SAFETY: ours, and it holds no value.
+            unsafe { poison::on_release(entry.as_ptr().cast(), bytes) };
         }
         entry
     }
@@ -390,6 +403,8 @@ impl<S: Source, M: Mode> Slots<S, M> {
             sum: None,
             #[cfg(feature = "std")]
             adaptive: None,
+            #[cfg(feature = "std")]
+            adapts: false,
         }
     }
 
@@ -399,9 +414,10 @@ impl<S: Source, M: Mode> Slots<S, M> {
         figures.item_bytes = item_bytes;
         figures.fallback_in_use = self.fallback.in_use();
         figures.fallbacks = self.fallback.total() as u64;
-        figures.held_bytes += figures.fallback_in_use * item_bytes;
-        figures.used_bytes = (figures.in_use + figures.fallback_in_use) * item_bytes;
-        let items = (figures.created + figures.fallback_in_use) * item_bytes;
+        let outside = self.fallback.bytes();
+        figures.held_bytes += outside;
+        figures.used_bytes = figures.in_use * item_bytes + outside;
+        let items = figures.created * item_bytes + outside;
         figures.wasted_bytes = figures.held_bytes.saturating_sub(items);
         figures
     }
@@ -481,15 +497,43 @@ impl<S: Source, M: Mode> Slots<S, M> {
         let Ok(mut control) = adaptive.try_lock() else {
             return;
         };
-        let figures = self.engine.observe();
-        if control.window(&figures).acquires < WINDOW {
+        let figures = self.demand();
+        control.look(&figures);
+        if !self.adapts || control.window(&figures).acquires < WINDOW {
             return;
         }
         let advised = control.advise(&figures);
         // Raising a capacity may wake others, who run their own code.
         drop(control);
         if let Some(capacity) = advised {
-            self.engine.set_capacity(capacity);
+            self.resize(capacity);
+        }
+    }
+
+    /// The figures that advice is made of.
+    #[cfg(feature = "std")]
+    fn demand(&self) -> Observation {
+        let mut figures = self.engine.observe();
+        figures.fallback_in_use = self.fallback.in_use();
+        figures
+    }
+
+    /// The capacity that suits what happened since the last advice, if it is another
+    /// one, and the pool was built to know.
+    #[cfg(feature = "std")]
+    pub(crate) fn advise(&self) -> Option<usize> {
+        let mut control = self.adaptive.as_ref()?.lock().ok()?;
+        control.advise(&self.demand())
+    }
+
+    /// Sets the capacity while leases are out, and gives back what is beyond it and
+    /// free.
+    #[cfg(feature = "std")]
+    pub(crate) fn resize(&self, capacity: usize) {
+        let created = self.engine.observe().created;
+        self.engine.set_capacity(capacity);
+        if capacity < created {
+            let _report = self.engine.trim(Level::Moderate);
         }
     }
 
@@ -511,9 +555,11 @@ impl<S: Source, M: Mode> Slots<S, M> {
         if *error.limit() == Limit::Closed {
             return Err(error);
         }
-        let Ok(entry) = self.fallback.allocate(Layout::new::<ItemOf<K>>(), at_most) else {
-            return Err(error);
-        };
+        let allocated = self
+            .fallback
+            .allocate(Layout::new::<ItemOf<K>>(), at_most)
+            .map_err(|limit| error.with_fallback(self.fallback.in_use(), limit));
+        let entry = allocated?;
         // SAFETY: alive, by the caller.
         unsafe { K::retain(keeper) };
         // SAFETY: allocated for this slot alone; kept by the line above.

@@ -83,6 +83,15 @@ impl<'p, T, M: Mode> Vacant<'p, T, M> {
         }
     }
 
+    /// Has the system back the slot with memory.
+    pub(crate) fn touch(&mut self) {
+        if size_of::<T>() > 0 {
+            let first = self.as_uninit().as_mut_ptr().cast::<MaybeUninit<u8>>();
+            // SAFETY: inside the slot, which is ours, and as uninitialised as before.
+            unsafe { first.write_volatile(MaybeUninit::new(0)) };
+        }
+    }
+
     /// Moves a value in.
     #[inline]
     pub fn fill(self, value: T) -> Lease<'p, T, M> {

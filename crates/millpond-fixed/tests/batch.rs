@@ -160,3 +160,157 @@ fn leases_of_different_types_live_in_one_list() {
         std::thread::spawn(move || list.iter().map(ToString::to_string).collect::<Vec<_>>());
     assert_eq!(printed.join().expect("no panic"), ["word", "9"]);
 }
+
+#[cfg(feature = "std")]
+mod waiting {
+    use millpond_fixed::{Capacity, Exhaustion, FixedPool, IdPool, IndexPool, Limit};
+    use millpond_testing::Census;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+    use std::time::Duration;
+
+    const SOON: Duration = Duration::from_millis(20);
+    const ROUNDS: u64 = if cfg!(miri) { 3 } else { 2_000 };
+
+    #[test]
+    fn batches_that_wait_do_not_hold_what_others_need() {
+        let census = Census::new();
+        // Two of them fit one after the other only.
+        let pool = FixedPool::builder(5)
+            .exhaustion(Exhaustion::Block { timeout: None })
+            .build();
+        std::thread::scope(|scope| {
+            for thread in 0..3 {
+                let (pool, census) = (&pool, &census);
+                scope.spawn(move || {
+                    for round in 0..ROUNDS {
+                        let values =
+                            [thread; 3].map(|thread| census.track(thread * ROUNDS + round));
+                        let batch = pool.acquire_many(values).expect("waits");
+                        assert_eq!(batch.iter().count(), 3);
+                        drop(batch);
+                        drop(pool.acquire(census.track(round)).expect("waits"));
+                    }
+                });
+            }
+        });
+        assert_eq!(pool.stats().in_use, 0);
+        census.assert_each_dropped_once();
+    }
+
+    #[test]
+    fn a_batch_that_is_refused_hands_all_back_and_keeps_nothing() {
+        let pool = FixedPool::builder(Capacity::of("read", 2).and("write", 2))
+            .name("pages")
+            .build();
+        let one = pool.try_acquire(0).expect("room");
+        let refused = pool
+            .acquire_many_timeout([1, 2, 3, 4], SOON)
+            .expect_err("one is out");
+        assert_eq!(*refused.error().limit(), Limit::Deadline);
+        assert_eq!(refused.into_value(), [1, 2, 3, 4]);
+        let refused = pool.acquire_many_timeout([0; 5], SOON).expect_err("never");
+        assert_eq!(*refused.error().limit(), Limit::Capacity);
+        assert!(
+            refused.error().to_string().contains("read 2 + write 2"),
+            "{refused}"
+        );
+        assert!(
+            pool.acquire_many([1, 2, 3, 4]).is_err(),
+            "the policy is to fail"
+        );
+        assert_eq!(pool.stats().in_use, 1);
+        drop(one);
+        assert!(pool.acquire_many([1, 2, 3, 4]).is_ok());
+        pool.close();
+        let refused = pool.acquire_many_timeout([1, 2], SOON).expect_err("closed");
+        assert_eq!(*refused.error().limit(), Limit::Closed);
+    }
+
+    #[test]
+    fn a_batch_grows_the_pool_as_far_as_its_policy_lets_it() {
+        let pool = FixedPool::builder(2)
+            .exhaustion(Exhaustion::Grow { extra: 2 })
+            .build();
+        assert!(pool.try_acquire_many([1, 2, 3]).is_err());
+        let batch = pool.acquire_many([1, 2, 3, 4]).expect("grows");
+        assert!(pool.acquire_many([5]).is_err(), "not beyond");
+        assert_eq!(batch.iter().sum::<i32>(), 10);
+    }
+
+    #[test]
+    fn a_waiting_batch_that_is_dropped_gives_back_what_it_gathered() {
+        let census = Census::new();
+        let pool = FixedPool::new(3);
+        let two = pool
+            .try_acquire_many([1, 2].map(|stamp| census.track(stamp)))
+            .expect("room");
+        let mut context = Context::from_waker(Waker::noop());
+        {
+            let mut three = pin!(pool.acquire_many_async([3, 4].map(|stamp| census.track(stamp))));
+            assert!(three.as_mut().poll(&mut context).is_pending());
+            let mut four = pin!(pool.acquire_many_async([5, 6].map(|stamp| census.track(stamp))));
+            assert!(
+                four.as_mut().poll(&mut context).is_pending(),
+                "waits for its turn"
+            );
+        }
+        assert_eq!(pool.stats().in_use, 2, "what was gathered is back");
+        drop(two);
+        let mut again = pin!(pool.acquire_many_async([7, 8, 9].map(|stamp| census.track(stamp))));
+        assert!(matches!(
+            again.as_mut().poll(&mut context),
+            Poll::Ready(Ok(_))
+        ));
+        assert_eq!(census.alive(), 0);
+    }
+
+    #[test]
+    fn ids_wait_and_tell_why_they_were_refused() {
+        let pool = IdPool::<u64>::new(1);
+        let first = pool.try_insert(1).expect("room");
+        let refused = pool.insert_timeout(2, SOON).expect_err("full");
+        assert_eq!(*refused.error().limit(), Limit::Deadline);
+        assert_eq!(refused.into_value(), 2);
+        let waited = std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| pool.insert_timeout(3, Duration::from_secs(60)));
+            while pool.stats().waiting == 0 {
+                std::thread::yield_now();
+            }
+            assert!(pool.release(first));
+            waiter.join().expect("no panic")
+        });
+        assert_eq!(pool.pin(waited.expect("handed over")).as_deref(), Some(&3));
+        pool.close();
+        assert!(pool.is_closed() && pool.try_insert(4).is_err());
+    }
+
+    #[test]
+    fn every_kind_of_pool_is_warmed_up() {
+        let values = FixedPool::<[u64; 100]>::new(50);
+        assert_eq!((values.warm_up(40), values.warm_up(70)), (40, 50));
+        let ids = IdPool::<u64>::new(50);
+        assert_eq!((ids.warm_up(40), ids.warm_up(70), ids.len()), (40, 50, 0));
+        let mut indexed = IndexPool::<[u64; 100]>::with_capacity(50).expect("memory");
+        indexed.try_acquire([1; 100]).expect("room");
+        assert_eq!((indexed.warm_up(10), indexed.warm_up(70)), (10, 49));
+        assert_eq!(indexed.as_slice(), [[1; 100]]);
+        assert_eq!((values.stats().in_use, values.stats().created), (0, 50));
+    }
+
+    #[test]
+    fn an_error_tells_of_the_fallback() {
+        let pool = FixedPool::builder(1)
+            .exhaustion(Exhaustion::Fallback { at_most: 2 })
+            .build();
+        let held = [1, 2, 3].map(|value| pool.acquire(value));
+        let refused = pool.acquire(4).expect_err("all are out");
+        assert_eq!(refused.error().outside(), 2);
+        assert_eq!(
+            refused.error().to_string(),
+            "pool: all items are leased (1 of 1 in use, 0 cached, 0 waiting, 2 outside)"
+        );
+        assert!(held.iter().all(Result::is_ok));
+    }
+}

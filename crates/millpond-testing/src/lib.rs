@@ -68,6 +68,7 @@
 
 mod allocator;
 mod bomb;
+mod conformance;
 mod dice;
 mod model;
 mod run;
@@ -79,6 +80,7 @@ mod under_test;
 
 pub use allocator::{Counts, Failing, TestAllocator, count, walk_failures};
 pub use bomb::{Bomb, Fuse, explode_everywhere};
+pub use conformance::{conforms, conforms_alone};
 pub use dice::Dice;
 pub use model::{Model, Span, Token, Violation};
 pub use run::{Failure, Threads, replay, run_seed, run_threads, run_trace};
