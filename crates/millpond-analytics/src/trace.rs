@@ -286,7 +286,9 @@ impl Drop for Own {
 
 /// A chunk, as it is written.
 fn encode(thread: u64, (began_ns, took_ns): (u64, u64), lane: &[[AtomicU64; 3]]) -> Vec<u8> {
-    let mut events = Vec::with_capacity(lane.len() * LONGEST_EVENT);
+    // Room for all, written in place: a copy of each event would cost more than it.
+    let mut events = vec![0; lane.len() * LONGEST_EVENT];
+    let mut end = 0;
     let (mut order, mut item, mut pool, mut bytes) = (0, 0_u64, None, None);
     for event in lane {
         let [first, second, third] = event.each_ref().map(|word| word.load(Ordering::Relaxed));
@@ -297,10 +299,9 @@ fn encode(thread: u64, (began_ns, took_ns): (u64, u64), lane: &[[AtomicU64; 3]])
         let mut head = u8::from(is_release) * RELEASE;
         head |= u8::from(pool != Some(id)) * OTHER_POOL;
         head |= u8::from(other_bytes) * OTHER_BYTES;
-        let mut written = [0; LONGEST_EVENT];
-        written[0] = head;
-        let mut len = 1;
-        let mut put = |number| len += varint::put(&mut written[len..], number);
+        events[end] = head;
+        end += 1;
+        let mut put = |number| end += varint::put(&mut events[end..], number);
         put((first >> 1) - order);
         put(varint::zigzag(second.wrapping_sub(item) as i64));
         if head & OTHER_POOL != 0 {
@@ -310,9 +311,9 @@ fn encode(thread: u64, (began_ns, took_ns): (u64, u64), lane: &[[AtomicU64; 3]])
             put(size);
             bytes = Some(size);
         }
-        events.extend_from_slice(&written[..len]);
         (order, item, pool) = (first >> 1, second, Some(id));
     }
+    events.truncate(end);
     let mut chunk = vec![2];
     let lengths = [lane.len() as u64, events.len() as u64];
     for number in [thread, began_ns, took_ns, lengths[0], lengths[1]] {

@@ -9,8 +9,11 @@
 
 mod fixture;
 
-use fixture::{HOSTILE, Told, figures, server};
-use millpond_analytics::{Endpoint, Exporter, Registry, catalogue, dashboard, fleet, rules};
+use fixture::{HOSTILE, Told, Working, figures, server};
+use millpond_analytics::{
+    Advisor, Endpoint, Exporter, Registry, catalogue, dashboard, fleet, rules,
+};
+use millpond_core::diagnostics::Diagnosis;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -201,11 +204,11 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    fn start(target: &str) -> Self {
+    fn start(targets: &[String]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let config = format!(
-            "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [rules.yml]\nscrape_configs:\n- job_name: millpond\n  static_configs:\n  - targets: ['{target}']\n"
+            "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [rules.yml]\nscrape_configs:\n- job_name: millpond\n  static_configs:\n  - targets: {targets:?}\n"
         );
         fs::write(path.join("rules.yml"), rules::yaml()).unwrap();
         fs::write(path.join("prometheus.yml"), config).unwrap();
@@ -294,7 +297,7 @@ fn a_real_prometheus_knows_what_the_snapshot_knows() {
     }
     let exporter = Exporter::new(&server.registry);
     let endpoint = Endpoint::bind(exporter, "127.0.0.1:0".parse().unwrap()).unwrap();
-    let prometheus = Prometheus::start(&endpoint.address().to_string());
+    let prometheus = Prometheus::start(&[endpoint.address().to_string()]);
     prometheus.until("up{job=\"millpond\"}", |up| {
         up.iter().any(|sample| sample.1 == 1.0)
     });
@@ -383,4 +386,71 @@ fn advise(prometheus: &Prometheus, client: &fleet::Server) {
     let output = advise(&["--prometheus", &prometheus.url, "--window", "ten"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("\"ten\" is no window"));
+}
+
+/// One machine of a fleet: a pool of which requests of one size are made, and its
+/// endpoint.
+struct Machine {
+    registry: Registry,
+    pool: Arc<Working>,
+    endpoint: Endpoint,
+    bytes: usize,
+}
+
+impl Machine {
+    fn start(bytes: usize) -> Self {
+        let registry = Registry::new();
+        let pool = Arc::new(Working::new("buffers", 100, 4096));
+        registry.register(&pool).unwrap();
+        pool.engine.set_diagnosis(Diagnosis::Full);
+        let exporter = Exporter::new(&registry);
+        let endpoint = Endpoint::bind(exporter, "127.0.0.1:0".parse().unwrap()).unwrap();
+        Self {
+            registry,
+            pool,
+            endpoint,
+            bytes,
+        }
+    }
+
+    fn work(&self) {
+        self.pool.engine.exercise(10).unwrap();
+        (0..10).for_each(|_| self.pool.engine.record_size(self.bytes));
+    }
+}
+
+/// Each machine sees one size; the table for the fleet has a class for either, as the
+/// merged snapshots of the machines say too.
+#[test]
+fn the_histograms_of_a_fleet_are_merged_by_the_server() {
+    if !has("prometheus") || !has("promtool") {
+        return;
+    }
+    let machines = [Machine::start(1000), Machine::start(3000)];
+    let targets = machines
+        .each_ref()
+        .map(|m| m.endpoint.address().to_string());
+    let prometheus = Prometheus::start(&targets);
+    let up = "up{job=\"millpond\"} == 1";
+    prometheus.until(up, |up| up.len() == machines.len());
+    for _ in 0..20 {
+        machines.iter().for_each(Machine::work);
+        thread::sleep(Duration::from_millis(200));
+    }
+    let acquires = "sum(millpond_acquires_total)";
+    prometheus.until(acquires, |sum| sum.iter().any(|sum| sum.1 == 400.0));
+
+    let fleet = fleet::Server::new(&prometheus.url).snapshot("10m").unwrap();
+    assert_eq!(fleet.machines, 2);
+    let buffers = fleet.pool("buffers").unwrap();
+    assert!(buffers.figures.acquires > 200, "{buffers:?}");
+    let sizes = |snapshot: &millpond_analytics::Snapshot| {
+        let advice = Advisor::new().classes(2).of_snapshot(snapshot);
+        advice.pools[0].classes.clone().unwrap().sizes
+    };
+    let [one, other] = machines.each_ref().map(|m| m.registry.snapshot());
+    assert_eq!((sizes(&one).len(), sizes(&other).len()), (1, 1));
+    let merged = one.merge(&other);
+    assert_eq!(sizes(&fleet), sizes(&merged));
+    assert_eq!(sizes(&fleet).len(), 2, "a class for the requests of either");
 }

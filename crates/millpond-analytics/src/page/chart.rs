@@ -4,12 +4,13 @@ use super::Text;
 use crate::figure;
 use crate::snapshot::PoolSnapshot;
 use crate::table::as_f64;
+use millpond_core::observe::Observation;
 use std::fmt;
 
 const WIDTH: f64 = 320.0;
 const HEIGHT: f64 = 110.0;
 
-/// Cells of a memory map: ten rows of twenty, half a per cent each.
+/// Most cells of a memory map: ten rows of twenty.
 const CELLS: usize = 200;
 const CELLS_A_ROW: usize = 20;
 
@@ -71,27 +72,70 @@ pub(super) fn time_chart(
     )
 }
 
-/// Where the memory of a pool is: a cell for each half per cent of what it holds.
+/// How many cells of a map are of which kind: the ends of each kind, one after the
+/// other, and what a cell is.
+struct Cells {
+    used: f64,
+    cached: f64,
+    depot: f64,
+    all: usize,
+    each: &'static str,
+}
+
+impl Cells {
+    /// A cell for each slot, where there is room for as many.
+    fn of_slots(figures: &Observation) -> Option<Self> {
+        let Observation {
+            created, in_use, ..
+        } = *figures;
+        let used = in_use.min(created);
+        let cached = used.saturating_add(figures.cached).min(created);
+        (1..=CELLS).contains(&created).then_some(Self {
+            used: as_f64(used as u64),
+            cached: as_f64(cached as u64),
+            depot: as_f64(created as u64),
+            all: created,
+            each: "a slot each",
+        })
+    }
+
+    /// A cell for each half per cent of what is held.
+    fn of_bytes(figures: &Observation) -> Self {
+        let held = figures.held_bytes.max(1);
+        let free = held.saturating_sub(figures.used_bytes.saturating_add(figures.wasted_bytes));
+        let items = figures.cached.saturating_add(figures.depot).max(1);
+        let cached = as_f64(free as u64) * as_f64(figures.cached as u64) / as_f64(items as u64);
+        let cells = |bytes: f64| bytes * as_f64(CELLS as u64) / as_f64(held as u64);
+        let used = cells(as_f64(figures.used_bytes as u64));
+        Self {
+            used,
+            cached: used + cells(cached),
+            depot: used + cells(as_f64(free as u64)),
+            all: CELLS,
+            each: "half a per cent each",
+        }
+    }
+
+    fn class(&self, cell: usize) -> &'static str {
+        match as_f64(cell as u64) + 0.5 {
+            middle if middle < self.used => "use",
+            middle if middle < self.cached => "cached",
+            middle if middle < self.depot => "depot",
+            _ => "waste",
+        }
+    }
+}
+
+/// What the memory of a pool is used for: its slots, by what becomes of them and not
+/// by where they lie, or its bytes where slots are many or of several sizes.
 pub(super) fn memory_map(f: &mut fmt::Formatter<'_>, pool: &PoolSnapshot) -> fmt::Result {
     begin(f, &pool.name)?;
     let figures = &pool.figures;
-    let held = figures.held_bytes.max(1);
-    let free = held.saturating_sub(figures.used_bytes.saturating_add(figures.wasted_bytes));
-    let free_items = figures.cached.saturating_add(figures.depot).max(1);
-    let cached = as_f64(free as u64) * as_f64(figures.cached as u64) / as_f64(free_items as u64);
-    let cells = |bytes: f64| bytes * as_f64(CELLS as u64) / as_f64(held as u64);
-    let used = cells(as_f64(figures.used_bytes as u64));
-    let cached = used + cells(cached);
-    let depot = used + cells(as_f64(free as u64));
+    let slots = Cells::of_slots(figures).filter(|_| pool.classes.is_empty());
+    let cells = slots.unwrap_or_else(|| Cells::of_bytes(figures));
     let (width, height) = (WIDTH / 20.0, HEIGHT / 10.0);
-    for cell in 0..CELLS {
-        let middle = as_f64(cell as u64) + 0.5;
-        let class = match middle {
-            _ if middle < used => "use",
-            _ if middle < cached => "cached",
-            _ if middle < depot => "depot",
-            _ => "waste",
-        };
+    for cell in 0..cells.all {
+        let class = cells.class(cell);
         let x = as_f64((cell % CELLS_A_ROW) as u64) * width;
         let y = as_f64((cell / CELLS_A_ROW) as u64) * height;
         let (wide, high) = (width - 1.0, height - 1.0);
@@ -102,9 +146,10 @@ pub(super) fn memory_map(f: &mut fmt::Formatter<'_>, pool: &PoolSnapshot) -> fmt
     }
     writeln!(
         f,
-        "</svg>\n<figcaption>{} held, {} in use</figcaption></figure>",
+        "</svg>\n<figcaption>{} held, {} in use; {}</figcaption></figure>",
         figure::bytes(figures.held_bytes as u64),
-        figure::bytes(figures.used_bytes as u64)
+        figure::bytes(figures.used_bytes as u64),
+        cells.each
     )
 }
 

@@ -69,15 +69,14 @@ impl<S: Source> SharedEngine<S> {
     /// the depot, the caches of threads that ended, the source, the caches of
     /// everybody.
     pub(super) fn attempt(&self, room: usize) -> Attempt<'_> {
+        if let Some(cache) = self.behind_the_veil() {
+            // SAFETY: this thread's own, or the closed one.
+            if let Some(entry) = unsafe { cache.pop() } {
+                return Attempt::Given(entry);
+            }
+        }
         let cache = self.own_cache();
         if let Some(cache) = cache {
-            if self.table.is_veiled() {
-                // The fast path was led past it.
-                // SAFETY: this thread's own.
-                if let Some(entry) = unsafe { cache.pop() } {
-                    return Attempt::Given(entry);
-                }
-            }
             // SAFETY: this thread's own.
             if let Some(entry) = unsafe { cache.pop_previous() } {
                 return Attempt::Given(entry);

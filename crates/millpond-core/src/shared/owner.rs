@@ -16,6 +16,16 @@ pub(super) const BUSY_EXCHANGES: u32 = 4;
 const GENEROUS_REFILLS: u64 = 64;
 
 impl<S: Source> SharedEngine<S> {
+    /// While fast paths are led past all caches: the calling thread's own, or the
+    /// closed one.
+    #[inline]
+    pub(super) fn behind_the_veil(&self) -> Option<&Cache> {
+        match self.table.is_veiled() {
+            true => self.table.find_behind(thread_id::current()),
+            false => None,
+        }
+    }
+
     /// The calling thread's own cache, made if it has none. `None` for a thread
     /// that cannot have one; it works under the lock.
     #[cold]

@@ -16,14 +16,16 @@ impl<S: Source> SharedEngine<S> {
     pub(super) unsafe fn release_slow(engine: *const Self, entry: Entry) -> Released {
         // SAFETY: alive by the caller, as long as the item is not home.
         let this = unsafe { &*engine };
-        let cache = this.own_cache();
-        if let Some(cache) = cache {
-            // The fast path was led past the cache if the table is veiled.
-            // SAFETY: this thread's own cache; the item is the caller's to give.
-            if this.table.is_veiled() && unsafe { Cache::push(cache, entry) } {
+        if let Some(cache) = this.behind_the_veil() {
+            // SAFETY: this thread's own cache or the closed one; the item is the
+            // caller's to give.
+            if unsafe { Cache::push(cache, entry) } {
                 return Released::Home;
             }
-            // SAFETY: as above.
+        }
+        let cache = this.own_cache();
+        if let Some(cache) = cache {
+            // SAFETY: this thread's own cache; the item is the caller's to give.
             if unsafe { Cache::push_previous(cache, entry) } {
                 return Released::Home;
             }
