@@ -23,11 +23,14 @@ pub(crate) const RECORDS: &str = "benches/record/";
 /// What is made of them.
 pub(crate) const PAGE: &str = "docs/figures.md";
 
-/// Flags of `cargo xtask figures`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct FiguresArgs {}
+pub(crate) fn run() -> Result<Verdict> {
+    write()?;
+    println!("wrote {PAGE}");
+    Ok(Verdict::Holds)
+}
 
-pub(crate) fn run(_args: &FiguresArgs) -> Result<Verdict> {
+/// Writes the page of the records that there are.
+pub(crate) fn write() -> Result<()> {
     let directory = workspace::root().join(RECORDS);
     let mut records = Vec::new();
     for entry in fs::read_dir(&directory)? {
@@ -49,8 +52,7 @@ pub(crate) fn run(_args: &FiguresArgs) -> Result<Verdict> {
         .map(|(name, text)| (&**name, &**text))
         .collect();
     fs::write(workspace::root().join(PAGE), page(&records)?)?;
-    println!("wrote {PAGE}");
-    Ok(Verdict::Holds)
+    Ok(())
 }
 
 /// Instructions of the fast paths.

@@ -70,8 +70,8 @@ enum Word {
     Load(load::LoadArgs),
     /// Build and run the README's program in an empty crate, as a stranger would.
     Trial,
-    /// Write the page of measured figures from the records, or check it.
-    Figures(figures::FiguresArgs),
+    /// Write the page of measured figures from the records.
+    Figures,
     /// Say what changed for users since a commit, as semantic versions see it.
     Semver(semver::SemverArgs),
     /// Disassemble the fast paths and look for what must not be there.
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
         Word::Icount(args) => icount::run(&args),
         Word::Load(args) => load::run(&args),
         Word::Trial => trial::run(),
-        Word::Figures(args) => figures::run(&args),
+        Word::Figures => figures::run(),
         Word::Semver(args) => semver::run(&args),
         Word::Asm => asm::run(),
     };

@@ -30,7 +30,8 @@ use crate::{Verdict, workspace};
 /// Flags of `cargo xtask tidy`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TidyArgs {
-    /// Rewrite the counts of the unsafe ledger from the files.
+    /// Rewrite the counts of the unsafe ledger from the files, and the page of figures
+    /// from the records.
     #[arg(long)]
     bless: bool,
 }
@@ -92,6 +93,7 @@ const RULES: &[(&str, Rule)] = &[
 pub(crate) fn run(args: &TidyArgs) -> Result<Verdict> {
     if args.bless {
         unsafe_ledger::bless(&Tree::read(workspace::root())?)?;
+        figures::bless()?;
     }
     let tree = Tree::read(workspace::root())?;
     let mut broken = 0;
