@@ -38,6 +38,8 @@ static CHAPTERS: &[&Chapter] = &[
     &workloads::encoder::CHAPTER,
     &workloads::pipeline::CHAPTER,
     &workloads::buildtool::CHAPTER,
+    #[cfg(unix)]
+    &workloads::httpd::CHAPTER,
     &workloads::codebase::CHAPTER,
 ];
 

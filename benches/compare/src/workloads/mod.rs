@@ -13,6 +13,8 @@
 pub mod buildtool;
 pub mod codebase;
 pub mod encoder;
+#[cfg(unix)]
+pub mod httpd;
 pub mod pipeline;
 pub mod whole;
 
@@ -175,6 +177,8 @@ pub fn on_the_heap(request: &Request) -> Result<Vec<Measurement>> {
         "buildtool" => buildtool::JOBS,
         "codebase" => codebase::JOBS,
         "encoder" => encoder::JOBS,
+        #[cfg(unix)]
+        "httpd" => httpd::JOBS,
         "pipeline" => pipeline::JOBS,
         other => bail!("no chapter {other} on this allocator"),
     };

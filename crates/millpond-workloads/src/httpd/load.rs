@@ -49,6 +49,7 @@ pub struct Load {
     lines: Vec<Line>,
     calls: Vec<Call>,
     depth: usize,
+    halves: bool,
     turn: usize,
     buffer: Vec<u8>,
 }
@@ -86,9 +87,19 @@ impl Load {
             lines: (0..connections).map(connect).collect::<io::Result<_>>()?,
             calls,
             depth,
+            halves: false,
             turn: 0,
             buffer: vec![0; PIECE],
         })
+    }
+
+    /// Sends requests in two pieces, the second when the first is on its way on every
+    /// connection: as from clients that are far away, the server has as many requests
+    /// half read as there are connections. Only without pipelining.
+    #[must_use]
+    pub fn in_halves(mut self) -> Self {
+        self.halves = self.depth == 1;
+        self
     }
 
     /// One turn on every connection. `answered` is told how long each took, from
@@ -103,7 +114,13 @@ impl Load {
             line.sent = Instant::now();
             let first = self.turn + place;
             if depth == 1 {
-                line.stream.write_all(&calls[first % calls.len()].bytes)?;
+                let bytes = &calls[first % calls.len()].bytes;
+                let now = if self.halves {
+                    bytes.len() / 2
+                } else {
+                    bytes.len()
+                };
+                line.stream.write_all(&bytes[..now])?;
                 continue;
             }
             // Pipelined: in one write, as far as they fit.
@@ -122,6 +139,10 @@ impl Load {
                 }
             }
             line.stream.write_all(&self.buffer[..filled])?;
+        }
+        for (place, line) in self.lines.iter_mut().enumerate().filter(|_| self.halves) {
+            let bytes = &calls[(self.turn + place) % calls.len()].bytes;
+            line.stream.write_all(&bytes[bytes.len() / 2..])?;
         }
         for line in &mut self.lines {
             let mut reader = Reader {
