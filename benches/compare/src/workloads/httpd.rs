@@ -178,7 +178,7 @@ impl Traffic {
             LARGE => &[large, upload],
             _ => &[small, json, medium, small, large, json, upload],
         };
-        calls.iter().map(|call| Call::clone(call)).collect()
+        calls.iter().copied().cloned().collect()
     }
 
     /// A load on `server` as a row says.
