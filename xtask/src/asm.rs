@@ -6,8 +6,11 @@
 //! but the machine code shows that none has crept in.
 //!
 //! The kernels of the vector pools are looked at too: see [`kernels`].
+//! So is what wipes: see [`wipes`].
 
+mod calls;
 mod kernels;
+mod wipes;
 
 use std::path::Path;
 use std::process::Command;
@@ -50,29 +53,41 @@ pub(crate) fn run() -> Result<Verdict> {
     for finding in &findings {
         println!("    {:<60} {}", finding.function, finding.why);
     }
-    Ok(Verdict::from_holds(clean && findings.is_empty()))
+    let wiped = wipes::look(&probe)?;
+    Ok(Verdict::from_holds(clean && findings.is_empty() && wiped))
 }
 
 /// The machine code of the whole probe, as a disassembler prints it.
 fn listing(probe: &Path) -> Result<String> {
+    objdump(
+        probe,
+        &[
+            "--disassemble",
+            "--demangle",
+            "--no-show-raw-insn",
+            "-M",
+            "intel",
+        ],
+    )
+}
+
+fn objdump(probe: &Path, flags: &[&str]) -> Result<String> {
     let program = DISASSEMBLERS.iter().find(|program| tool::answers(program));
     ensure!(
         program.is_some(),
         "objdump is missing: it comes with the package `binutils`"
     );
     let mut objdump = Command::new(program.copied().unwrap_or_default());
-    objdump.args([
-        "--disassemble",
-        "--demangle",
-        "--no-show-raw-insn",
-        "-M",
-        "intel",
-    ]);
-    command::output_of(objdump.arg(probe))
+    command::output_of(objdump.args(flags).arg(probe))
 }
 
 fn disassemble(probe: &Path, function: &str) -> Result<Vec<String>> {
-    let instructions = body(&listing(probe)?, function);
+    let listing = listing(probe)?;
+    let table = calls::table(&objdump(probe, &["--dynamic-reloc"])?, &listing);
+    let instructions = body(&listing, function).into_iter();
+    let instructions: Vec<_> = instructions
+        .map(|instruction| calls::named(instruction, &table))
+        .collect();
     ensure!(
         !instructions.is_empty(),
         "{} has no function {function}",
@@ -164,6 +179,13 @@ mod tests {
         let (versions, findings) = kernels::look(&listing(&probe).unwrap()).unwrap();
         assert_eq!(findings, []);
         assert_eq!(versions, 3 * probe::KERNELS.len());
+    }
+
+    /// As above: what is wiped is written, and what is merely filled is not.
+    #[test]
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    fn wiped_bytes_are_written_though_nobody_reads_them() {
+        assert!(wipes::look(&probe::build().unwrap()).unwrap());
     }
 
     #[test]

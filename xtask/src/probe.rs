@@ -23,7 +23,22 @@ pub(crate) const FAST_PATHS: &[&str] = &[
     "fast_row_acquire",
     "fast_row_release",
     "fast_row_pair",
+    "fast_bytes_acquire",
+    "fast_bytes_release",
+    "fast_bytes_pair",
+    "fast_local_bytes_pair",
 ];
+
+/// Functions that must write zeroes which nobody reads: an exported one, and the one
+/// that every wiped buffer goes home through.
+pub(crate) const WIPES: &[&str] = &[
+    "wipe_of_dead_bytes",
+    "millpond_bytes::class::Class::bring_home_slow",
+];
+
+/// The same without what keeps the optimiser from leaving it out: it must be gone, or
+/// [`WIPES`] would show nothing.
+pub(crate) const DEAD_FILL: &str = "fill_of_dead_bytes";
 
 /// Kernels over padded rows, each compiled for several processors: the part of a name
 /// that all of its versions have.

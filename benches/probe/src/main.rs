@@ -12,6 +12,8 @@
 //! instructions that is when nothing goes wrong. The answer may not be used to claim a
 //! time. A package of its own, so that building it does not build the reports.
 
+mod bytes;
+
 use std::env;
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -248,7 +250,10 @@ fn main() -> ExitCode {
             let lease = fast_local_acquire(&local, &value);
             lease.map(fast_local_release).is_some()
         }),
-        other => match of_rows(other, times).or_else(|| through_a_pond(other, times)) {
+        other => match of_rows(other, times)
+            .or_else(|| bytes::called(other, times))
+            .or_else(|| through_a_pond(other, times))
+        {
             Some(all_given) => all_given,
             None => return usage(),
         },

@@ -2,12 +2,16 @@
 
 use crate::origin::{Origin, Pooled};
 use crate::slot::{self, Header};
+#[cfg(feature = "std")]
 use crate::view::PoolBytes;
+use alloc::vec::Vec;
 use core::borrow::{Borrow, BorrowMut};
 use core::cmp::Ordering;
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use core::mem::{ManuallyDrop, MaybeUninit};
+#[cfg(feature = "std")]
+use core::mem::ManuallyDrop;
+use core::mem::MaybeUninit;
 use core::ops::{Deref, DerefMut};
 use core::panic::Location;
 use core::ptr::NonNull;
@@ -15,7 +19,6 @@ use core::slice;
 use millpond_core::entry::Entry;
 use millpond_core::error::AcquireError;
 use millpond_core::poison;
-use std::vec::Vec;
 
 /// A buffer of a pool: a fixed capacity, and contents that begin empty. Dropping
 /// it gives it back, from whatever thread; it borrows nothing.
@@ -84,6 +87,7 @@ impl fmt::Display for Full {
 
 impl core::error::Error for Full {}
 
+#[cfg(feature = "std")]
 impl From<Full> for std::io::Error {
     fn from(full: Full) -> Self {
         Self::new(std::io::ErrorKind::WriteZero, full)
@@ -116,6 +120,7 @@ impl<O: Origin> PoolBuf<O> {
     /// # Safety
     ///
     /// As the invariants.
+    #[cfg(feature = "std")]
     pub(crate) unsafe fn resume(
         bytes: NonNull<u8>,
         range: core::ops::Range<usize>,
@@ -132,11 +137,13 @@ impl<O: Origin> PoolBuf<O> {
     }
 
     /// The parts that [`PoolBuf::resume`] takes.
+    #[cfg(feature = "std")]
     pub(crate) fn suspend(self) -> (NonNull<u8>, core::ops::Range<usize>, usize, O) {
         let this = ManuallyDrop::new(self);
         (this.bytes, this.start..this.end, this.capacity, this.origin)
     }
 
+    #[cfg(feature = "std")]
     pub(crate) fn origin_mut(&mut self) -> &mut O {
         &mut self.origin
     }
@@ -435,6 +442,7 @@ impl<O: Origin> PoolBuf<O> {
     }
 }
 
+#[cfg(feature = "std")]
 impl PoolBuf {
     /// Makes the contents shared and immutable. Allocates nothing; the last view
     /// gives the buffer back.

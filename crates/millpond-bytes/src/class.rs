@@ -26,7 +26,7 @@ pub(crate) const DIRECT: usize = 8;
 /// # Invariants
 ///
 /// 1. Entries of `engine` are slots for buffers of `size` bytes.
-/// 2. `pond` is alive until the class has ended (see [`Class::end`]), and the
+/// 2. `pond` is alive until the class has ended (see [`Class::end_slow`]), and the
 ///    class until the engine said that it is the last's turn.
 #[derive(Debug)]
 #[repr(C, align(128))] // What acquires read, apart from the lock of the engine.
@@ -68,14 +68,9 @@ impl Class {
         floor: usize,
         size: usize,
     ) -> Option<NonNull<Self>> {
-        let mut slabs = Slots::slabs(size).with_options(config.region);
-        if let Some(budget) = &config.budget {
-            slabs = slabs.charged_to(budget.clone());
-        }
-        let slot_bytes = slabs.stride();
-        let capacity = config.buffers_per_class;
-        let mut engine =
-            SharedEngine::new(capacity, slot_bytes, Slots::new(slabs)).named(config.name);
+        let slots = Slots::of(size, config);
+        let (capacity, slot_bytes) = (config.buffers_per_class, slots.stride());
+        let mut engine = SharedEngine::new(capacity, slot_bytes, slots).named(config.name);
         if let Some(budget) = &config.budget {
             engine = engine.charged_to(budget.clone());
         }
@@ -120,7 +115,7 @@ impl Class {
     /// Its engine answered `Last`.
     #[cold]
     #[inline(never)]
-    pub(crate) unsafe fn end(class: NonNull<Self>) {
+    pub(crate) unsafe fn end_slow(class: NonNull<Self>) {
         // SAFETY: alive until here by 2.
         let pond = unsafe { class.as_ref() }.pond;
         // SAFETY: by the caller nobody else uses it.
@@ -190,7 +185,7 @@ impl Class {
         let released = unsafe { SharedEngine::release(engine, Entry::from_ptr(bytes.cast())) };
         if released == Released::Last {
             // SAFETY: told so by the engine.
-            unsafe { Self::end(class) };
+            unsafe { Self::end_slow(class) };
         }
     }
 

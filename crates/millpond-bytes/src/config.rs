@@ -1,13 +1,15 @@
 //! What a pool is made of: sizes, limits, habits.
 
 use crate::slot::MAX_BYTES;
+use alloc::borrow::Cow;
 use core::fmt;
+#[cfg(feature = "std")]
 use millpond_core::budget::Budget;
+#[cfg(feature = "std")]
 use millpond_core::event::EventHook;
-use millpond_core::exhaustion::Exhaustion;
+use millpond_core::exhaustion::{Exhaustion, Fallback};
 use millpond_core::region::RegionOptions;
 use millpond_core::size_class::SizeClassError;
-use std::borrow::Cow;
 
 /// The sizes that a pool has if nobody chooses others: 2 to 64 KiB, doubling.
 pub const DEFAULT_SIZES: [usize; 6] = [2 << 10, 4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10];
@@ -36,7 +38,9 @@ pub struct Config {
     pub(crate) wipe_on_release: bool,
     pub(crate) exhaustion: Exhaustion,
     pub(crate) region: RegionOptions,
+    #[cfg(feature = "std")]
     pub(crate) budget: Option<Budget>,
+    #[cfg(feature = "std")]
     pub(crate) hook: Option<EventHook>,
 }
 
@@ -57,7 +61,9 @@ impl Config {
             wipe_on_release: false,
             exhaustion: Exhaustion::Fail,
             region: RegionOptions::new(),
+            #[cfg(feature = "std")]
             budget: None,
+            #[cfg(feature = "std")]
             hook: None,
         }
     }
@@ -124,12 +130,14 @@ impl Config {
         self
     }
 
+    #[cfg(feature = "std")]
     /// Charges all memory of the pool, oversize buffers included, to `budget`.
     pub fn with_budget(mut self, budget: &Budget) -> Self {
         self.budget = Some(budget.clone());
         self
     }
 
+    #[cfg(feature = "std")]
     /// Tells `hook` what happens on the slow paths.
     pub fn with_hook(mut self, hook: EventHook) -> Self {
         self.hook = Some(hook);
@@ -268,6 +276,16 @@ impl From<SizeClassError> for ConfigError {
 }
 
 impl Config {
+    /// What allocates buffers outside the classes.
+    pub(crate) fn outside(&self) -> Fallback {
+        let items = Fallback::new();
+        #[cfg(feature = "std")]
+        if let Some(budget) = &self.budget {
+            return items.charged_to(budget.clone());
+        }
+        items
+    }
+
     /// Checks what the table of classes does not check itself.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if let Some(position) = self.sizes.iter().position(|&size| size > MAX_BYTES) {

@@ -1,8 +1,8 @@
 //! Buffers outside the classes: each an allocation of its own.
 
+use crate::config::Config;
 use crate::pond::lock;
 use core::alloc::Layout;
-use millpond_core::budget::Budget;
 use millpond_core::entry::Entry;
 use millpond_core::error::Limit;
 use millpond_core::exhaustion::Fallback;
@@ -18,13 +18,9 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    pub(crate) fn new(budget: Option<&Budget>) -> Self {
-        let items = Fallback::new();
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
-            items: match budget {
-                Some(budget) => items.charged_to(budget.clone()),
-                None => items,
-            },
+            items: config.outside(),
             sizes: Mutex::new(Histogram::new()),
         }
     }

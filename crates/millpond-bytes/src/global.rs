@@ -3,7 +3,8 @@
 use crate::buf::PoolBuf;
 use crate::config::{Config, ConfigError};
 use crate::pond::Pond;
-use crate::pool::{BytePool, StaleError};
+use crate::pool::BytePool;
+use crate::stale::StaleError;
 use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};

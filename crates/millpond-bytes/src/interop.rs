@@ -60,7 +60,7 @@ impl Buf for PoolBytes {
     }
 
     fn advance(&mut self, count: usize) {
-        *self = self.split_off(count);
+        self.consume_front(count);
     }
 }
 

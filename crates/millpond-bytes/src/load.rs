@@ -16,8 +16,8 @@
 //! # Ok::<(), millpond_bytes::AcquireError>(())
 //! ```
 
+use crate::figures::PoolStats;
 use crate::pool::BytePool;
-use crate::stats::PoolStats;
 use core::fmt;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,11 +1,16 @@
 //! Origins: where a buffer came from, and so where it goes.
 
 use crate::buf::PoolBuf;
-use crate::class::Class;
+#[cfg(feature = "std")]
+use crate::class::{Class, DIRECT, Patience, WIPE};
+#[cfg(feature = "std")]
 use crate::pond::Pond;
 use core::panic::Location;
 use core::ptr::NonNull;
-use millpond_core::error::{AcquireError, Limit};
+use millpond_core::error::AcquireError;
+#[cfg(feature = "std")]
+use millpond_core::error::Limit;
+#[cfg(feature = "std")]
 use millpond_core::home::Home;
 
 /// Where a [`PoolBuf`] goes when it is dropped, and where it grows. Sealed.
@@ -42,18 +47,27 @@ pub(crate) unsafe trait Sealed: Copy {
     fn is_direct(self) -> bool;
 }
 
-/// The origin of buffers of a [`BytePool`](crate::BytePool).
+/// The origin of buffers of a `BytePool`.
+#[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug)]
 pub struct Pooled(pub(crate) Home<Class>);
 
+/// The origin of buffers of a `BytePool`, of which there is none without `std`.
+#[cfg(not(feature = "std"))]
+#[derive(Clone, Copy, Debug)]
+pub enum Pooled {}
+
+#[cfg(feature = "std")]
 // SAFETY: a name of where a buffer goes, which may be brought there from any
 // thread.
 unsafe impl Send for Pooled {}
+#[cfg(feature = "std")]
 // SAFETY: as above.
 unsafe impl Sync for Pooled {}
 
 impl Origin for Pooled {}
 
+#[cfg(feature = "std")]
 // SAFETY: an acquire gives a slot of its own.
 unsafe impl Sealed for Pooled {
     #[inline(always)]
@@ -83,25 +97,55 @@ unsafe impl Sealed for Pooled {
         }
         let joined = Joined(pond);
         // SAFETY: joined above.
-        unsafe { Pond::acquire_slow(joined.0, len, crate::class::Patience::None, location) }
+        unsafe { Pond::acquire_slow(joined.0, len, Patience::None, location) }
     }
 
     fn wiping(self) -> Self {
-        Self(self.0.with_notes(self.0.notes() | crate::class::WIPE))
+        Self(self.0.with_notes(self.0.notes() | WIPE))
     }
 
     fn is_wiping(self) -> bool {
-        self.0.notes() & crate::class::WIPE != 0
+        self.0.notes() & WIPE != 0
     }
 
     fn is_direct(self) -> bool {
-        self.0.notes() & crate::class::DIRECT != 0
+        self.0.notes() & DIRECT != 0
     }
 }
 
+#[cfg(not(feature = "std"))]
+// SAFETY: there is no such buffer.
+unsafe impl Sealed for Pooled {
+    unsafe fn bring_home(self, _: NonNull<u8>, _: usize) {
+        match self {}
+    }
+
+    fn acquire(
+        self,
+        _: usize,
+        _: &'static Location<'static>,
+    ) -> Result<PoolBuf<Self>, AcquireError> {
+        match self {}
+    }
+
+    fn wiping(self) -> Self {
+        self
+    }
+
+    fn is_wiping(self) -> bool {
+        match self {}
+    }
+
+    fn is_direct(self) -> bool {
+        match self {}
+    }
+}
+
+#[cfg(feature = "std")]
 /// A pond that was joined; dropping this leaves it again, also if a hook panics.
 struct Joined(NonNull<Pond>);
 
+#[cfg(feature = "std")]
 impl Drop for Joined {
     fn drop(&mut self) {
         // SAFETY: joined once by whoever made this, and left once.

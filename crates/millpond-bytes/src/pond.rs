@@ -132,8 +132,8 @@ impl Pond {
             table: AtomicPtr::new(core::ptr::null_mut()),
             handles: AtomicUsize::new(1),
             parts: AtomicUsize::new(1),
-            direct: Direct::new(config.budget.as_ref()),
-            fallback: Direct::new(config.budget.as_ref()),
+            direct: Direct::new(&config),
+            fallback: Direct::new(&config),
             ledger: crate::stats::Ledger::new(),
             sub_pools: Mutex::new(Vec::new()),
             config,
@@ -441,7 +441,7 @@ impl Pond {
             // SAFETY: alive; no handle is left to call it.
             if unsafe { SharedEngine::orphan(engine) } == Released::Last {
                 // SAFETY: told so by the engine.
-                unsafe { Class::end(class) };
+                unsafe { Class::end_slow(class) };
             }
         }
         // SAFETY: the part of the handles.

@@ -12,20 +12,27 @@
 //! the same set of the processor's cache, as they would without it. An acquire
 //! and a release do not touch it.
 
+#[cfg(feature = "std")]
 use crate::class::Class;
+use crate::config::Config;
+use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
+#[cfg(feature = "std")]
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, AtomicUsize};
+#[cfg(feature = "std")]
+use core::sync::atomic::AtomicU64;
 use millpond_core::entry::Entry;
 use millpond_core::error::Limit;
+#[cfg(feature = "std")]
 use millpond_core::home::Home;
 use millpond_core::poison;
+#[cfg(feature = "std")]
+use millpond_core::sharing::Sharing;
 use millpond_core::slab::{RetiredSlabs, Slabs};
 use millpond_core::source::{Batch, Source};
 use millpond_core::trim::Level;
-use std::vec::Vec;
 
 /// Bytes in front of each buffer: one line.
 pub(crate) const HEADER_BYTES: usize = size_of::<Header>();
@@ -33,25 +40,29 @@ pub(crate) const HEADER_BYTES: usize = size_of::<Header>();
 /// The largest class or request that has a layout.
 pub(crate) const MAX_BYTES: usize = isize::MAX as usize - 2 * HEADER_BYTES;
 
-/// What is known of a slot beside its bytes. All zero in a slot that was never
-/// leased, so that fresh memory need not be touched.
+/// What is known of a slot beside its bytes. All zero is one, too, so that fresh
+/// memory need not be touched.
 ///
 /// # Invariants
 ///
-/// 1. `views` is how many frozen views refer to the slot, and `whole` is written
-///    before the first exists.
+/// 1. While the slot is frozen `views` is how many views refer to it; `whole` is
+///    written before the first exists.
 /// 2. `generation` is odd while the slot is out as raw parts, and only grows.
 /// 3. All bytes of the buffer but the last `tail` are initialised. `tail` is
 ///    touched by the holder of the buffer only.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Header {
-    pub(crate) views: AtomicUsize,
-    pub(crate) generation: AtomicU64,
     pub(crate) tail: UnsafeCell<usize>,
+    #[cfg(feature = "std")]
+    pub(crate) views: Sharing,
+    #[cfg(feature = "std")]
+    pub(crate) generation: AtomicU64,
+    #[cfg(feature = "std")]
     pub(crate) whole: UnsafeCell<MaybeUninit<Whole>>,
 }
 
+#[cfg(feature = "std")]
 /// What turns the last view, or raw parts, into a buffer again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Whole {
@@ -62,9 +73,12 @@ pub(crate) struct Whole {
 impl Header {
     const fn new() -> Self {
         Self {
-            views: AtomicUsize::new(0),
-            generation: AtomicU64::new(0),
             tail: UnsafeCell::new(0),
+            #[cfg(feature = "std")]
+            views: Sharing::new(),
+            #[cfg(feature = "std")]
+            generation: AtomicU64::new(0),
+            #[cfg(feature = "std")]
             whole: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }
@@ -138,13 +152,21 @@ pub(crate) unsafe fn prepare(slot: NonNull<()>, capacity: usize) -> Entry {
 pub(crate) struct Slots(Slabs);
 
 impl Slots {
-    pub(crate) const fn new(slabs: Slabs) -> Self {
+    /// Slots of buffers of `capacity` bytes, at most [`MAX_BYTES`].
+    pub(crate) fn of(capacity: usize, config: &Config) -> Self {
+        let slabs = Slabs::new(HEADER_BYTES + capacity, align_of::<Header>());
+        let slabs = slabs.with_options(config.region);
+        #[cfg(feature = "std")]
+        if let Some(budget) = &config.budget {
+            return Self(slabs.charged_to(budget.clone()));
+        }
         Self(slabs)
     }
 
-    /// Slabs whose slots hold buffers of `capacity` bytes, at most [`MAX_BYTES`].
-    pub(crate) const fn slabs(capacity: usize) -> Slabs {
-        Slabs::new(HEADER_BYTES + capacity, align_of::<Header>())
+    /// Bytes from one slot to the next.
+    #[cfg(feature = "std")]
+    pub(crate) const fn stride(&self) -> usize {
+        self.0.stride()
     }
 }
 

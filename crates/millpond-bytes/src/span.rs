@@ -6,7 +6,13 @@
 //!     │ below the       │ ◀───────── served ────────────▶│
 //!     │ smallest pooled │              excess ◀─────────▶│
 //! ```
+//!
+//! Local pools note no bins.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(feature = "std"),
+    expect(dead_code, reason = "bins are noted by shared pools")
+)]
 
 /// Bins of a class: how many sizes statistics tell apart.
 pub(crate) const BINS: usize = 8;

@@ -2,9 +2,9 @@
 
 use crate::buf::PoolBuf;
 use crate::config::{Config, ConfigError};
+use crate::figures::ClassStats;
 use crate::pond::lock;
 use crate::pool::BytePool;
-use crate::stats::ClassStats;
 use millpond_core::error::AcquireError;
 use std::vec::Vec;
 

@@ -11,7 +11,8 @@ use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::{Bound, Deref, RangeBounds};
 use core::ptr::NonNull;
 use core::slice;
-use core::sync::atomic::{AtomicUsize, Ordering, fence};
+use millpond_core::engine::Shared;
+use millpond_core::sharing::Sharing;
 
 /// A view of a frozen [`PoolBuf`]: `Clone`, sliceable, `Send + Sync`. Made by
 /// [`PoolBuf::freeze`].
@@ -51,7 +52,7 @@ impl PoolBytes {
         let whole = MaybeUninit::new(Whole { home, capacity });
         // SAFETY: no view exists, and the buffer was ours alone.
         unsafe { header.whole.get().write(whole) };
-        header.views.store(1, Ordering::Relaxed);
+        header.views.begin();
         Self {
             // SAFETY: inside the slot.
             first: unsafe { bytes.add(range.start) },
@@ -60,7 +61,7 @@ impl PoolBytes {
         }
     }
 
-    fn views(&self) -> &AtomicUsize {
+    fn views(&self) -> &Sharing {
         let header: NonNull<Header> = {
             // SAFETY: the bytes of a slot.
             unsafe { header_of(self.bytes) }
@@ -96,13 +97,14 @@ impl PoolBytes {
     /// If the range is not inside.
     #[must_use]
     pub fn slice(&self, range: impl RangeBounds<usize>) -> Self {
+        // What saturates is beyond every view.
         let start = match range.start_bound() {
             Bound::Included(&start) => start,
-            Bound::Excluded(&before) => before + 1,
+            Bound::Excluded(&before) => before.saturating_add(1),
             Bound::Unbounded => 0,
         };
         let end = match range.end_bound() {
-            Bound::Included(&last) => last + 1,
+            Bound::Included(&last) => last.saturating_add(1),
             Bound::Excluded(&end) => end,
             Bound::Unbounded => self.len,
         };
@@ -141,6 +143,18 @@ impl PoolBytes {
         rest
     }
 
+    /// Consumes the first `count` bytes of the view, without touching the count of
+    /// views.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    #[inline]
+    pub fn consume_front(&mut self, count: usize) {
+        assert!(count <= self.len, "{count} bytes consumed of {}", self.len);
+        self.narrow(count, self.len);
+    }
+
     /// Makes the view that of a part inside.
     fn narrow(&mut self, start: usize, end: usize) {
         debug_assert!(start <= end && end <= self.len);
@@ -153,7 +167,7 @@ impl PoolBytes {
     /// succeed.
     #[must_use]
     pub fn is_unique(&self) -> bool {
-        self.views().load(Ordering::Acquire) == 1
+        self.views().is_alone()
     }
 
     /// The buffer again, with what this view shows as its contents and its whole
@@ -182,7 +196,6 @@ impl PoolBytes {
         let header = unsafe { header_of(self.bytes) };
         // SAFETY: alive while its slot is out.
         let header = unsafe { header.as_ref() };
-        header.views.store(0, Ordering::Relaxed);
         // SAFETY: nobody writes while there is a view.
         let whole = unsafe { header.whole.get().read() };
         // SAFETY: written by 1.
@@ -202,23 +215,16 @@ impl PoolBytes {
 
 impl Clone for PoolBytes {
     fn clone(&self) -> Self {
-        let before = self.views().fetch_add(1, Ordering::Relaxed);
-        // Forgotten clones could make the count wrap; it is taken back first.
-        if before > usize::MAX / 2 {
-            self.views().fetch_sub(1, Ordering::Relaxed);
-            panic!("a buffer has too many views");
-        }
+        self.views().retain::<Shared>();
         Self { ..*self }
     }
 }
 
 impl Drop for PoolBytes {
     fn drop(&mut self) {
-        if self.views().fetch_sub(1, Ordering::Release) != 1 {
+        if !self.views().release::<Shared>() {
             return;
         }
-        // What others read happens before the buffer is somebody else's.
-        fence(Ordering::Acquire);
         // SAFETY: it was the last.
         drop(unsafe { self.thaw() });
     }

@@ -1,6 +1,6 @@
 //! Tables change while buffers are out.
 
-use millpond_bytes::{BytePool, Config, Level};
+use millpond_bytes::{BytePool, Config, ConfigError, Level};
 use millpond_core::size_class::SizeClasses;
 
 fn table(sizes: &[usize]) -> SizeClasses {
@@ -99,4 +99,83 @@ fn a_minimum_is_proposed_from_what_was_measured() {
         "{size}"
     );
     assert!(BytePool::new(Config::new().with_pool_min_size(size)).is_ok());
+}
+
+#[test]
+fn tables_are_bounded_and_going_back_to_one_is_not_counted() {
+    let pool = BytePool::new(Config::new().with_sizes(&[64])).expect("valid");
+    let held = pool.acquire(64).expect("memory");
+    let (mut applied, first) = (1, table(&[64]));
+    let error = loop {
+        pool.apply(&first).expect("an earlier one");
+        match pool.apply(&table(&[64 + applied])) {
+            Ok(()) => applied += 1,
+            Err(error) => break error,
+        }
+        assert!(applied < 1000, "tables are bounded");
+    };
+    assert_eq!(error, ConfigError::TooManyTables { limit: 64 });
+    assert_eq!(applied, 64);
+    assert_eq!(pool.sizes(), [64], "it is as it was");
+    for sizes in [&[70][..], &[127], &[64]] {
+        pool.apply(&table(sizes)).expect("an earlier one");
+        assert_eq!(pool.sizes(), sizes);
+        drop(pool.acquire(60).expect("memory"));
+    }
+    drop(held);
+    assert_eq!(pool.stats().outstanding(), 0);
+}
+
+#[test]
+fn classes_are_bounded() {
+    let pool = BytePool::new(Config::new().with_sizes(&[64])).expect("valid");
+    let error = (0..64).find_map(|round| {
+        let sizes: Vec<usize> = (1..=250).map(|class| class * 1000 + round).collect();
+        pool.apply(&table(&sizes)).err()
+    });
+    assert_eq!(error, Some(ConfigError::TooManyClasses { limit: 1024 }));
+    assert_eq!(pool.sizes().len(), 250, "the last that was applied");
+    drop(pool.acquire(60_000).expect("memory"));
+}
+
+#[test]
+fn every_length_is_served_by_the_smallest_class_that_fits() {
+    let tables: [&[usize]; 6] = [
+        &[16, 48, 64],
+        &[1500, 9000],
+        &[1],
+        &[16, 48, 100_000],
+        &[100, 101, 300, 70_000],
+        &[2048, 4096, 8192, 16_384, 32_768, 65_536],
+    ];
+    for sizes in tables {
+        let pool = BytePool::new(Config::new().with_sizes(sizes)).expect("valid");
+        let around = sizes
+            .iter()
+            .flat_map(|&size| [size - 1, size, size + 1, size / 2, size + size / 3])
+            .chain([0, 1, 2, 255, 256, 257, 1504, 1505]);
+        for len in around.filter(|&len| !cfg!(miri) || len < 2000) {
+            let fits = sizes.iter().copied().find(|&size| size >= len);
+            // The first by the slow path, the second by the fast one.
+            for _ in 0..2 {
+                let capacity = pool.acquire(len).expect("memory").capacity();
+                assert_eq!(capacity, fits.unwrap_or(len), "{len} of {sizes:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn waste_is_counted_to_the_byte() {
+    let pool = BytePool::new(Config::new().with_sizes(&[1000, 9000])).expect("valid");
+    let mut asked = 0;
+    for len in [1, 999, 1000, 1001, 5555, 8999, 9000].repeat(3) {
+        drop(pool.acquire(len).expect("memory"));
+        asked += len as u64;
+    }
+    let stats = pool.stats();
+    let [small, large] = [0, 1].map(|class| stats.classes[class]);
+    assert_eq!(small.requested_bytes + large.requested_bytes, asked);
+    assert_eq!(small.waste_bytes, 3 * 1000);
+    assert_eq!(large.waste_bytes, 3 * (7999 + 3445 + 1));
 }

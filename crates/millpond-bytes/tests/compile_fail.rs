@@ -5,6 +5,7 @@
 //! | defect class          | programs                                                     |
 //! |-----------------------|--------------------------------------------------------------|
 //! | use after release     | `buffer_is_used_after_release`, `slice_outlives_its_buffer`, `buffer_is_used_after_freeze` |
+//! | one thread            | `local_buffer_leaves_its_thread`, `local_buffer_outlives_its_pool` |
 //! | views do not change   | `view_is_written`                                            |
 //! | no uninitialised bytes| `spare_capacity_is_read`                                     |
 //!

@@ -27,6 +27,13 @@ impl Sharing {
         }
     }
 
+    /// Makes the caller the one holder of an item that nobody shares: it is made, or
+    /// whoever was alone with it shares it again.
+    #[inline]
+    pub fn begin(&self) {
+        self.holders.store(1, Ordering::Relaxed);
+    }
+
     /// Counts one more holder: the caller is one, and vouches for the next. One
     /// atomic read-modify-write if threads share the item, none in a local pool.
     ///

@@ -194,12 +194,12 @@ impl SizeClasses {
         if size <= *self.sizes.get(first + 1)? {
             return Some(first + 1);
         }
-        self.class_of_crowded(size, first + 2)
+        self.class_of_crowded_slow(size, first + 2)
     }
 
     /// The rest of a lookup in a bucket that three classes or more share.
     #[cold]
-    fn class_of_crowded(&self, size: usize, first: usize) -> Option<usize> {
+    fn class_of_crowded_slow(&self, size: usize, first: usize) -> Option<usize> {
         let next_bucket = self.buckets.of(size) + 1;
         let beyond = self
             .route

@@ -1,8 +1,10 @@
 //! Ids and counted leases: who is alone with a value, and what they see of it.
 //!
 //! Modelled: pins against the end of a tenancy and against the next tenant of the
-//! slot; holders of a shared item that end at the same time. That exactly one is
-//! alone with the value, after everybody else is done with it.
+//! slot; holders of a shared item that end at the same time; a holder that is alone,
+//! changes the item and shares it again, as a frozen buffer that is thawed, against the
+//! end of the others and the next lease. That exactly one is alone with the value, after
+//! everybody else is done with it.
 //!
 //! Not modelled: the engine below, which carries a slot from its last user to the
 //! next; here a mutex does.
@@ -161,5 +163,112 @@ fn the_last_holder_sees_what_the_others_did() {
         });
         let mine = release(&item);
         assert!(mine != other.join().expect("no panic"), "one is the last");
+    });
+}
+
+/// A buffer as frozen views see it: a count, bytes, and the way home.
+struct Frozen {
+    views: Sharing,
+    bytes: UnsafeCell<u32>,
+    /// Where the engine would be: how many came home.
+    home: Mutex<u32>,
+}
+
+// SAFETY: as for `Slot`.
+unsafe impl Sync for Frozen {}
+// SAFETY: as for `Slot`.
+unsafe impl Send for Frozen {}
+
+impl Frozen {
+    fn with_views(count: u32) -> Arc<Self> {
+        let frozen = Arc::new(Self {
+            views: Sharing::new(),
+            bytes: UnsafeCell::new(0),
+            home: Mutex::new(0),
+        });
+        (1..count).for_each(|_| frozen.views.retain::<Shared>());
+        frozen
+    }
+
+    fn read(&self) -> u32 {
+        // SAFETY: a view may look.
+        self.bytes.with(|place| unsafe { *place })
+    }
+
+    fn write(&self) {
+        // SAFETY: the caller is alone, or loom fails the model.
+        self.bytes.with_mut(|place| unsafe { *place += 1 });
+    }
+
+    fn drop_view(&self) {
+        let _ = self.read();
+        if self.views.release::<Shared>() {
+            // The buffer is somebody's again, and is wiped on its way home.
+            self.write();
+            *self.home.lock().expect("no panic") += 1;
+        }
+    }
+
+    /// Thaws the buffer if this is the only view, writes, and freezes it again.
+    fn write_if_alone(&self) -> bool {
+        let alone = self.views.is_alone();
+        if alone {
+            self.write();
+            self.views.begin();
+        }
+        alone
+    }
+}
+
+#[test]
+fn a_view_that_is_alone_thaws_writes_and_freezes_while_others_end() {
+    loom::model(|| {
+        let frozen = Frozen::with_views(2);
+        let other = Arc::clone(&frozen);
+        let other = thread::spawn(move || other.drop_view());
+        let _ = frozen.write_if_alone();
+        // A clone from a view is counted, whoever else comes or goes.
+        frozen.views.retain::<Shared>();
+        assert!(!frozen.write_if_alone(), "there are two of ours");
+        frozen.drop_view();
+        frozen.drop_view();
+        other.join().expect("no panic");
+        assert_eq!(*frozen.home.lock().expect("no panic"), 1);
+    });
+}
+
+#[test]
+fn of_two_views_that_ask_at_once_none_or_one_becomes_mutable() {
+    loom::model(|| {
+        let frozen = Frozen::with_views(2);
+        let other = Arc::clone(&frozen);
+        let thaw = |frozen: &Frozen| {
+            let wrote = frozen.write_if_alone();
+            frozen.drop_view();
+            wrote
+        };
+        let other = thread::spawn(move || thaw(&other));
+        let mine = thaw(&frozen);
+        let theirs = other.join().expect("no panic");
+        assert!(!(mine && theirs), "only who is last can be alone");
+        assert_eq!(*frozen.home.lock().expect("no panic"), 1);
+    });
+}
+
+#[test]
+fn what_views_read_is_not_what_the_next_lease_writes() {
+    loom::model(|| {
+        let frozen = Frozen::with_views(2);
+        let other = Arc::clone(&frozen);
+        let other = thread::spawn(move || other.drop_view());
+        frozen.drop_view();
+        // The next lease, if the buffer is home: it writes and freezes anew.
+        if *frozen.home.lock().expect("no panic") == 1 {
+            frozen.write();
+            frozen.views.begin();
+            frozen.drop_view();
+            assert_eq!(*frozen.home.lock().expect("no panic"), 2);
+        }
+        other.join().expect("no panic");
     });
 }

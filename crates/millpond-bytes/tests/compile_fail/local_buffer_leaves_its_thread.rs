@@ -1,0 +1,9 @@
+use millpond_bytes::LocalBytePool;
+
+fn main() {
+    let pool = LocalBytePool::default();
+    let buffer = pool.acquire(10).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || drop(buffer));
+    });
+}
