@@ -77,7 +77,6 @@ mod adapt;
 mod buf;
 #[cfg(feature = "std")]
 mod class;
-mod collect;
 mod config;
 #[cfg(feature = "std")]
 mod direct;

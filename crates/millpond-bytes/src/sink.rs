@@ -2,12 +2,14 @@
 
 use crate::buf::PoolBuf;
 use crate::origin::Origin;
+#[cfg(feature = "std")]
 use crate::view::PoolBytes;
+#[cfg(feature = "std")]
+use alloc::vec::Vec;
 use core::fmt;
-use std::vec::Vec;
 
 /// Appends what fits: text of more is an error, and nothing of it is written. For
-/// text that grows there is [`PoolString`](crate::PoolString).
+/// text that grows there is `PoolString`.
 impl<O: Origin> fmt::Write for PoolBuf<O> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.extend_from_slice(text.as_bytes())
@@ -51,14 +53,24 @@ fn make_room<O: Origin>(buffer: &mut PoolBuf<O>, bytes: usize) {
     }
 }
 
+impl<'b, O: Origin> IntoIterator for &'b PoolBuf<O> {
+    type Item = &'b u8;
+    type IntoIter = core::slice::Iter<'b, u8>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 /// A copy.
+#[cfg(feature = "std")]
 impl From<PoolBytes> for Vec<u8> {
     fn from(bytes: PoolBytes) -> Self {
         bytes.as_slice().into()
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "std"))]
 mod tests {
     use crate::{BytePool, Config};
     use std::string::ToString;

@@ -103,7 +103,7 @@ fn extending_grows_into_larger_classes_and_then_beyond() {
 }
 
 #[test]
-#[should_panic(expected = "cannot be extended by 1 bytes")]
+#[should_panic(expected = "a buffer of 4 bytes cannot grow")]
 fn extending_beyond_a_limit_panics_as_it_must() {
     let config = Config::new().with_sizes(&[4]).with_buffers_per_class(1);
     let pool = BytePool::new(config).expect("valid");

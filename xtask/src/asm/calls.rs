@@ -59,7 +59,10 @@ mod tests {
         };
         assert!(call("a6898").ends_with("# <f_slow>"));
         assert!(call("a68a0").ends_with("# <memset@GLIBC_2.2.5>"));
-        assert!(call("a68a8").ends_with("<_DYNAMIC+0x1>"), "it leads nowhere known");
+        assert!(
+            call("a68a8").ends_with("<_DYNAMIC+0x1>"),
+            "it leads nowhere known"
+        );
         assert_eq!(named("ret".into(), &table), "ret");
     }
 }

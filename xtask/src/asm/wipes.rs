@@ -26,7 +26,11 @@ pub(super) fn look(probe: &Path) -> Result<bool> {
         holds = false;
     }
     let kept = sets_memory(&disassemble(probe, probe::DEAD_FILL)?);
-    let verdict = if kept { "KEPT: this shows nothing" } else { "left out, as it may be" };
+    let verdict = if kept {
+        "KEPT: this shows nothing"
+    } else {
+        "left out, as it may be"
+    };
     println!("{}: {verdict}", probe::DEAD_FILL);
     Ok(holds && !kept)
 }
@@ -34,7 +38,8 @@ pub(super) fn look(probe: &Path) -> Result<bool> {
 /// Whether memory is set by a call, or by the instruction that does the same.
 fn sets_memory(instructions: &[String]) -> bool {
     let sets = |instruction: &String| {
-        instruction.starts_with("rep stos") || (is_call(instruction) && instruction.contains("memset"))
+        instruction.starts_with("rep stos")
+            || (is_call(instruction) && instruction.contains("memset"))
     };
     instructions.iter().any(sets)
 }

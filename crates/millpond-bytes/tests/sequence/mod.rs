@@ -3,6 +3,7 @@
 
 use millpond_bytes::{BytePool, Config, Level, PoolBuf, PoolBytes};
 use millpond_core::size_class::SizeClasses;
+use std::io::{IoSlice, Read, Write};
 
 /// A buffer or a view with what it must contain.
 enum Held {
@@ -37,7 +38,11 @@ impl Script<'_> {
 /// Runs the sequence that `script` describes, and compares after each step.
 pub(crate) fn run(script: &[u8]) {
     let mut script = Script(script);
-    let pool = BytePool::new(Config::new().with_sizes(&[16, 48, 64])).expect("valid");
+    let smallest = [0, 1, 20][script.below(3)];
+    let config = Config::new()
+        .with_sizes(&[16, 48, 64])
+        .with_pool_min_size(smallest);
+    let pool = BytePool::new(config).expect("valid");
     let mut held: Vec<Held> = Vec::new();
     while !script.0.is_empty() {
         let operation = script.next();
@@ -84,7 +89,7 @@ fn acquire(pool: &BytePool, script: &mut Script<'_>) -> Held {
 }
 
 fn change_the_pool(pool: &BytePool, script: &mut Script<'_>) {
-    let tables: [&[usize]; 3] = [&[16, 48, 64], &[20, 64], &[33]];
+    let tables: [&[usize]; 3] = [&[16, 48, 64], &[20, 64, 5000], &[33]];
     match script.below(4) {
         index @ 0..3 => {
             let table = SizeClasses::new(tables[index]).expect("a table");
@@ -112,8 +117,28 @@ fn step_buffer(
     script: &mut Script<'_>,
 ) -> Vec<Held> {
     let capacity = buffer.capacity();
-    match operation % 10 {
+    match operation % 13 {
         0 => return Vec::new(),
+        10 => {
+            // Grows as a vector does.
+            let data = vec![script.byte(); script.below(60)];
+            buffer.extend(&data);
+            expected.extend(data);
+        }
+        11 => {
+            let data = vec![script.byte(); script.below(40)];
+            let slices = [IoSlice::new(&data), IoSlice::new(&data)];
+            let fits = buffer.spare().min(2 * data.len());
+            let written = buffer.write_vectored(&slices).expect("room");
+            assert_eq!(written, fits);
+            expected.extend(data.iter().chain(&data).take(fits));
+        }
+        12 => {
+            let mut read = vec![0; script.below(40)];
+            let count = buffer.read(&mut read).expect("bytes");
+            assert_eq!(read[..count], expected[..count]);
+            expected.drain(..count);
+        }
         1 => {
             let data = vec![script.byte(); script.below(40)];
             let fits = data.len() <= buffer.spare();
@@ -168,8 +193,20 @@ fn step_view(
     operation: usize,
     script: &mut Script<'_>,
 ) -> Vec<Held> {
-    match operation % 5 {
+    match operation % 7 {
         0 => Vec::new(),
+        4 => {
+            let count = script.below(view.len() + 1);
+            view.consume_front(count);
+            expected.drain(..count);
+            vec![Held::View(view, expected)]
+        }
+        5 => {
+            let at = script.below(view.len() + 1);
+            let rest = view.split_off(at);
+            let expected_rest = expected.split_off(at);
+            vec![Held::View(view, expected), Held::View(rest, expected_rest)]
+        }
         1 => {
             let copy = view.clone();
             vec![
