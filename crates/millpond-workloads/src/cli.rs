@@ -2,8 +2,9 @@
 
 use crate::corpus::{self, Document};
 use crate::memory::Memory;
-use anyhow::{Context, Result};
-use clap::Args;
+use anyhow::{Context, Result, anyhow};
+use clap::error::ErrorKind as Kind;
+use clap::{Args, Parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -50,20 +51,45 @@ impl InputArgs {
     }
 }
 
-/// Runs a binary's body; an error becomes one line on standard error.
-///
-/// Exit codes: 0, 1 for what could not be done, and 2 for a command line that was
-/// not understood, which `clap` has refused before. A reader that went away, as in
+/// The exit code of a request that cannot be carried out: bad flags, files that are
+/// not there, broken input.
+pub const REFUSED: u8 = 2;
+
+/// Reads the command line and carries it out. What is wrong becomes one line on
+/// standard error, and [`REFUSED`] the exit code. A reader that went away, as in
 /// `| head`, is no error.
-pub fn run(body: impl FnOnce() -> Result<()>) -> ExitCode {
-    match body() {
+pub fn run<A: Parser>(body: impl FnOnce(A) -> Result<()>) -> ExitCode {
+    match parsed().and_then(body) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            eprintln!("error: {}", one_line(&format!("{error:#}")));
+            ExitCode::from(REFUSED)
         }
     }
+}
+
+fn parsed<A: Parser>() -> Result<A> {
+    A::try_parse().map_err(|error| match error.kind() {
+        Kind::DisplayHelp | Kind::DisplayVersion => error.exit(),
+        Kind::DisplayHelpOnMissingArgumentOrSubcommand => anyhow!("no command; --help lists them"),
+        _ => anyhow!("{}", complaint(&error.to_string())),
+    })
+}
+
+/// What clap says, without the usage: up to the first empty line.
+fn complaint(said: &str) -> String {
+    let lines = said
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty());
+    let words: Vec<&str> = lines.collect();
+    words.join(" ").trim_start_matches("error: ").to_owned()
+}
+
+fn one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    lines.join(" ")
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -71,6 +97,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     causes
         .into_iter()
         .any(|cause: &io::Error| cause.kind() == ErrorKind::BrokenPipe)
+}
+
+/// A bar over the bytes of `files`; those that cannot be looked at count for nothing.
+#[must_use]
+pub fn progress_files(what: &'static str, files: &[PathBuf]) -> ProgressBar {
+    let bytes = |path: &PathBuf| path.metadata().map_or(0, |metadata| metadata.len());
+    progress_bytes(what, files.iter().map(bytes).sum())
 }
 
 /// A bar over `total` bytes on standard error; invisible where that is no terminal.
@@ -99,6 +132,16 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_clap_says_becomes_one_line() {
+        let said = "error: a value is required\n  [possible values: heap, pooled]\n\nUsage: x\n";
+        assert_eq!(
+            complaint(said),
+            "a value is required [possible values: heap, pooled]"
+        );
+        assert_eq!(one_line("first\n   second\n"), "first second");
+    }
 
     #[test]
     fn the_bar_can_be_built() {

@@ -5,9 +5,10 @@ use millpond_workloads::buildtool::flags::Description;
 use millpond_workloads::buildtool::log::{Level, Log};
 use millpond_workloads::buildtool::memory::{Heap, Memory, Pooled};
 use millpond_workloads::buildtool::reference::Reference;
-use millpond_workloads::buildtool::{Built, Service, archive, service};
+use millpond_workloads::buildtool::{Built, Service, Workshop, archive};
 use millpond_workloads::corpus;
 use proptest::prelude::*;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -45,7 +46,13 @@ fn build<M: Memory>(memory: &M) -> (Built, Vec<u8>, Vec<u8>) {
     };
     let mut log = Log::new(memory, Level::Debug, Vec::new());
     let mut tar = Vec::new();
-    let built = service(&job, memory, 2, &mut log, &mut tar).unwrap();
+    let mut workshop = Workshop::new(memory, 2).unwrap();
+    let built = workshop.build(&job, &mut log, &mut tar).unwrap();
+    // The second time every digest is known, and nothing else differs.
+    let again = workshop.build(&job, &mut log, io::sink()).unwrap();
+    assert_eq!(again, built);
+    let count = files.len() as u64;
+    assert_eq!(workshop.files().hits_and_misses(), (count, count));
     log.flush().unwrap();
     (built, tar, log.into_inner())
 }
@@ -88,8 +95,9 @@ fn said(program: &str, arguments: &[&str], folder: &Path) -> Option<String> {
 fn archives_are_read_by_tar() {
     let (root, files) = sources();
     let folder = tempfile::tempdir().unwrap();
-    let plain = archive::tar(&root, &files, &Heap, Vec::new()).unwrap();
-    let packed = archive::tar_gz(&root, &files, &Pooled::new().unwrap(), Vec::new()).unwrap();
+    let plain = archive::tar(&root, &files, &Heap, Vec::new(), |_| ()).unwrap();
+    let packed =
+        archive::tar_gz(&root, &files, &Pooled::new().unwrap(), Vec::new(), |_| ()).unwrap();
     std::fs::write(folder.path().join("a.tar"), plain).unwrap();
     std::fs::write(folder.path().join("a.tar.gz"), packed).unwrap();
     for archive in ["a.tar", "a.tar.gz"] {
@@ -131,19 +139,36 @@ fn digests_are_those_of_sha256sum() {
 }
 
 #[test]
-fn bad_requests_are_refused_in_one_line() {
-    let tool = env!("CARGO_BIN_EXE_buildtool");
-    for (arguments, code, part) in [
-        (&["reference", "App"][..], 1, "repository \"App\""),
-        (&["checksum", "/no/such/file"], 1, "/no/such/file"),
-        (&["flags", "--platform", "linux"], 1, "system/architecture"),
-        (&["flags", "--label", "x"], 2, "expected KEY=VALUE"),
-        (&["--memory", "gold", "flags"], 2, "heap, pooled"),
-    ] {
-        let output = Command::new(tool).args(arguments).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{said}");
-        assert!(said.contains(part), "{said}");
+fn a_build_is_asked_of_the_runtime() {
+    let folder = tempfile::tempdir().unwrap();
+    let tool = || Command::new(env!("CARGO_BIN_EXE_buildtool"));
+    let mut stand_in = tool()
+        .arg("stand-in")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(stand_in.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let address = line.trim().strip_prefix("listening at ").unwrap();
+    let output = tool()
+        .args(["--stats", "build", "me/app"])
+        .arg(sources().0)
+        .arg(folder.path().join("context.tar"))
+        .args(["--runtime", address])
+        .output();
+    stand_in.kill().unwrap();
+    stand_in.wait().unwrap();
+    let output = output.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let tracked = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.ends_with("[info ] built docker.io/me/app:latest\n"),
+        "{said}{tracked}"
+    );
+    for part in ["name and flags", "digests", "archive"] {
+        assert!(tracked.contains(part), "{tracked}");
     }
 }
 

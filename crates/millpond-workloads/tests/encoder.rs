@@ -115,20 +115,22 @@ fn archives_come_back_and_damage_is_named() {
     let packed = archive::pack(documents, &Heap, &mut heap_bytes, |_| ()).unwrap();
     assert_eq!(bytes, heap_bytes);
     assert_eq!((packed.documents, packed.archive_bytes), (20, bytes.len()));
-    let mut found = Vec::new();
-    archive::unpack(&bytes, &Heap, |document| {
+    let (mut found, mut ends) = (Vec::new(), Vec::new());
+    archive::unpack(&bytes, &Heap, |document, end| {
+        ends.push(end);
         found.push(document);
         Ok(())
     })
     .unwrap();
     assert_eq!(found, documents);
+    assert!(ends.is_sorted() && ends.last() == Some(&bytes.len()));
 
-    let no_archive = archive::unpack(b"zip", &Heap, |_| Ok(())).unwrap_err();
+    let no_archive = archive::unpack(b"zip", &Heap, |_, _| Ok(())).unwrap_err();
     assert!(no_archive.to_string().contains("no archive"));
-    assert!(archive::unpack(&bytes[..bytes.len() - 1], &Heap, |_| Ok(())).is_err());
+    assert!(archive::unpack(&bytes[..bytes.len() - 1], &Heap, |_, _| Ok(())).is_err());
     let last = bytes.len() - 2;
     bytes[last] ^= 1;
-    assert!(archive::unpack(&bytes, &Heap, |_| Ok(())).is_err());
+    assert!(archive::unpack(&bytes, &Heap, |_, _| Ok(())).is_err());
 }
 
 #[test]

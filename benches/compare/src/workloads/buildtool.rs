@@ -14,7 +14,7 @@ use millpond_workloads::buildtool::flags::Description;
 use millpond_workloads::buildtool::log::{Level, Log};
 use millpond_workloads::buildtool::memory::{Heap, Memory, Pooled, Purpose};
 use millpond_workloads::buildtool::reference::Reference;
-use millpond_workloads::buildtool::{Service, service};
+use millpond_workloads::buildtool::{Service, Workshop};
 use millpond_workloads::corpus;
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -301,7 +301,7 @@ fn trees(request: &Request) -> Result<Vec<Measurement>> {
     let (pools, (_, files)) = (Pooled::new()?, files(request, 12_000_000)?);
     let mut bout = Bout::new(request);
     bout.add(STREAMING, || {
-        checksum::files(&files, Algorithm::Sha256, 1, &Heap).is_ok()
+        checksum::files(&files, Algorithm::Sha256, 1, &Heap, &|_| ()).is_ok()
     });
     for (name, algorithm, threads) in [
         (POOLED_ONE, Algorithm::Sha256, 1),
@@ -311,11 +311,11 @@ fn trees(request: &Request) -> Result<Vec<Measurement>> {
     ] {
         let (files, pools) = (&files, &pools);
         bout.add(name, move || {
-            checksum::files(files, algorithm, threads, pools).is_ok()
+            checksum::files(files, algorithm, threads, pools, &|_| ()).is_ok()
         });
     }
     bout.add(HEAP_SHA, || {
-        checksum::files(&files, Algorithm::Sha256, 2, &Heap).is_ok()
+        checksum::files(&files, Algorithm::Sha256, 2, &Heap, &|_| ()).is_ok()
     });
     Ok(bout.run(TREE, 1e-3))
 }
@@ -350,7 +350,8 @@ impl Work {
             files,
         };
         let mut log = Log::new(memory, Level::Debug, io::sink());
-        let built = service(&job, memory, 1, &mut log, io::sink());
+        let workshop = Workshop::new(memory, 1);
+        let built = workshop.and_then(|mut workshop| workshop.build(&job, &mut log, io::sink()));
         built.is_ok() && log.flush().is_ok()
     }
 }

@@ -4,15 +4,14 @@ use super::{
     HEAP, Job, Judge, MIMALLOC, Modes, POOLED, allocator_share, bytes, calls, documents, heap_use,
     share, versus, whole,
 };
-use anyhow::{Context, Result};
+use anyhow::Result;
 use millpond_bench::bar::{Bar, Figure};
 use millpond_bench::chapter::{Chapter, RowSpec, Section, Unit};
 use millpond_bench::record::ChapterRecord;
 use millpond_bench::stats::median;
 use millpond_bench::worker::{Measurement, Request};
-use millpond_workloads::codebase::{
-    Codebase, DIMENSION, Heap, Index, Memory, Pooled, Primitive, Ranking, Store, embed,
-};
+use millpond_workloads::codebase::work::{Done, Work};
+use millpond_workloads::codebase::{Heap, Memory, Pooled, Store};
 use std::hint::black_box;
 
 pub const CHAPTER: Chapter = Chapter {
@@ -169,169 +168,30 @@ pub const JOBS: &[Job] = &[
 /// Text of the corpus that is in the database.
 const SOME_BYTES: usize = 1_500_000;
 
-/// Files that are saved again, in turn; a power of two.
-const SAVED: usize = 8;
-
-/// A database, its files in two versions each, and what it is asked.
-struct World<M: Memory> {
-    memory: M,
-    index: Index<M>,
-    code: Codebase<M>,
-    files: Vec<(String, [String; 2])>,
-    queries: Vec<String>,
-    requests: Vec<(String, String)>,
-    turn: usize,
+fn on_heap(request: &Request, store: Store) -> Result<Work<Heap>> {
+    Work::new(|| Heap, &documents(request, SOME_BYTES)?, store)
 }
 
-impl<M: Memory> World<M> {
-    fn new(request: &Request, memory: [M; 2], store: Store) -> Result<Self> {
-        let [memory, of_code] = memory;
-        let documents = documents(request, SOME_BYTES)?;
-        let mut index = Index::new(&memory);
-        let mut code = Codebase::open(of_code, store)?;
-        for document in &documents {
-            index.update(&memory, &document.path, "", &document.text);
-        }
-        let all: Vec<_> = documents
-            .iter()
-            .map(|d| (d.path.as_str(), d.text.as_str()))
-            .collect();
-        code.save_files(&all, |_, _| ())?;
-        let typical =
-            |d: &&millpond_workloads::corpus::Document| (2_000..12_000).contains(&d.text.len());
-        let chosen = documents.iter().filter(typical).step_by(3).take(SAVED);
-        let files: Vec<_> = chosen
-            .map(|d| (d.path.clone(), [d.text.clone(), changed(&d.text)]))
-            .collect();
-        anyhow::ensure!(!files.is_empty(), "the corpus has no file of 2 to 12 kB");
-        let queries = documents
-            .iter()
-            .step_by(documents.len() / 40 + 1)
-            .map(|d| query(&d.text))
-            .collect();
-        let quoted = |path: &String| serde_json::to_string(path).context("a path");
-        let request_for = |(path, _): &(String, [String; 2])| {
-            let path = quoted(path)?;
-            anyhow::Ok((
-                format!("{{\"path\":{path}}}"),
-                format!("{{\"path\":{path},\"change\":1}}"),
-            ))
-        };
-        let requests = files.iter().map(request_for).collect::<Result<_>>()?;
-        Ok(Self {
-            memory,
-            index,
-            code,
-            files,
-            queries,
-            requests,
-            turn: 0,
-        })
-    }
+fn on_pools(request: &Request, store: Store) -> Result<Work<Pooled>> {
+    Work::new(Pooled::new, &documents(request, SOME_BYTES)?, store)
+}
 
-    fn next(&mut self) -> usize {
-        self.turn += 1;
-        self.turn
-    }
-
-    /// Saves each of the files once, as what it was not before.
-    fn save(&mut self) -> u64 {
-        let version = self.next() % 2;
-        let (index, memory) = (&mut self.index, &self.memory);
-        let saved = self.files.iter().map(|(path, versions)| {
-            index
-                .update(memory, path, &versions[1 - version], &versions[version])
-                .version
-        });
-        saved.sum()
-    }
-
-    fn search(&mut self) -> usize {
-        let found = self.queries.iter().map(|query| self.search_for(query));
-        found.sum()
-    }
-
-    fn search_for(&self, query: &str) -> usize {
-        let found = self.code.search(query, Ranking::Hybrid, 10, |hits| {
-            hits.len() + hits.first().map_or(0, |hit| hit.path.len())
-        });
-        found.unwrap_or(0)
-    }
-
-    fn primitive(&mut self) -> usize {
-        let ask = |request: &String| {
-            self.code
-                .ask(Primitive::Retrieve, request, str::len)
-                .unwrap_or(0)
-        };
-        self.requests
-            .iter()
-            .map(|(file, change)| ask(file) + ask(change))
-            .sum()
-    }
-
-    fn stored(&mut self) -> u64 {
-        let version = self.next() % 2;
-        let code = &mut self.code;
-        let saved = self.files.iter().map(|(path, versions)| {
-            code.save_file(path, &versions[version])
-                .map_or(0, |saved| saved.version)
-        });
-        saved.sum()
-    }
-
-    /// Runs an operation; answers how many of it that was.
-    fn run(&mut self, operation: &str) -> usize {
-        match operation {
-            SAVE => drop(black_box(self.save())),
-            SEARCH => drop(black_box(self.search())),
-            PRIMITIVE => drop(black_box(self.primitive())),
-            STORED | DURABLE => drop(black_box(self.stored())),
-            _ => drop(black_box((
-                self.save(),
-                self.search_for(&self.queries[0]),
-                self.primitive(),
-            ))),
-        }
-        match operation {
-            SEARCH => self.queries.len(),
-            PRIMITIVE => 2 * self.requests.len(),
-            _ => self.files.len(),
+/// Carries out what a row is about, once around.
+fn run<M: Memory>(work: &mut Work<M>, row: &str) -> Done {
+    match row {
+        SAVE => work.save(),
+        SEARCH => work.search(),
+        PRIMITIVE => work.retrieve(),
+        STORED | DURABLE => work.store(),
+        _ => {
+            // As many searches and requests as saves.
+            let saved = work.save();
+            let asked = work.queries().iter().take(saved.operations);
+            black_box(asked.map(|query| work.search_for(query)).max());
+            black_box(work.retrieve());
+            saved
         }
     }
-}
-
-/// The same text with a function more in its middle.
-fn changed(text: &str) -> String {
-    let middle = text[text.len() / 2..]
-        .find('\n')
-        .map_or(text.len(), |at| text.len() / 2 + at + 1);
-    format!(
-        "{}pub fn added_between(a: u32) -> u32 {{\n    a + 1\n}}\n{}",
-        &text[..middle],
-        &text[middle..]
-    )
-}
-
-/// Some words of a text, as somebody would ask for it.
-fn query(text: &str) -> String {
-    let words = text
-        .split(|c: char| !c.is_ascii_alphabetic())
-        .filter(|word| word.len() > 4);
-    words
-        .skip(20)
-        .step_by(7)
-        .take(3)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-fn on_heap(request: &Request, store: Store) -> Result<World<Heap>> {
-    World::new(request, [Heap, Heap], store)
-}
-
-fn on_pools(request: &Request, store: Store) -> Result<World<Pooled>> {
-    World::new(request, [Pooled::new(), Pooled::new()], store)
 }
 
 fn contest(request: &Request, modes: Modes, operation: &str) -> Result<Vec<Measurement>> {
@@ -346,10 +206,10 @@ fn contest(request: &Request, modes: Modes, operation: &str) -> Result<Vec<Measu
     };
     let mut heap = on_heap(request, store("heap")?)?;
     let mut pooled = on_pools(request, store("pooled")?)?;
-    let each = 1e-3 / heap.run(operation) as f64;
-    let on_heap = || heap.run(operation);
+    let each = 1e-3 / run(&mut heap, operation).operations as f64;
+    let on_heap = || run(&mut heap, operation);
     let measured = versus((request, modes), (operation, each), on_heap, || {
-        pooled.run(operation)
+        run(&mut pooled, operation)
     });
     drop((heap, pooled));
     std::fs::remove_dir_all(&folder)?;
@@ -357,10 +217,10 @@ fn contest(request: &Request, modes: Modes, operation: &str) -> Result<Vec<Measu
 }
 
 fn prepare(request: &Request, pooled: bool, with: &mut dyn FnMut(&mut dyn FnMut())) -> Result<()> {
-    fn searched<M: Memory>(world: &World<M>, with: &mut dyn FnMut(&mut dyn FnMut())) {
-        let mut turns = world.queries.iter().cycle();
+    fn searched<M: Memory>(work: &Work<M>, with: &mut dyn FnMut(&mut dyn FnMut())) {
+        let mut turns = work.queries().iter().cycle();
         with(&mut || {
-            black_box(turns.next().map(|query| world.search_for(query)));
+            black_box(turns.next().map(|query| work.search_for(query)));
         });
     }
     if pooled {
@@ -372,21 +232,21 @@ fn prepare(request: &Request, pooled: bool, with: &mut dyn FnMut(&mut dyn FnMut(
 }
 
 fn shares(request: &Request) -> Result<Vec<Measurement>> {
-    let mut world = on_heap(request, Store::in_memory()?)?;
+    let mut work = on_heap(request, Store::in_memory()?)?;
     let shares = OPERATIONS.map(|Operation { row, share, .. }| {
-        let shares = allocator_share(request.rounds, 2, || world.run(row));
+        let shares = allocator_share(request.rounds, 2, || run(&mut work, row));
         Measurement::new(share, HEAP, shares)
     });
     Ok(shares.into())
 }
 
 fn space(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
-    fn used<M: Memory>(name: &str, mut world: World<M>) -> Vec<Measurement> {
+    fn used<M: Memory>(name: &str, mut work: Work<M>) -> Vec<Measurement> {
         let each = |Operation {
                         row, calls, bytes, ..
                     }| {
-            let operations = world.run(row) as f64;
-            let (allocations, asked) = heap_use(|| world.run(row));
+            let operations = run(&mut work, row).operations as f64;
+            let (allocations, asked) = heap_use(|| run(&mut work, row));
             [
                 Measurement::new(calls, name, vec![allocations / operations]),
                 Measurement::new(bytes, name, vec![asked / operations]),
@@ -402,34 +262,12 @@ fn space(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
 }
 
 fn recall(request: &Request) -> Result<Vec<Measurement>> {
-    fn missed<M: Memory>(world: &World<M>) -> f64 {
-        let embeddings = world.index.embeddings();
-        let mut vector = [0.0; DIMENSION];
-        let (mut found, mut asked) = (0, 0);
-        for (_, [text, _]) in &world.files {
-            for line in text.lines().filter(|line| line.len() > 20) {
-                embed(line, &mut vector);
-                let exact = embeddings.nearest_exactly(&vector, 10);
-                let near = embeddings.nearest(&Heap, &vector, 10).unwrap_or_default();
-                let ids: Vec<_> = near.iter().map(|near| near.id).collect();
-                found += exact.iter().filter(|exact| ids.contains(&exact.id)).count();
-                asked += exact.len();
-            }
-        }
-        1.0 - found as f64 / asked as f64
-    }
-    Ok(vec![
-        Measurement::new(
-            RECALL,
-            HEAP,
-            vec![missed(&on_heap(request, Store::in_memory()?)?)],
-        ),
-        Measurement::new(
-            RECALL,
-            POOLED,
-            vec![missed(&on_pools(request, Store::in_memory()?)?)],
-        ),
-    ])
+    let missed = [
+        (HEAP, on_heap(request, Store::in_memory()?)?.missed()),
+        (POOLED, on_pools(request, Store::in_memory()?)?.missed()),
+    ];
+    let rows = missed.map(|(mode, missed)| Measurement::new(RECALL, mode, vec![missed]));
+    Ok(rows.into())
 }
 
 /// Of the allocation share, what pools should recover.

@@ -2,18 +2,22 @@
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use millpond_analytics::{Registry, Tracker};
 use millpond_workloads::buildtool::checksum::{self, Algorithm};
 use millpond_workloads::buildtool::flags::Description;
 use millpond_workloads::buildtool::log::{Level, Log};
 use millpond_workloads::buildtool::memory::{Heap, Memory, Pooled};
 use millpond_workloads::buildtool::reference::Reference;
-use millpond_workloads::buildtool::{Service, archive, service};
+use millpond_workloads::buildtool::runtime::{Runtime, StandIn};
+use millpond_workloads::buildtool::{Service, Workshop, archive};
 use millpond_workloads::cli::{self, MemoryArgs};
 use millpond_workloads::{corpus, memory};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 
 /// The parts of a container build that work on memory.
@@ -66,10 +70,22 @@ enum Task {
         context: PathBuf,
         /// The archive to be written
         archive: PathBuf,
+        /// A container runtime to build it, as HOST:PORT
+        #[arg(long, value_name = "ADDRESS")]
+        runtime: Option<SocketAddr>,
         #[command(flatten)]
         told: Told,
     },
+    /// Answer as a container runtime would, until interrupted
+    StandIn {
+        /// Where to listen; port 0 takes a free one
+        #[arg(default_value = "127.0.0.1:0")]
+        address: SocketAddr,
+    },
 }
+
+/// Connections to a runtime at once.
+const CONNECTIONS: usize = 4;
 
 /// What a build is told.
 #[derive(Debug, Args)]
@@ -107,21 +123,31 @@ impl Told {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    cli::run(|| match arguments.memory.memory {
-        memory::Memory::Heap => carry_out(&arguments.task, &Heap),
+    cli::run(|arguments: Arguments| match arguments.memory.memory {
+        memory::Memory::Heap => carry_out(&arguments.task, &Heap, &Tracker::new(&Registry::new())),
         memory::Memory::Pooled => {
             let pools = Pooled::new()?;
-            carry_out(&arguments.task, &pools)?;
-            for (name, pool) in pools.pools().into_iter().filter(|_| arguments.stats) {
-                eprintln!("{name}: hit rate {:.1} %", pool.stats().hit_rate() * 100.0);
+            let observed = pools
+                .pools()
+                .map(|(name, pool)| (name, Arc::new(pool.clone())));
+            let registry = Registry::new();
+            for (name, pool) in &observed {
+                registry.register_as(name, pool)?;
+            }
+            let tracker = Tracker::new(&registry);
+            carry_out(&arguments.task, &pools, &tracker)?;
+            if arguments.stats {
+                for (name, pool) in &observed {
+                    eprintln!("{name}: hit rate {:.1} %", pool.stats().hit_rate() * 100.0);
+                }
+                eprint!("{}", tracker.report());
             }
             Ok(())
         }
     })
 }
 
-fn carry_out<M: Memory>(task: &Task, memory: &M) -> Result<()> {
+fn carry_out<M: Memory>(task: &Task, memory: &M, tracker: &Tracker) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     match task {
         Task::Flags(told) => {
@@ -140,10 +166,11 @@ fn carry_out<M: Memory>(task: &Task, memory: &M) -> Result<()> {
             threads,
         } => {
             for path in paths {
-                path.metadata()
-                    .with_context(|| path.display().to_string())?;
-                let files = corpus::files(path);
-                let digests = checksum::files(&files, *algorithm, cores(*threads), memory)?;
+                let files = files_of(path)?;
+                let bar = cli::progress_files("hashing", &files);
+                let done = |bytes| bar.inc(bytes);
+                let digests = checksum::files(&files, *algorithm, cores(*threads), memory, &done)?;
+                bar.finish_and_clear();
                 for (file, digest) in files.iter().zip(digests) {
                     writeln!(out, "{digest}  {}", file.display())?;
                 }
@@ -153,34 +180,30 @@ fn carry_out<M: Memory>(task: &Task, memory: &M) -> Result<()> {
             directory,
             archive: path,
         } => {
-            let named = || path.display().to_string();
-            directory
-                .metadata()
-                .with_context(|| directory.display().to_string())?;
-            let files = corpus::files(directory);
-            let file = File::create(path).with_context(named)?;
+            let files = files_of(directory)?;
+            let file = File::create(path).with_context(|| path.display().to_string())?;
+            let bar = cli::progress_files("archiving", &files);
+            let done = |bytes| bar.inc(bytes);
             let compressed = path
                 .extension()
                 .is_some_and(|end| end == "gz" || end == "tgz");
             if compressed {
-                archive::tar_gz(directory, &files, memory, file)?;
+                archive::tar_gz(directory, &files, memory, file, done)?;
             } else {
-                archive::tar(directory, &files, memory, file)?;
+                archive::tar(directory, &files, memory, file, done)?;
             }
+            bar.finish_and_clear();
             writeln!(out, "{} files", files.len())?;
         }
         Task::Build {
             image,
             context,
             archive,
+            runtime,
             told,
         } => {
-            context
-                .metadata()
-                .with_context(|| context.display().to_string())?;
-            let description = told.description()?;
-            let files = corpus::files(context);
-            let job = Service {
+            let (files, description) = (files_of(context)?, told.description()?);
+            let service = Service {
                 image,
                 description: &description,
                 context,
@@ -188,11 +211,38 @@ fn carry_out<M: Memory>(task: &Task, memory: &M) -> Result<()> {
             };
             let file = File::create(archive).with_context(|| archive.display().to_string())?;
             let mut log = Log::new(memory, Level::Info, out);
-            service(&job, memory, cores(0), &mut log, file)?;
+            let mut workshop = Workshop::new(memory, cores(0))?.tracked(tracker);
+            let built = workshop.build(&service, &mut log, file)?;
+            if let Some(address) = runtime {
+                let asking = Runtime::new(*address, CONNECTIONS);
+                let asked = asking.build(&built.image, &built.context);
+                system()?.block_on(asked)?;
+                log.entry(Level::Info, format_args!("built {}", built.image))?;
+            }
             return log.flush();
+        }
+        Task::StandIn { address } => {
+            return system()?.block_on(async {
+                let stand_in = StandIn::bind(*address, u32::MAX).await?;
+                writeln!(out, "listening at {}", stand_in.address()?)?;
+                out.flush()?;
+                stand_in.serve(Arc::default()).await
+            });
         }
     }
     Ok(out.flush()?)
+}
+
+/// The files below a path, which must be there.
+fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
+    path.metadata()
+        .with_context(|| path.display().to_string())?;
+    Ok(corpus::files(path))
+}
+
+fn system() -> Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    Ok(builder.worker_threads(2).enable_io().build()?)
 }
 
 fn cores(threads: usize) -> usize {

@@ -78,8 +78,7 @@ impl From<By> for Ranking {
 }
 
 fn main() -> ExitCode {
-    let Cli { command } = Cli::parse();
-    cli::run(|| match &command {
+    cli::run(|Cli { command }| match &command {
         Command::Index { common, .. }
         | Command::Search { common, .. }
         | Command::Serve { common } => match common.memory.memory {

@@ -45,8 +45,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    cli::run(|| match arguments.memory.memory {
+    cli::run(|arguments: Arguments| match arguments.memory.memory {
         memory::Memory::Heap => carry_out(&arguments.task, &Heap),
         memory::Memory::Pooled => {
             let pools = Pooled::new(Sizing::adaptive())?;
@@ -95,12 +94,15 @@ fn carry_out<M: Memory>(task: &Task, memory: &M) -> Result<()> {
         }
         Task::Unpack { archive, directory } => {
             let bytes = cli::read(archive)?;
+            let bar = cli::progress_bytes("unpacking", bytes.len() as u64);
             let mut count = 0;
-            unpack(&bytes, memory, |document| {
+            unpack(&bytes, memory, |document, at| {
                 count += 1;
+                bar.set_position(at as u64);
                 write(directory, &document)
             })
             .with_context(|| archive.display().to_string())?;
+            bar.finish_and_clear();
             println!("{count} documents");
             Ok(())
         }

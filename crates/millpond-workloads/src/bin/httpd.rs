@@ -76,8 +76,7 @@ mod unix {
     }
 
     pub(crate) fn main() -> ExitCode {
-        let arguments = Arguments::parse();
-        cli::run(|| match arguments.memory.memory {
+        cli::run(|arguments: Arguments| match arguments.memory.memory {
             memory::Memory::Heap => serve(&arguments, Heap::default()),
             memory::Memory::Pooled => {
                 let budget = arguments.budget.map(|mib| Budget::new("httpd", mib << 20));

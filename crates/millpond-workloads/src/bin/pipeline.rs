@@ -35,8 +35,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    cli::run(|| match arguments.memory.memory {
+    cli::run(|arguments: Arguments| match arguments.memory.memory {
         Memory::Heap => pass(&arguments, &Heap, Heap),
         Memory::Pooled => pass(&arguments, &local_buffers(), Page::new(RECEIPTS)),
     })

@@ -39,12 +39,18 @@ impl<B: DerefMut<Target = [u8]>, W: Write> Write for Batched<B, W> {
 /// Writes `files`, which lie below `root`, as a tar archive; returns its writer.
 ///
 /// Owner, mode and time are the same for all files, so that equal contents give
-/// equal archives.
+/// equal archives. `done` is told the bytes of each file.
 ///
 /// # Errors
 ///
 /// If a file cannot be read, or `out` not written.
-pub fn tar<M: Memory, W: Write>(root: &Path, files: &[PathBuf], memory: &M, out: W) -> Result<W> {
+pub fn tar<M: Memory, W: Write>(
+    root: &Path,
+    files: &[PathBuf],
+    memory: &M,
+    out: W,
+    mut done: impl FnMut(u64),
+) -> Result<W> {
     let buffer = memory.buffer(Purpose::Archive)?;
     let mut batched = Batched {
         buffer,
@@ -58,7 +64,8 @@ pub fn tar<M: Memory, W: Write>(root: &Path, files: &[PathBuf], memory: &M, out:
     for path in files {
         let named = || path.display().to_string();
         let file = File::open(path).with_context(named)?;
-        header.set_size(file.metadata().with_context(named)?.len());
+        let bytes = file.metadata().with_context(named)?.len();
+        header.set_size(bytes);
         let below = path
             .strip_prefix(root)
             .ok()
@@ -67,6 +74,7 @@ pub fn tar<M: Memory, W: Write>(root: &Path, files: &[PathBuf], memory: &M, out:
         builder
             .append_data(&mut header, name, file)
             .with_context(named)?;
+        done(bytes);
     }
     builder.finish()?;
     drop(builder);
@@ -84,7 +92,8 @@ pub fn tar_gz<M: Memory, W: Write>(
     files: &[PathBuf],
     memory: &M,
     out: W,
+    done: impl FnMut(u64),
 ) -> Result<W> {
     let compressed = GzEncoder::new(out, Compression::fast());
-    Ok(tar(root, files, memory, compressed)?.finish()?)
+    Ok(tar(root, files, memory, compressed, done)?.finish()?)
 }

@@ -77,19 +77,28 @@ fn hex(bytes: &[u8]) -> Hex {
 ///
 /// If the file cannot be read, or there is no memory.
 pub fn file<M: Memory>(path: &Path, algorithm: Algorithm, memory: &M) -> Result<Hex> {
+    Ok(digest(path, algorithm, memory)?.0)
+}
+
+/// A file's digest, and how many bytes it had.
+fn digest<M: Memory>(path: &Path, algorithm: Algorithm, memory: &M) -> Result<(Hex, u64)> {
     let named = || path.display().to_string();
     let mut file = File::open(path).with_context(named)?;
     let mut buffer = memory.buffer(Purpose::Hash)?;
-    let mut state = State::new(algorithm);
+    let (mut state, mut bytes) = (State::new(algorithm), 0);
     loop {
         match file.read(&mut buffer).with_context(named)? {
-            0 => return Ok(state.finish()),
-            length => state.update(&buffer[..length]),
+            0 => return Ok((state.finish(), bytes)),
+            length => {
+                state.update(&buffer[..length]);
+                bytes += length as u64;
+            }
         }
     }
 }
 
-/// The digests of `files`, in their order, on `threads` threads.
+/// The digests of `files`, in their order, on `threads` threads; `done` is told the
+/// bytes of each file.
 ///
 /// # Errors
 ///
@@ -99,16 +108,19 @@ pub fn files<M: Memory>(
     algorithm: Algorithm,
     threads: usize,
     memory: &M,
+    done: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<Hex>> {
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut done = Vec::with_capacity(files.len() / threads.max(1) + 1);
+        let mut digests = Vec::with_capacity(files.len() / threads.max(1) + 1);
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = files.get(index) else {
-                return Ok(done);
+                return Ok(digests);
             };
-            done.push((index, file(path, algorithm, memory)?));
+            let (digest, bytes) = digest(path, algorithm, memory)?;
+            digests.push((index, digest));
+            done(bytes);
         }
     };
     let parts: Vec<Result<Vec<(usize, Hex)>>> = thread::scope(|scope| {
@@ -144,6 +156,7 @@ pub fn combined(paths: &[PathBuf], digests: &[Hex]) -> Hex {
 mod tests {
     use super::super::memory::{Heap, Pooled};
     use super::*;
+    use std::sync::atomic::AtomicU64;
 
     fn known(algorithm: Algorithm, text: &str) -> String {
         let mut state = State::new(algorithm);
@@ -166,8 +179,14 @@ mod tests {
         let paths = crate::corpus::files(sources);
         let pools = Pooled::new().unwrap();
         for algorithm in [Algorithm::Sha256, Algorithm::Blake3, Algorithm::Xxh3] {
-            let one = files(&paths, algorithm, 1, &Heap).unwrap();
-            assert_eq!(files(&paths, algorithm, 3, &pools).unwrap(), one);
+            let one = files(&paths, algorithm, 1, &Heap, &|_| ()).unwrap();
+            let total = AtomicU64::new(0);
+            let done = |bytes| {
+                total.fetch_add(bytes, Ordering::Relaxed);
+            };
+            assert_eq!(files(&paths, algorithm, 3, &pools, &done).unwrap(), one);
+            let sizes = paths.iter().map(|path| path.metadata().unwrap().len());
+            assert_eq!(total.into_inner(), sizes.sum::<u64>());
             assert!(one.len() > 20 && one[0] != one[1]);
         }
     }
@@ -175,7 +194,7 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let paths = [PathBuf::from("/no/such/file")];
-        let error = files(&paths, Algorithm::Xxh3, 2, &Heap).unwrap_err();
+        let error = files(&paths, Algorithm::Xxh3, 2, &Heap, &|_| ()).unwrap_err();
         assert!(error.to_string().contains("/no/such/file"));
     }
 }

@@ -1,6 +1,7 @@
 //! Where strings and buffers come from: the heap, or pools named for their use.
 
 use anyhow::Result;
+use arrayvec::ArrayString;
 use millpond_bytes::{BytePool, Config, ConfigError, PoolBuf, PoolString, StringPool, StringSize};
 use millpond_core::error::AcquireError;
 use std::fmt;
@@ -33,6 +34,8 @@ impl Purpose {
 pub trait Memory: Sync {
     /// Text that is being written.
     type Text: fmt::Write + Deref<Target = str> + Send;
+    /// Text so short that no pool is worth its while.
+    type Name: fmt::Write + Deref<Target = str>;
     /// Bytes to be overwritten, as many as their [`Purpose`] says.
     type Buffer: DerefMut<Target = [u8]>;
 
@@ -42,6 +45,13 @@ pub trait Memory: Sync {
     ///
     /// If there is no memory for it.
     fn text(&self, bytes: usize) -> Result<Self::Text, AcquireError>;
+
+    /// An empty name, with room for about `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for it.
+    fn name(&self, bytes: usize) -> Result<Self::Name, AcquireError>;
 
     /// A buffer; its contents are anything.
     ///
@@ -57,9 +67,14 @@ pub struct Heap;
 
 impl Memory for Heap {
     type Text = String;
+    type Name = String;
     type Buffer = Vec<u8>;
 
     fn text(&self, bytes: usize) -> Result<String, AcquireError> {
+        Ok(String::with_capacity(bytes))
+    }
+
+    fn name(&self, bytes: usize) -> Result<String, AcquireError> {
         Ok(String::with_capacity(bytes))
     }
 
@@ -105,9 +120,56 @@ impl Pooled {
     }
 }
 
+/// Bytes of a name that lies where it is used: a registry, three folders, a tag.
+const INLINE: usize = 124;
+
+/// A name: in place if it is short, of a pool if it is not.
+///
+/// A lease and its return cost as much as an allocator that is good at small blocks,
+/// so a pool gains nothing on 40 bytes, and loses where it does more than that. What is
+/// not allocated at all gains.
+#[derive(Debug)]
+pub enum Name {
+    /// In place.
+    Inline(ArrayString<INLINE>),
+    /// A pool's.
+    Pooled(PoolString),
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    #[inline]
+    fn deref(&self) -> &str {
+        match self {
+            Self::Inline(name) => name,
+            Self::Pooled(name) => name,
+        }
+    }
+}
+
+impl fmt::Write for Name {
+    #[inline]
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        match self {
+            Self::Inline(name) => name.write_str(text),
+            Self::Pooled(name) => name.write_str(text),
+        }
+    }
+}
+
 impl Memory for Pooled {
     type Text = PoolString;
+    type Name = Name;
     type Buffer = PoolBuf;
+
+    #[inline]
+    fn name(&self, bytes: usize) -> Result<Name, AcquireError> {
+        if bytes <= INLINE {
+            return Ok(Name::Inline(ArrayString::new()));
+        }
+        Ok(Name::Pooled(self.text(bytes)?))
+    }
 
     #[inline]
     fn text(&self, bytes: usize) -> Result<PoolString, AcquireError> {

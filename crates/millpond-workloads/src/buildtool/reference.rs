@@ -74,13 +74,14 @@ impl<'a> Reference<'a> {
         })
     }
 
-    /// The reference in full, in a string of `memory`.
+    /// The reference in full, in a name of `memory`.
     ///
     /// # Errors
     ///
     /// If there is no memory.
-    pub fn text_in<M: Memory>(&self, memory: &M) -> Result<M::Text> {
-        let mut text = memory.text(self.length())?;
+    #[inline]
+    pub fn text_in<M: Memory>(&self, memory: &M) -> Result<M::Name> {
+        let mut text = memory.name(self.length())?;
         self.write(&mut text)?;
         Ok(text)
     }
@@ -135,6 +136,16 @@ mod tests {
             ("me/app", "docker.io/me/app:latest".into()),
             ("example.com:5000/app:v1", "example.com:5000/app:v1".into()),
             ("ghcr.io/a/b/c", "ghcr.io/a/b/c:latest".into()),
+            (
+                &*format!(
+                    "registry.example.com:5000/{}app@{digest}",
+                    "folder/".repeat(9)
+                ),
+                format!(
+                    "registry.example.com:5000/{}app@{digest}",
+                    "folder/".repeat(9)
+                ),
+            ),
             (
                 &*format!("app@{digest}"),
                 format!("docker.io/library/app@{digest}"),

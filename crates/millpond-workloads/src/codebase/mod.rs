@@ -48,6 +48,7 @@ pub mod shelf;
 pub mod store;
 pub mod symbols;
 pub mod words;
+pub mod work;
 
 pub use database::{Codebase, LARGEST_FILE, LONGEST_PATH, MOST_HITS, Size};
 pub use graph::{Direction, EdgeKind, Graph, Node};

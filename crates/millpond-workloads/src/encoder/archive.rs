@@ -85,7 +85,8 @@ pub fn pack<M: Memory>(
     Ok(packed)
 }
 
-/// Decodes an archive; `each` is handed every document.
+/// Decodes an archive; `each` is handed every document, and where in the archive it
+/// ends.
 ///
 /// # Errors
 ///
@@ -93,7 +94,7 @@ pub fn pack<M: Memory>(
 pub fn unpack<M: Memory>(
     archive: &[u8],
     memory: &M,
-    mut each: impl FnMut(Document) -> Result<()>,
+    mut each: impl FnMut(Document, usize) -> Result<()>,
 ) -> Result<()> {
     let begin = MAGIC.len();
     ensure!(
@@ -118,7 +119,7 @@ pub fn unpack<M: Memory>(
             "{path}: the digest differs"
         );
         let text = String::from_utf8(text.clone()).with_context(|| path.clone())?;
-        each(Document { path, text })?;
+        each(Document { path, text }, end)?;
         at = end;
     }
     Ok(())

@@ -84,7 +84,7 @@ fn a_place_that_cannot_be_served_is_named_in_one_line() {
         for memory in ["heap", "pooled"] {
             let output = httpd(&[arguments, &["--memory", memory]].concat());
             let text = stderr(&output);
-            assert_eq!(output.status.code(), Some(1), "{text}");
+            assert_eq!(output.status.code(), Some(2), "{text}");
             assert!(text.starts_with(&said), "{text}");
             assert_eq!(text.lines().count(), 1, "{text}");
         }
