@@ -2,8 +2,8 @@
 
 use super::collections::{COPY, ON_BUMP};
 use super::documents::VALUE;
-use crate::variants;
 use super::{MUTEX, NEW, OURS, RESET, rows};
+use crate::variants;
 use millpond_bench::bar::{Bar, Figure};
 use millpond_bench::record::{ChapterRecord, Series};
 use millpond_bench::stats::{Estimate, difference_of_medians};

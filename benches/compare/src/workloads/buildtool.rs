@@ -11,15 +11,19 @@ use millpond_bench::record::ChapterRecord;
 use millpond_bench::worker::{Measurement, Request};
 use millpond_workloads::buildtool::checksum::{self, Algorithm};
 use millpond_workloads::buildtool::flags::Description;
+use millpond_workloads::buildtool::intern::Interner;
 use millpond_workloads::buildtool::log::{Level, Log};
 use millpond_workloads::buildtool::memory::{Heap, Memory, Pooled, Purpose};
 use millpond_workloads::buildtool::reference::Reference;
+use millpond_workloads::buildtool::runtime::{Runtime, StandIn};
 use millpond_workloads::buildtool::{Service, Workshop};
 use millpond_workloads::corpus;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub const CHAPTER: Chapter = Chapter {
     name: "buildtool",
@@ -41,6 +45,9 @@ const REFERENCE: &str = "reference";
 const STRING: &str = "string";
 const BUFFER: &str = "buffer";
 const LOG: &str = "log";
+const KEYS: &str = "keys";
+const AGAIN: &str = "again";
+const RUNTIME: &str = "runtime";
 const TREE: &str = "checksum";
 const BUILD: &str = "service";
 const BUILDS: &str = "specialised";
@@ -108,6 +115,18 @@ const ROWS: &[RowSpec] = &[
         Unit::Nanos,
         Section::Time,
     ),
+    RowSpec::time(
+        KEYS,
+        "64 keys of labels, 16 different ones",
+        "a string each, or each text once and a number",
+    ),
+    RowSpec::new(
+        RUNTIME,
+        "request to the container runtime",
+        "a stand-in on this machine; a connection each, or one of a pool",
+        Unit::Micros,
+        Section::Time,
+    ),
     RowSpec::new(
         TREE,
         "checksum of a tree",
@@ -132,6 +151,13 @@ const ROWS: &[RowSpec] = &[
     whole::percentiles(WHOLE)[0],
     whole::percentiles(WHOLE)[1],
     whole::percentiles(WHOLE)[2],
+    RowSpec::new(
+        AGAIN,
+        "build of a service, again",
+        "digests of files that have not changed are known",
+        Unit::Micros,
+        Section::RealInput,
+    ),
     share(SHARE, "allocation share, flags"),
     calls(ALLOCATIONS[0], "allocations, flags"),
     bytes(BYTES[0], "bytes, flags"),
@@ -164,6 +190,9 @@ pub const JOBS: &[Job] = &[
         each(request, modes, BUFFER, buffer::<Heap>, buffer::<Pooled>)
     }),
     Job::all(LOG, 2, logging),
+    Job::all(KEYS, 2, keys),
+    Job::ours(RUNTIME, 4, |request, _| asked(request)),
+    Job::all(AGAIN, 6, again),
     Job::ours(TREE, 40, |request, _| trees(request)),
     Job::all(BUILD, 6, |request, modes| builds(request, modes, BUILD, 1)),
     Job::all(BUILDS, 9, |request, modes| {
@@ -208,6 +237,50 @@ fn flags(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
         on_pools,
     ))
 }
+
+fn keys(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
+    let texts: Vec<String> = (0..64)
+        .map(|n| format!("org.opencontainers.image.label{}", n % 16))
+        .collect();
+    let pools = Pooled::new()?;
+    let mut interner = Interner::new(&pools)?;
+    let owned = || {
+        texts
+            .iter()
+            .map(|text| text.as_str().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let mut numbers = Vec::with_capacity(texts.len());
+    let interned = || {
+        numbers.clear();
+        numbers.extend(texts.iter().filter_map(|text| interner.key(text).ok()));
+        numbers.len()
+    };
+    Ok(versus((request, modes), (KEYS, 1.0), owned, interned))
+}
+
+/// Asks a stand-in on this machine, on a new connection each or on pooled ones.
+fn asked(request: &Request) -> Result<Vec<Measurement>> {
+    let system = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_io()
+        .build()?;
+    let stand_in = system.block_on(StandIn::bind(LOOPBACK, u32::MAX))?;
+    let address = stand_in.address()?;
+    let serving = system.spawn(stand_in.serve(Arc::default()));
+    let pooled = Runtime::new(address, 4);
+    let mut bout = Bout::new(request);
+    bout.add("a connection each", || {
+        let alone = Runtime::new(address, 1);
+        system.block_on(alone.ask("ping")).is_ok()
+    });
+    bout.add(POOLED, || system.block_on(pooled.ask("ping")).is_ok());
+    let measured = bout.run(RUNTIME, 1e-3);
+    serving.abort();
+    Ok(measured)
+}
+
+const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 fn logging(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
     let pools = Pooled::new()?;
@@ -338,20 +411,19 @@ impl Work {
     }
 
     fn build<M: Memory>(&self, memory: &M) -> bool {
-        let Self {
-            description,
-            context,
-            files,
-        } = self;
-        let job = Service {
+        let workshop = Workshop::new(memory, 1);
+        workshop.is_ok_and(|mut workshop| self.build_in(&mut workshop, memory))
+    }
+
+    fn build_in<M: Memory>(&self, workshop: &mut Workshop<'_, M>, memory: &M) -> bool {
+        let service = Service {
             image: "example/service:v1",
-            description,
-            context,
-            files,
+            description: &self.description,
+            context: &self.context,
+            files: &self.files,
         };
         let mut log = Log::new(memory, Level::Debug, io::sink());
-        let workshop = Workshop::new(memory, 1);
-        let built = workshop.and_then(|mut workshop| workshop.build(&job, &mut log, io::sink()));
+        let built = workshop.build(&service, &mut log, io::sink());
         built.is_ok() && log.flush().is_ok()
     }
 }
@@ -361,6 +433,15 @@ fn builds(request: &Request, modes: Modes, row: &str, services: usize) -> Result
     let on_heap = || (0..services).all(|_| work.build(&Heap));
     let on_pools = || (0..services).all(|_| work.build(&pools));
     Ok(versus((request, modes), (row, 1e-3), on_heap, on_pools))
+}
+
+/// The same build in a workshop that has built it before.
+fn again(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
+    let (work, pools) = (Work::of(request, 300_000)?, Pooled::new()?);
+    let (mut heap, mut pooled) = (Workshop::new(&Heap, 1)?, Workshop::new(&pools, 1)?);
+    let on_heap = || work.build_in(&mut heap, &Heap);
+    let on_pools = || work.build_in(&mut pooled, &pools);
+    Ok(versus((request, modes), (AGAIN, 1e-3), on_heap, on_pools))
 }
 
 fn space(request: &Request) -> Result<Vec<Measurement>> {
@@ -423,6 +504,14 @@ fn bars(record: &ChapterRecord) -> Vec<Bar> {
             .beside("152 → 37 ns"),
         pools(BUILD, 42.8 / 41.6, "the claim").beside("41.6 → 42.8 ms"),
         pools(BUILDS, 127.0 / 123.0, "the claim").beside("123 → 127 ms"),
+        pools(KEYS, 1.0, "not slower"),
+        pools(AGAIN, 1.0, "not slower"),
+        judge.ratio(
+            RUNTIME,
+            (POOLED, "a connection each"),
+            1.0,
+            "a connection each: not slower",
+        ),
         pools(BYTES[2], 0.7, "the claim").beside("30 to 50 % less, unmeasured"),
         judge
             .at_most(MISSES, POOLED, (0.15, Figure::Ratio), "the claims")

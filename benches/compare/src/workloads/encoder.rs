@@ -42,6 +42,9 @@ const DOCUMENTS: &str = "documents";
 const STEPS: &str = "steps";
 const STEPS_BYTES: &str = "steps-bytes";
 const STEPS_OVERFLOWS: &str = "steps-overflows";
+const COURSE: &str = "course";
+const COURSE_SIZE: &str = "course-size";
+const COURSE_RATE: &str = "course-rate";
 const BATCH: &str = "batch";
 const OVERHEAD: &str = "overhead";
 const RATIO: &str = "ratio";
@@ -54,6 +57,7 @@ const LATENCY: &str = "latency";
 const MEMORY: &str = "memory";
 
 const ONE_BY_ONE: &str = "one by one";
+const ASKED: &str = "pages asked for";
 const FIXED_16: &str = "millpond fixed at 16";
 const FIXED_32: &str = "millpond fixed at 32";
 const FIXED_128: &str = "millpond fixed at 128";
@@ -124,6 +128,20 @@ const ROWS: &[RowSpec] = &[
         Unit::Ratio,
         Section::Mechanism,
     ),
+    RowSpec::new(
+        COURSE_SIZE,
+        "pages of the pool, while demand steps",
+        "every 20 of 900 encodings",
+        Unit::Count,
+        Section::OverTime,
+    ),
+    RowSpec::new(
+        COURSE_RATE,
+        "overflow rate, while demand steps",
+        "pages from outside ÷ pages, of the last 20 encodings",
+        Unit::Ratio,
+        Section::OverTime,
+    ),
     share(SHARE, "allocation share, documents"),
     RowSpec::new(
         RATIO,
@@ -156,6 +174,7 @@ pub const JOBS: &[Job] = &[
     Job::all(DOCUMENTS, 3, encoding),
     Job::ours(BATCH, 8, |request, _| batch(request)),
     Job::ours(STEPS, 24, |_, _| steps()),
+    Job::once(COURSE, 8, |_, _| course()),
     Job::ours(OVERHEAD, 8, |request, _| overhead(request)),
     Job::ours(SHARE, 8, |request, _| allocation_share(request)),
     Job::all(LATENCY, 8, |request, modes| {
@@ -259,6 +278,57 @@ fn batch(request: &Request) -> Result<Vec<Measurement>> {
 
 /// Demand in pages for each encoding, 300 times each.
 const DEMAND: [usize; 3] = [5, 30, 5];
+const TIMES: usize = 300;
+
+/// One long word for each demand: literals only, so that text and codes are about as
+/// long.
+fn demands() -> [String; 3] {
+    DEMAND.map(|pages| "é".repeat((pages - 1) * PAGE_BYTES / 2))
+}
+
+/// Encodings between two points of a course.
+const POINT: usize = 20;
+
+/// Sizes and overflow rates while demand steps.
+fn course() -> Result<Vec<Measurement>> {
+    let mut measured = Vec::new();
+    for (name, sizing) in [
+        (POOLED, Sizing::adaptive()),
+        (FIXED_16, Sizing::fixed(16)),
+        (FIXED_32, Sizing::fixed(32)),
+    ] {
+        let pools = Pooled::new(sizing)?;
+        let (sizes, rates) = coursing(&pools)?;
+        measured.push(Measurement::new(COURSE_SIZE, name, sizes));
+        measured.push(Measurement::new(COURSE_RATE, name, rates));
+    }
+    let pages = DEMAND
+        .iter()
+        .flat_map(|pages| [*pages as f64; TIMES / POINT]);
+    measured.push(Measurement::new(COURSE_SIZE, ASKED, pages.collect()));
+    Ok(measured)
+}
+
+/// The pool's size and the overflow rate of each [`POINT`] encodings.
+fn coursing(pools: &Pooled) -> Result<(Vec<f64>, Vec<f64>)> {
+    let dictionary = Dictionary::default();
+    let (mut encoder, mut out) = (Encoder::new(&dictionary, pools), Vec::new());
+    let (mut sizes, mut rates) = (Vec::new(), Vec::new());
+    for text in &demands() {
+        for _ in 0..TIMES / POINT {
+            let before = pools.stats();
+            for _ in 0..POINT {
+                encoder.encode(text, &mut out)?;
+                out.clear();
+            }
+            let now = pools.stats();
+            let acquires = (now.acquires - before.acquires).max(1) as f64;
+            sizes.push(now.pool_size as f64);
+            rates.push((now.overflows - before.overflows) as f64 / acquires);
+        }
+    }
+    Ok((sizes, rates))
+}
 
 fn steps() -> Result<Vec<Measurement>> {
     millpond_bench::counting::pause();
@@ -291,11 +361,9 @@ fn steps() -> Result<Vec<Measurement>> {
 
 /// Microseconds an encoding.
 fn stepping<M: Memory>(memory: &M) -> Result<f64> {
-    const TIMES: usize = 300;
     let dictionary = Dictionary::default();
     let (mut encoder, mut out) = (Encoder::new(&dictionary, memory), Vec::new());
-    // One long word: literals only, so that text and codes are about as long.
-    let texts = DEMAND.map(|pages| "é".repeat((pages - 1) * PAGE_BYTES / 2));
+    let texts = demands();
     let began = Instant::now();
     for text in &texts {
         for _ in 0..TIMES {

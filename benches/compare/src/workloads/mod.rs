@@ -64,6 +64,8 @@ pub struct Job {
 enum Builds {
     /// This binary only.
     Ours,
+    /// This binary, in the first process only.
+    Once,
     /// The heap mode on mimalloc as well.
     Both,
     /// Both, and each mode of this binary in a process of its own.
@@ -78,6 +80,21 @@ impl Job {
         work: fn(&Request, Modes) -> Result<Vec<Measurement>>,
     ) -> Self {
         let builds = Builds::Ours;
+        Self {
+            name,
+            builds,
+            slices,
+            work,
+        }
+    }
+
+    /// A job that finds the same each time: a course, or what is counted.
+    pub const fn once(
+        name: &'static str,
+        slices: u32,
+        work: fn(&Request, Modes) -> Result<Vec<Measurement>>,
+    ) -> Self {
+        let builds = Builds::Once;
         Self {
             name,
             builds,
@@ -123,7 +140,7 @@ impl Job {
         let slice = SLICE * mode.pick(1, 4);
         let label = format!("{name}, {process}");
         let runs: &[(Build, &str)] = match self.builds {
-            Builds::Ours => &[(Build::Release, "")],
+            Builds::Ours | Builds::Once => &[(Build::Release, "")],
             Builds::Both => &[(Build::Release, ""), (Build::Variant(MIMALLOC), HEAP)],
             Builds::Apart => &[
                 (Build::Release, HEAP),
@@ -158,7 +175,8 @@ pub fn tasks(mode: Mode, jobs: &[Job]) -> Vec<Task> {
     let process = |number| format!("process {number} of {processes}");
     let each = |number| {
         let tasks = move |job: &Job| job.tasks(mode, &process(number)).collect::<Vec<_>>();
-        jobs.iter().flat_map(tasks)
+        let due = move |job: &&Job| number == 1 || job.builds != Builds::Once;
+        jobs.iter().filter(due).flat_map(tasks)
     };
     (1..=processes).flat_map(each).collect()
 }

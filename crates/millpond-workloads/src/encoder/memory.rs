@@ -173,13 +173,6 @@ impl Pooled {
         }
     }
 
-    /// Overflows as a share of the acquires since the last advice; `None` without any.
-    #[must_use]
-    pub fn recent_overflow_rate(&self) -> Option<f64> {
-        let window = self.control.borrow().window(&self.pages.stats());
-        window.overflow_rate()
-    }
-
     /// The size that the pool should have, if it is another one, by what happened since
     /// the last advice. A new window begins.
     pub fn advise(&self) -> Option<usize> {
