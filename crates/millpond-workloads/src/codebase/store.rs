@@ -2,14 +2,16 @@
 //!
 //! ```text
 //!   files     path                    → version, content      the current version
-//!   changes   path, version           → change record         every save
+//!   changes   path, 0, version        → change record         every save
 //!   links     from, to, kind          → ()
 //! ```
 //!
 //! A save is one transaction: a reader, and whoever reopens the database after a
 //! crash, sees all of it or nothing.
 
+use super::database::LONGEST_PATH;
 use anyhow::{Context, Result};
+use arrayvec::ArrayVec;
 use redb::{
     Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition,
     WriteTransaction,
@@ -18,8 +20,24 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 const FILES: TableDefinition<'_, &str, (u64, &str)> = TableDefinition::new("files");
-const CHANGES: TableDefinition<'_, (&str, u64), &str> = TableDefinition::new("changes");
+const CHANGES: TableDefinition<'_, &[u8], &str> = TableDefinition::new("changes");
 const LINKS: TableDefinition<'_, (&str, &str, &str), ()> = TableDefinition::new("links");
+
+/// A change's key: the path, a zero byte, which no path has, and the version. One piece
+/// of bytes, because a key of several is put together in a vector for each read.
+fn change_key(path: &str, version: u64) -> ArrayVec<u8, { LONGEST_PATH + 9 }> {
+    let mut key = ArrayVec::new();
+    let path = path.as_bytes();
+    for part in [
+        &path[..path.len().min(LONGEST_PATH)],
+        &[0],
+        &version.to_be_bytes(),
+    ] {
+        let room = key.try_extend_from_slice(part);
+        debug_assert!(room.is_ok(), "a path and a version fit");
+    }
+    key
+}
 
 /// An open database file, or one in memory.
 #[derive(Debug)]
@@ -33,7 +51,7 @@ type Latest = Arc<RwLock<Option<Arc<Tables>>>>;
 
 struct Tables {
     files: ReadOnlyTable<&'static str, (u64, &'static str)>,
-    changes: ReadOnlyTable<(&'static str, u64), &'static str>,
+    changes: ReadOnlyTable<&'static [u8], &'static str>,
 }
 
 /// A transaction that is not committed yet.
@@ -160,7 +178,7 @@ impl Store {
         version: u64,
         with: impl FnOnce(&str) -> R,
     ) -> Result<Option<R>> {
-        let found = self.tables()?.changes.get((path, version))?;
+        let found = self.tables()?.changes.get(&*change_key(path, version))?;
         Ok(found.map(|record| with(record.value())))
     }
 }
@@ -177,7 +195,7 @@ impl Batch {
             .insert(path, (version, content))?;
         self.transaction
             .open_table(CHANGES)?
-            .insert((path, version), record)?;
+            .insert(&*change_key(path, version), record)?;
         Ok(())
     }
 

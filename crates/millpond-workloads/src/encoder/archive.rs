@@ -26,26 +26,7 @@ pub struct Packed {
     pub archive_bytes: usize,
 }
 
-/// Text that a dictionary is learned from: an eighth of all, but at least this much.
-///
-/// Learning takes several times as long as encoding the same text, and most of what
-/// is frequent is so everywhere.
-const SMALLEST_SAMPLE: usize = 16 << 10;
-const SAMPLED: usize = 8;
-
-/// The begin of every document, as long as its share of the sample.
-fn sample(documents: &[Document]) -> impl Iterator<Item = &str> {
-    let all: usize = documents.iter().map(|document| document.text.len()).sum();
-    let wanted = (all / SAMPLED).max(SMALLEST_SAMPLE);
-    documents.iter().map(move |Document { text, .. }| {
-        let share = text.len().saturating_mul(wanted).div_ceil(all.max(1));
-        let end = (share.min(text.len())..text.len()).find(|end| text.is_char_boundary(*end));
-        &text[..end.unwrap_or(text.len())]
-    })
-}
-
-/// Learns a dictionary from a sample of `documents` and encodes all of them with one
-/// encoder.
+/// Learns a dictionary from `documents` and encodes all of them with one encoder.
 ///
 /// `done` is told the bytes of each text.
 ///
@@ -58,7 +39,7 @@ pub fn pack<M: Memory>(
     out: &mut impl Write,
     mut done: impl FnMut(u64),
 ) -> Result<Packed> {
-    let dictionary = Dictionary::learn(sample(documents));
+    let dictionary = Dictionary::learn(documents.iter().map(|document| &*document.text));
     let mut head = MAGIC.to_vec();
     dictionary.write(&mut head);
     out.write_all(&head)?;
