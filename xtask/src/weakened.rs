@@ -36,7 +36,7 @@ struct Weakening {
     find: &'static str,
     /// What stands there without the protection. It must compile.
     replace: &'static str,
-    /// The test target of `millpond-core` that holds the model.
+    /// The test target that holds the model.
     model: &'static str,
     /// The model's function.
     test: &'static str,
@@ -300,6 +300,22 @@ const TABLE: &[Weakening] = &[
         model: "loom_close",
         test: "the_last_release_frees_the_pool",
     },
+    Weakening {
+        name: "an arena whose holder went unseen",
+        file: CACHE,
+        find: "place.store(word, Ordering::Release)",
+        replace: "place.store(word, Ordering::Relaxed)",
+        model: "loom_decay",
+        test: "leases_against_ticks",
+    },
+    Weakening {
+        name: "an arena that is let go too early",
+        file: "crates/millpond-arena/src/pool.rs",
+        find: "// SAFETY: ours to give; alive until it is home.\n        unsafe { Self::release(pool, arena) };",
+        replace: "unsafe { Self::release(pool, arena) };\n        this.hands.touch();",
+        model: "loom_decay",
+        test: "leases_against_ticks",
+    },
 ];
 
 const TENANCY: &str = "crates/millpond-core/src/tenancy.rs";
@@ -315,8 +331,8 @@ const CLOSE: &str = "crates/millpond-core/src/shared/close.rs";
 const QUEUE: &str = "crates/millpond-core/src/wait.rs";
 const THREAD_ID: &str = "crates/millpond-core/src/thread_id.rs";
 
-/// The package whose models run.
-const PACKAGE: &str = "millpond-core";
+/// The packages whose models run. No two models have the same name.
+const PACKAGES: [&str; 2] = ["millpond-core", "millpond-arena"];
 
 pub(crate) fn run(filter: Option<&str>) -> Result<Verdict> {
     let chosen = TABLE
@@ -330,7 +346,7 @@ pub(crate) fn run(filter: Option<&str>) -> Result<Verdict> {
     let tree = workspace::target_dir_for("weakened");
     // A build directory of its own: cargo tells a file here from the same file there by
     // nothing but its age, and would take weakened builds for those of the models.
-    let scratch = Scratch::copy_of(workspace::root(), &tree, tree.join("build"), PACKAGE)?;
+    let scratch = Scratch::copy_of(workspace::root(), &tree, tree.join("build"), &PACKAGES)?;
     let results = try_all(&scratch, &chosen)?;
     for (weakening, finding) in &results {
         println!(
@@ -547,7 +563,7 @@ mod tests {
         ];
         let root = toy_workspace("cases");
         let target = workspace::target_dir_for("weakened-toy");
-        let scratch = Scratch::copy_of(&root, &target, target.join("build"), "toy").unwrap();
+        let scratch = Scratch::copy_of(&root, &target, target.join("build"), &["toy"]).unwrap();
         let weakenings = cases.clone().map(|(weakening, _)| weakening);
         let found = try_all(&scratch, &weakenings).unwrap();
         let findings: Vec<_> = found.into_iter().map(|(_, finding)| finding).collect();

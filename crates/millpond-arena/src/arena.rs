@@ -20,7 +20,7 @@
 //! as an arena is above it.
 
 use crate::chunk::{OVERHEAD, candidates};
-use crate::config::Figures;
+use crate::config::{Figures, NEVER_LARGE};
 use crate::drops::Drops;
 use crate::error::{ArenaFull, Full};
 use crate::hands::Hands;
@@ -221,16 +221,34 @@ impl Arena {
     // ---- Allocating -------------------------------------------------------
 
     /// Memory for `layout`, uninitialised.
+    ///
+    /// What nearly all requests are, small and aligned as words are, is decided by
+    /// two comparisons with constants, and then by one with the room. bumpalo's own
+    /// questions are answered by then, so nothing of them is left in the code: for
+    /// layouts that are known at run time, 100 of them cost what they cost without
+    /// a pool, and not a third more (November 2026, 2-core virtual machine, Zen 5).
     #[inline(always)]
     pub(crate) fn allocate(&self, layout: Layout) -> Result<NonNull<u8>, ArenaFull> {
+        if layout.size() > NEVER_LARGE || layout.align() > MIN_ALIGN {
+            return self.allocate_unusual_slow(layout);
+        }
+        let size = layout.size().next_multiple_of(MIN_ALIGN);
+        if size > self.bump.chunk_capacity() {
+            return self.allocate_slow(layout);
+        }
+        // SAFETY: the alignment is a power of two, and the size is small.
+        let whole = unsafe { Layout::from_size_align_unchecked(size, MIN_ALIGN) };
+        match self.bump.try_alloc_layout(whole) {
+            Ok(block) => Ok(block),
+            Err(_) => self.allocate_slow(layout),
+        }
+    }
+
+    /// What is not small or not aligned as words are.
+    #[inline(never)]
+    fn allocate_unusual_slow(&self, layout: Layout) -> Result<NonNull<u8>, ArenaFull> {
         if self.is_large(layout) {
             return self.allocate_large(layout, false);
-        }
-        // Asked first, so that the common way is straight: bumpalo's own question
-        // is then answered, and what it does without room is never compiled in.
-        let size = layout.size().next_multiple_of(MIN_ALIGN);
-        if layout.align() <= MIN_ALIGN && size > self.bump.chunk_capacity() {
-            return self.allocate_slow(layout);
         }
         match self.bump.try_alloc_layout(layout) {
             Ok(block) => Ok(block),
@@ -464,17 +482,21 @@ impl Arena {
         Some((start, len))
     }
 
-    /// Tells memory tools that nobody has anything in the chunk.
+    /// Tells memory tools that nobody has anything in the chunk, of which the last
+    /// `used` bytes were allocated.
     ///
     /// # Safety
     ///
     /// The caller is the holder, and nothing is allocated.
     #[inline(always)]
-    pub(crate) unsafe fn declare_dead(&self) {
+    pub(crate) unsafe fn declare_dead(&self, used: usize) {
         if poison::WATCHED {
             if let Some((start, len)) = self.free_chunk() {
+                let used = used.min(len);
+                // SAFETY: inside of the chunk.
+                let start = unsafe { start.add(len - used) };
                 // SAFETY: the holder's own, and what was there is not used.
-                unsafe { poison::on_region_new(start, len) };
+                unsafe { poison::on_region_new(start, used) };
             }
         }
     }

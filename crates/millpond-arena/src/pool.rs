@@ -299,7 +299,8 @@ impl ScopePool {
         // SAFETY: the caller is the holder.
         let this = unsafe { arena.as_ref() };
         this.hands.touch();
-        let due = this.tally.count(this.used_bytes());
+        let used = this.used_bytes();
+        let due = this.tally.count(used);
         if due | (this.flags() != 0) {
             // SAFETY: by the caller.
             return unsafe { take_back_slow(arena, due) };
@@ -309,7 +310,7 @@ impl ScopePool {
         // SAFETY: by the caller.
         unsafe { Arena::reset(arena) };
         // SAFETY: ours, and nothing is allocated.
-        unsafe { this.declare_dead() };
+        unsafe { this.declare_dead(used) };
         // SAFETY: ours to give; alive until it is home.
         unsafe { Self::release(pool, arena) };
     }
@@ -423,6 +424,7 @@ unsafe fn take_back_slow(arena: NonNull<Arena>, due: bool) {
             unsafe { this.pattern_chunks() };
         }
     }
+    let used = this.used_bytes();
     let mut told = Told::about(pool, this.held_bytes());
     // SAFETY: by the caller; the large objects are gone.
     unsafe { Arena::reset_grown(arena) };
@@ -443,7 +445,7 @@ unsafe fn take_back_slow(arena: NonNull<Arena>, due: bool) {
         unsafe { pool.discard(arena, why) };
     }
     // SAFETY: ours, and nothing is allocated.
-    unsafe { this.declare_dead() };
+    unsafe { this.declare_dead(used) };
     if due && pool.counts.reports.fetch_add(1, Relaxed) % REPORTS_A_TICK == REPORTS_A_TICK - 1 {
         pool.tick();
     }

@@ -9,7 +9,7 @@ use millpond_testing::{Failing, TestAllocator, count, walk_failures};
 #[global_allocator]
 static ALLOCATOR: TestAllocator = TestAllocator::new();
 
-const ROUNDS: usize = if cfg!(miri) { 5 } else { 2000 };
+const ROUNDS: usize = if cfg!(miri) { 2 } else { 2000 };
 
 const KIB: usize = 1 << 10;
 

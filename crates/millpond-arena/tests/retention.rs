@@ -17,7 +17,7 @@ fn manager(config: ScopeConfig) -> ArenaManager {
 fn request(manager: &ArenaManager, bytes: usize) {
     let lease = manager.lease(SCOPE).expect("memory");
     for _ in 0..bytes / 512 {
-        lease.alloc([0u64; 64]).expect("room");
+        lease.alloc_uninit::<[u64; 64]>().expect("room");
     }
 }
 

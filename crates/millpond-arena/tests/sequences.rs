@@ -7,7 +7,7 @@ use millpond_testing::Dice;
 
 #[test]
 fn arenas_contain_what_the_heap_would() {
-    let (seeds, len) = if cfg!(miri) { (3, 150) } else { (800, 600) };
+    let (seeds, len) = if cfg!(miri) { (2, 80) } else { (300, 600) };
     for seed in 0..seeds {
         let mut dice = Dice::new(seed);
         let script: Vec<u8> = (0..len).map(|_| dice.bits().to_le_bytes()[0]).collect();

@@ -4,9 +4,14 @@ use allocator_api2::alloc::Allocator;
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
-const ALIGNS: [usize; 5] = [1, 8, 16, 64, 4096];
+const ALIGNS: [usize; 6] = [1, 8, 16, 64, 4096, 8192];
 /// On both sides of the threshold for large objects, which is 2 KiB below.
-const SIZES: [usize; 9] = [0, 1, 7, 64, 1000, 2048, 2049, 3000, 9000];
+/// Under Miri, where each byte takes its time, none is long for no reason.
+const SIZES: [usize; 9] = if cfg!(miri) {
+    [0, 1, 7, 64, 100, 200, 2048, 2049, 2100]
+} else {
+    [0, 1, 7, 64, 1000, 2048, 2049, 3000, 9000]
+};
 
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).expect("a small layout")
@@ -37,7 +42,7 @@ fn is_stamped(block: NonNull<[u8]>, len: usize) -> bool {
 }
 
 fn pairs() -> impl Iterator<Item = (Layout, Layout)> {
-    let step = if cfg!(miri) { 97 } else { 1 };
+    let step = if cfg!(miri) { 211 } else { 1 };
     let all = ALIGNS.into_iter().flat_map(|before| {
         ALIGNS.into_iter().flat_map(move |after| {
             SIZES.into_iter().flat_map(move |small| {

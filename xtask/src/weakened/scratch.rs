@@ -31,7 +31,7 @@ pub(super) struct Scratch {
     tree: PathBuf,
     build: PathBuf,
     log: PathBuf,
-    package: String,
+    packages: Vec<String>,
 }
 
 impl Scratch {
@@ -41,13 +41,13 @@ impl Scratch {
         root: &Path,
         place: &Path,
         build: PathBuf,
-        package: &str,
+        packages: &[&str],
     ) -> Result<Self> {
         let scratch = Self {
             tree: place.join("tree"),
             build,
             log: place.join("model.log"),
-            package: package.to_owned(),
+            packages: packages.iter().map(ToString::to_string).collect(),
         };
         if scratch.tree.exists() {
             fs::remove_dir_all(&scratch.tree)?;
@@ -88,14 +88,10 @@ impl Scratch {
 
     fn build(&self, model: &str) -> Result<Option<PathBuf>> {
         let mut cargo = Command::new("cargo");
-        cargo.args([
-            "test",
-            "--release",
-            "--no-run",
-            "--message-format=json",
-            "--package",
-            &self.package,
-        ]);
+        cargo.args(["test", "--release", "--no-run", "--message-format=json"]);
+        for package in &self.packages {
+            cargo.args(["--package", package]);
+        }
         cargo
             .args(["--test", model])
             .arg("--target-dir")
