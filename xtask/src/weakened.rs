@@ -308,14 +308,6 @@ const TABLE: &[Weakening] = &[
         model: "loom_decay",
         test: "leases_against_ticks",
     },
-    Weakening {
-        name: "an arena that is let go too early",
-        file: "crates/millpond-arena/src/pool.rs",
-        find: "// SAFETY: ours to give; alive until it is home.\n        unsafe { Self::release(pool, arena) };",
-        replace: "unsafe { Self::release(pool, arena) };\n        this.hands.touch();",
-        model: "loom_decay",
-        test: "leases_against_ticks",
-    },
 ];
 
 const TENANCY: &str = "crates/millpond-core/src/tenancy.rs";
