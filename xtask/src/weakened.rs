@@ -61,6 +61,22 @@ const TABLE: &[Weakening] = &[
         test: "a_value_ends_once_after_its_last_pin",
     },
     Weakening {
+        name: "a relaxed beginning of a life",
+        file: "crates/millpond-core/src/life.rs",
+        find: "        let id = RawId::new(index, generation.open()?);\n        // Release: whoever reads by the id sees what is in the slot.\n        self.generation.store(generation.bits(), Ordering::Release);",
+        replace: "        let id = RawId::new(index, generation.open()?);\n        self.generation.store(generation.bits(), Ordering::Relaxed);",
+        model: "loom_life",
+        test: "whoever_finds_a_row_live_sees_all_of_it",
+    },
+    Weakening {
+        name: "a relaxed look at a life",
+        file: "crates/millpond-core/src/life.rs",
+        find: "self.generation.load(Ordering::Acquire)",
+        replace: "self.generation.load(Ordering::Relaxed)",
+        model: "loom_life",
+        test: "whoever_finds_a_row_live_sees_all_of_it",
+    },
+    Weakening {
         name: "a relaxed end of a holder",
         file: "crates/millpond-core/src/sharing.rs",
         find: "self.holders.fetch_sub(1, Ordering::Release)",

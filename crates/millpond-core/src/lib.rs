@@ -72,6 +72,7 @@ pub mod exhaustion;
 pub mod histogram;
 pub mod home;
 pub mod id;
+pub mod life;
 #[cfg(feature = "alloc")]
 pub mod local;
 #[cfg(feature = "std")]

@@ -3,12 +3,11 @@
 use crate::element::Element;
 use crate::lease::{RowId, enliven, lay_to_rest};
 use crate::pool::VectorPool;
-use crate::runs::is_live;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering;
 use millpond_core::engine::{Engine, Mode};
-use millpond_core::id::{Generation, Id};
+use millpond_core::id::Id;
+use millpond_core::life::Life;
 use millpond_core::trim::Level;
 
 /// A stored row that moved: its id before, and its id now.
@@ -67,9 +66,7 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         }
         for number in free {
             let retired = self.directory.generation(number);
-            let retired =
-                retired.map(|it| Generation::from_bits(it.load(Ordering::Relaxed)).is_retired());
-            if retired != Some(true) {
+            if !retired.is_some_and(|life| life.generation().is_retired()) {
                 // SAFETY: acquired above, or moved away from.
                 unsafe { self.release(self.directory.entry(number)) };
             }
@@ -106,7 +103,7 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         (0..slabs).rev().find_map(|slab| {
             let generations = self.directory.head(slab)?.generations();
             let end = if slab == last { row } else { generations.len() };
-            let row = generations[..end].iter().rposition(is_live)?;
+            let row = generations[..end].iter().rposition(Life::is_live)?;
             Some(self.directory.number(slab, row))
         })
     }
@@ -127,11 +124,8 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         unsafe { self.directory.copy_side(from, to) };
         // SAFETY: acquired by the caller.
         let new = unsafe { self.open(to) }?;
-        let place = self.directory.generation(from)?;
-        let mut generation = Generation::from_bits(place.load(Ordering::Relaxed));
-        let closed = generation.close();
-        debug_assert!(closed, "a stored row is live");
-        place.store(generation.bits(), Ordering::Release);
+        let closed = self.directory.generation(from)?.close();
+        debug_assert!(closed.is_some(), "a stored row is live");
         // SAFETY: stored no more, and borrowed by nobody.
         unsafe { lay_to_rest(source, self.dimension()) };
         Some(Moved {

@@ -38,9 +38,10 @@ use crate::side::{Side, SideArrays};
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 use core::slice;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use millpond_core::entry::Entry;
-use millpond_core::id::{Generation, RawId};
+use millpond_core::id::RawId;
+use millpond_core::life::Life;
 use millpond_core::region;
 
 /// Heads of the first segment; each further one has twice as many.
@@ -57,7 +58,7 @@ const SEGMENTS: usize = 30;
 ///    `rows` is stored before, and neither changes afterwards.
 #[derive(Debug)]
 pub(crate) struct Head {
-    generations: AtomicPtr<AtomicU32>,
+    generations: AtomicPtr<Life>,
     rows: AtomicUsize,
 }
 
@@ -263,7 +264,7 @@ impl Directory {
     ///
     /// As [`Directory::row`].
     #[inline(always)]
-    pub(crate) unsafe fn generation_of_existing(&self, number: usize) -> &AtomicU32 {
+    pub(crate) unsafe fn generation_of_existing(&self, number: usize) -> &Life {
         let (slab, row) = self.split(number);
         // SAFETY: by the caller.
         let head = unsafe { self.head_of_existing(slab) };
@@ -335,7 +336,7 @@ impl Directory {
 
     /// The generation of a row, if there ever was a row of that number.
     #[inline]
-    pub(crate) fn generation(&self, number: usize) -> Option<&AtomicU32> {
+    pub(crate) fn generation(&self, number: usize) -> Option<&Life> {
         let (slab, row) = self.split(number);
         self.head(slab)?.generations().get(row)
     }
@@ -345,10 +346,7 @@ impl Directory {
     pub(crate) fn find(&self, id: RawId) -> Option<NonNull<u8>> {
         let (slab, row) = self.split(id.index() as usize);
         let head = self.head(slab)?;
-        let generation = head.generations().get(row)?;
-        // Acquire: what was written to the row before it was made live is seen.
-        let generation = Generation::from_bits(generation.load(Ordering::Acquire));
-        if !generation.is_named_by(id) {
+        if !head.generations().get(row)?.is_named_by(id) {
             return None;
         }
         // SAFETY: by 3 a live row has a slab under it.
@@ -362,7 +360,7 @@ impl Directory {
         let (segment, _) = locate(self.len());
         let is_new = self.segments[segment].load(Ordering::Relaxed).is_null();
         let per_segment = if is_new { segment_bytes(segment) } else { 0 };
-        per_segment + rows * size_of::<AtomicU32>()
+        per_segment + rows * size_of::<Life>()
     }
 
     /// Gives the next slab number generations for `rows` rows, and no slab.
@@ -373,13 +371,13 @@ impl Directory {
         if self.segments[segment].load(Ordering::Relaxed).is_null() {
             self.add_segment(segment)?;
         }
-        let generations = region::allocate_zeroed(Layout::array::<AtomicU32>(rows).ok()?)?;
+        let generations = region::allocate_zeroed(Layout::array::<Life>(rows).ok()?)?;
         let head = self.head(slab)?;
         head.rows.store(rows, Ordering::Relaxed);
         head.generations
             .store(generations.as_ptr().cast(), Ordering::Release);
         self.bytes
-            .fetch_add(rows * size_of::<AtomicU32>(), Ordering::Relaxed);
+            .fetch_add(rows * size_of::<Life>(), Ordering::Relaxed);
         self.len.store(slab + 1, Ordering::Release);
         Some(slab)
     }
@@ -431,7 +429,7 @@ impl Directory {
 impl Head {
     /// The generations of the slab's rows.
     #[inline]
-    pub(crate) fn generations(&self) -> &[AtomicU32] {
+    pub(crate) fn generations(&self) -> &[Life] {
         let generations = self.generations.load(Ordering::Acquire);
         if generations.is_null() {
             return &[];
@@ -452,7 +450,7 @@ impl Drop for Directory {
         for slab in 0..self.len() {
             let Some(head) = self.head(slab) else { break };
             let generations = NonNull::new(head.generations.load(Ordering::Relaxed));
-            let layout = Layout::array::<AtomicU32>(head.rows());
+            let layout = Layout::array::<Life>(head.rows());
             if let (Some(generations), Ok(layout)) = (generations, layout) {
                 // SAFETY: allocated by `add` with this layout, and not used again.
                 unsafe { region::free(generations.cast(), layout) };

@@ -10,13 +10,12 @@ use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::slice;
-use core::sync::atomic::Ordering;
 use millpond_core::engine::Mode;
 use millpond_core::entry::Entry;
 #[cfg(feature = "std")]
 use millpond_core::home::TRACKED;
 use millpond_core::home::{FALLBACK, Home};
-use millpond_core::id::{Generation, Id, RawId};
+use millpond_core::id::{Id, RawId};
 use millpond_core::poison;
 
 /// The id of a stored row: eight bytes, `Copy`, and stale once the row is gone.
@@ -217,12 +216,7 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         // SAFETY: by the caller.
         let place = unsafe { self.directory.generation_of_existing(number) };
         // Nobody else writes it: the row is the caller's.
-        let mut generation = Generation::from_bits(place.load(Ordering::Relaxed));
-        let live = generation.open()?;
-        let id = RawId::new(u32::try_from(number).ok()?, live)?;
-        // Release: whoever reads the row by the id sees what was written to it.
-        place.store(live.bits(), Ordering::Release);
-        Some(id)
+        place.open(u32::try_from(number).ok()?)
     }
 }
 

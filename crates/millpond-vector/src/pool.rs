@@ -7,11 +7,9 @@ use crate::rows::{Plan, Rows};
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
-use core::sync::atomic::Ordering;
 use millpond_core::engine::{Engine, Local, Mode, Released};
 use millpond_core::entry::Entry;
 use millpond_core::exhaustion::{Exhaustion, Fallback};
-use millpond_core::id::Generation;
 use millpond_core::observe::{Observation, Observe, Sampled, Tune};
 use millpond_core::trim::{Level, Trim, TrimReport};
 
@@ -243,7 +241,7 @@ impl<E: Element, M: Mode> Drop for VectorPool<E, M> {
     fn drop(&mut self) {
         let slabs = (0..self.directory.len()).filter_map(|slab| self.directory.head(slab));
         let kept = slabs.flat_map(|head| head.generations()).filter(|place| {
-            let generation = Generation::from_bits(place.load(Ordering::Relaxed));
+            let generation = place.generation();
             generation.is_live() || generation.is_retired()
         });
         let kept = kept.count();

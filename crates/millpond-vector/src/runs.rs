@@ -7,9 +7,9 @@ use core::fmt;
 use core::iter::FusedIterator;
 use core::ptr::NonNull;
 use core::slice;
-use core::sync::atomic::{AtomicU32, Ordering};
 use millpond_core::engine::Mode;
-use millpond_core::id::{Generation, Id, RawId};
+use millpond_core::id::{Id, RawId};
+use millpond_core::life::Life;
 
 /// Stored rows that lie side by side, as many as there are: the row before the
 /// first and the row after the last are not stored, or lie in another slab.
@@ -20,7 +20,7 @@ use millpond_core::id::{Generation, Id, RawId};
 pub struct Run<'p, E> {
     /// All elements from the first row to the last, tails and gaps included.
     elements: &'p [E],
-    generations: &'p [AtomicU32],
+    generations: &'p [Life],
     norms: &'p [f32],
     external_ids: &'p [u64],
     /// The number of the first row.
@@ -88,9 +88,9 @@ impl<'p, E: Element> Run<'p, E> {
     /// The id of row `at`; `None` if the run is not that long.
     #[must_use]
     pub fn id(&self, at: usize) -> Option<RowId<E>> {
-        let generation = self.generations.get(at)?.load(Ordering::Relaxed);
+        let generation = self.generations.get(at)?.generation();
         let number = self.number + u32::try_from(at).ok()?;
-        RawId::new(number, Generation::from_bits(generation)).map(Id::from_raw)
+        RawId::new(number, generation).map(Id::from_raw)
     }
 
     /// The rows, in order.
@@ -157,13 +157,6 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
     }
 }
 
-/// Whether the row of this generation is stored.
-pub(crate) fn is_live(generation: &AtomicU32) -> bool {
-    // Acquire: what was written to the row before it was stored is seen.
-    let generation = Generation::from_bits(generation.load(Ordering::Acquire));
-    generation.is_live()
-}
-
 impl<'p, E: Element, M: Mode> Iterator for Runs<'p, E, M> {
     type Item = Run<'p, E>;
 
@@ -172,13 +165,13 @@ impl<'p, E: Element, M: Mode> Iterator for Runs<'p, E, M> {
         while self.slab < directory.len() {
             let generations = directory.head(self.slab)?.generations();
             let rest = &generations[self.row..];
-            let Some(gap) = rest.iter().position(is_live) else {
+            let Some(gap) = rest.iter().position(Life::is_live) else {
                 self.slab += 1;
                 self.row = 0;
                 continue;
             };
             let rest = &rest[gap..];
-            let len = rest.iter().position(|row| !is_live(row));
+            let len = rest.iter().position(|row| !row.is_live());
             let len = len.unwrap_or(rest.len());
             let first = directory.number(self.slab, self.row + gap);
             self.row += gap + len;
@@ -198,7 +191,7 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
     ///
     /// The rows from `first` on, one for each of `generations`, are stored, and
     /// lie in one slab.
-    unsafe fn run<'p>(&'p self, first: usize, generations: &'p [AtomicU32]) -> Run<'p, E> {
+    unsafe fn run<'p>(&'p self, first: usize, generations: &'p [Life]) -> Run<'p, E> {
         let stride = self.layout.stride_bytes() / size_of::<E>();
         let padded = self.layout.padded();
         // SAFETY: a stored row exists.

@@ -11,10 +11,9 @@ use crate::pool::VectorPool;
 use core::fmt;
 use core::ptr::NonNull;
 use core::slice;
-use core::sync::atomic::Ordering;
 use millpond_core::engine::Mode;
 use millpond_core::error::AcquireError;
-use millpond_core::id::{Generation, Id, RawId};
+use millpond_core::id::{Id, RawId};
 
 /// Why a row could not be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,12 +232,8 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
 
     /// The id of a row that is live now.
     pub(crate) fn live(&self, number: usize) -> Option<RowId<E>> {
-        let generation = self.directory.generation(number)?.load(Ordering::Acquire);
-        let raw = RawId::new(
-            u32::try_from(number).ok()?,
-            Generation::from_bits(generation),
-        );
-        raw.map(Id::from_raw)
+        let generation = self.directory.generation(number)?.generation();
+        RawId::new(u32::try_from(number).ok()?, generation).map(Id::from_raw)
     }
 
     /// Makes the id of a live row stale and gives the row back, or retires it if
@@ -247,10 +242,9 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         let Some(place) = self.directory.generation(number) else {
             return;
         };
-        let mut generation = Generation::from_bits(place.load(Ordering::Relaxed));
-        let closed = generation.close();
-        debug_assert!(closed, "a live row can be closed");
-        place.store(generation.bits(), Ordering::Release);
+        let Some(generation) = place.close() else {
+            unreachable!("a live row can be closed");
+        };
         let entry = self.directory.entry(number);
         // SAFETY: by the pool's 2 and 3, with `&mut self`, nobody's any more.
         #[cfg(feature = "std")]
