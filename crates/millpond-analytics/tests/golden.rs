@@ -1,5 +1,5 @@
 //! Proves that every output is what was looked at and found good. With
-//! `MILLPOND_BLESS=1` the files are rewritten: look at the difference.
+//! `BLESS=1` the files are rewritten: look at the difference.
 
 mod fixture;
 
@@ -14,14 +14,14 @@ use std::path::Path;
 /// Compares with a file of this crate.
 fn golden(file: &str, now: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    if std::env::var_os("MILLPOND_BLESS").is_some() {
+    if std::env::var_os("BLESS").is_some() {
         fs::write(&path, now).unwrap();
     }
     let then = fs::read_to_string(&path).unwrap_or_default();
     let changed = then.lines().zip(now.lines()).position(|(a, b)| a != b);
     assert!(
         then == now,
-        "{file} is not what it was, from line {} on; MILLPOND_BLESS=1 rewrites it:\n{}",
+        "{file} is not what it was, from line {} on; BLESS=1 rewrites it:\n{}",
         changed.map_or(0, |line| line + 1),
         now.lines().nth(changed.unwrap_or(0)).unwrap_or_default()
     );
