@@ -50,6 +50,10 @@ pub(crate) struct ReplayArgs {
     /// A table of size classes to try too, such as 2048,4096,8192; may be repeated
     #[arg(long = "classes", value_name = "BYTES,...")]
     tables: Vec<String>,
+    /// The byte pool of a pond's configuration to try too: TOML, such as advice; may be
+    /// repeated
+    #[arg(long = "config", value_name = "FILE")]
+    configurations: Vec<PathBuf>,
 }
 
 /// Builds the replayer with the peers that build here, and runs it.
@@ -184,6 +188,9 @@ impl Workshop {
         }
         for table in &args.tables {
             command.args(["--classes", table]);
+        }
+        for file in &args.configurations {
+            command.arg("--config").arg(file);
         }
         exit_code(&mut command)
     }

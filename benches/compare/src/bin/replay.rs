@@ -1,14 +1,16 @@
 //! Replays a recorded trace: would pools help the program that it comes from?
 //!
 //! Every acquire of the trace is an allocation of its size from each allocator
-//! that was compiled in, and from byte pools with the usual classes, with those
-//! that are advised for the trace, and with any that are asked for. The first
-//! byte of each is written.
+//! that was compiled in, from other crates with buffers, and from byte pools with
+//! the usual classes, with those that are advised for the trace, and with any that
+//! are asked for, as a table or as the configuration of a pond. The first byte of
+//! each is written.
 //!
 //! The answer may not be used to claim anything about several threads: one does
 //! it all.
 
 use clap::Parser;
+use millpond::Settings;
 use millpond_analytics::{Advisor, Trace, count_sizes};
 use millpond_bench::replay::Steps;
 use millpond_bench::runner::{Contest, Schedule, Timed};
@@ -41,6 +43,9 @@ struct Arguments {
     /// A table of size classes to try too.
     #[arg(long = "classes")]
     tables: Vec<String>,
+    /// The byte pool of a pond's configuration to try too: TOML, as advice is.
+    #[arg(long = "config")]
+    configurations: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -71,6 +76,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     );
 
     let pools = pools(arguments, &trace)?;
+    let zeropool = zeropool::ZeroPool::new().track_stats(false);
     let mut contest = Contest::new();
     for (name, allocator) in allocators() {
         let steps = &steps;
@@ -78,6 +84,20 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             timed(steps, times, |bytes| Allocated::new(allocator, bytes))
         });
     }
+    contest.add("zeropool", |times| {
+        timed(&steps, times, |bytes| {
+            let mut buffer = zeropool.alloc_uninit(bytes.max(1));
+            buffer.as_uninit_mut()[0].write(1);
+            Some(buffer)
+        })
+    });
+    contest.add("bytes::BytesMut", |times| {
+        timed(&steps, times, |bytes| {
+            let mut buffer = bytes::BytesMut::with_capacity(bytes.max(1));
+            buffer.extend_from_slice(&[1]);
+            Some(buffer)
+        })
+    });
     for (name, pool) in &pools {
         let steps = &steps;
         contest.add(name, move |times| {
@@ -121,6 +141,16 @@ fn pools(arguments: &Arguments, trace: &Trace) -> anyhow::Result<Vec<(String, By
         let sizes = sizes.map_err(|error| anyhow::anyhow!("--classes {table}: {error}"))?;
         let pool = BytePool::new(Config::new().with_sizes(&sizes))?;
         pools.push((format!("millpond-bytes, {sizes:?}"), pool));
+    }
+    for file in &arguments.configurations {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file);
+        let text = text.map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
+        let config = Settings::new().toml(&name, &text)?.config()?;
+        pools.push((
+            format!("millpond-bytes, {name}"),
+            BytePool::new(config.bytes)?,
+        ));
     }
     Ok(pools)
 }
