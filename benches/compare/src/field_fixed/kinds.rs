@@ -45,7 +45,13 @@ pub fn measure(row: &str, schedule: Schedule) -> Option<Vec<Measurement>> {
         rows::LOOKUP => lookups(&mut contest),
         rows::INSERT => inserts(&mut contest),
         rows::BATCH => batches(&mut contest),
-        rows::LARGE => large(&mut contest),
+        rows::LARGE => large(&mut contest, |map, _| {
+            black_box(&*map);
+        }),
+        rows::LARGE_USED => large(&mut contest, |map, word| {
+            map.insert(word, word);
+            black_box(&*map);
+        }),
         rows::MANY_POOLS => many_pools(&mut contest),
         _ => return None,
     }
@@ -159,24 +165,20 @@ fn batches(contest: &mut Contest<'static>) {
     });
 }
 
-fn large(contest: &mut Contest<'static>) {
-    fn fill(map: &mut HashMap<u64, u64>, word: u64) {
-        map.insert(word, word);
-        black_box(&*map);
-    }
+fn large(contest: &mut Contest<'static>, work: impl Fn(&mut HashMap<u64, u64>, u64) + Copy + 'static) {
     let pool = ObjectPool::<HashMap<u64, u64>, _>::new(64, Clear::keeping_all());
     pool.try_acquire().expect("free").reserve(LARGE);
     contest.add(OBJECTS, move |n| {
         let began = Instant::now();
         for word in 0..n {
-            fill(&mut pool.try_acquire().expect("free"), word);
+            work(&mut pool.try_acquire().expect("free"), word);
         }
         began.elapsed()
     });
     contest.add(MADE, move |n| {
         let began = Instant::now();
         for word in 0..n {
-            fill(&mut HashMap::with_capacity(LARGE), word);
+            work(&mut HashMap::with_capacity(LARGE), word);
         }
         began.elapsed()
     });

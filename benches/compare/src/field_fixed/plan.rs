@@ -88,6 +88,7 @@ fn interleaved() -> Vec<(&'static str, usize)> {
         (rows::INSERT, 2),
         (rows::BATCH, 2),
         (rows::LARGE, 2),
+        (rows::LARGE_USED, 2),
         (rows::MANY_POOLS, 2),
         (GRAPH, all),
     ]);

@@ -16,6 +16,7 @@ pub const LOOKUP: &str = "id-lookup";
 pub const INSERT: &str = "id-insert";
 pub const BATCH: &str = "batch";
 pub const LARGE: &str = "large";
+pub const LARGE_USED: &str = "large-used";
 pub const MANY_POOLS: &str = "many-pools";
 pub const GRAPH: &str = "graph";
 pub const MEMORY: &str = "memory";
@@ -108,7 +109,12 @@ pub const ROWS: &[RowSpec] = &[
     RowSpec::time(
         LARGE,
         "large object",
-        "A map with room for 1,000 entries acquired, one entry put in, and released.",
+        "A map with room for 1,000 entries, acquired and released, or constructed and dropped.",
+    ),
+    RowSpec::time(
+        LARGE_USED,
+        "large object, used",
+        "The same with one entry put in: hashing it, and emptying the whole table afterwards, are in both.",
     ),
     RowSpec::time(
         MANY_POOLS,
