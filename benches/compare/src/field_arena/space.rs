@@ -103,7 +103,7 @@ impl Arenas for Fresh {
 
 /// Whether to look while a balloon grows: four times.
 fn is_an_instant(nth: usize) -> bool {
-    (nth + 1) % (BALLOON / 4096 / 4) == 0
+    (nth + 1).is_multiple_of(BALLOON / 4096 / 4)
 }
 
 /// Resident memory over the time of a balloon, in a process of its own.
