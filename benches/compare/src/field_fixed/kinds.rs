@@ -165,7 +165,10 @@ fn batches(contest: &mut Contest<'static>) {
     });
 }
 
-fn large(contest: &mut Contest<'static>, work: impl Fn(&mut HashMap<u64, u64>, u64) + Copy + 'static) {
+fn large(
+    contest: &mut Contest<'static>,
+    work: impl Fn(&mut HashMap<u64, u64>, u64) + Copy + 'static,
+) {
     let pool = ObjectPool::<HashMap<u64, u64>, _>::new(64, Clear::keeping_all());
     pool.try_acquire().expect("free").reserve(LARGE);
     contest.add(OBJECTS, move |n| {
