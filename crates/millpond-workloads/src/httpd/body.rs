@@ -179,6 +179,19 @@ mod tests {
         assert_eq!(decode(Body::CHUNKED, b"0\r\n\r\n", 5), Ok((vec![], 5)));
     }
 
+    proptest::proptest! {
+        /// Whatever comes, in whatever pieces: no panic, nothing consumed that has not
+        /// come, and the pieces make no difference.
+        #[test]
+        fn bytes_of_any_kind_are_framed_or_refused(
+            bytes in "([0-9a-f]{1,2}(;[a-z]{0,3})?(\r\n|\n)|[a-z:\r\n]{0,9}|0\r\n\r\n){0,6}",
+            piece in 1..40_usize,
+        ) {
+            let whole = decode(Body::CHUNKED, bytes.as_bytes(), bytes.len() + 1);
+            proptest::prop_assert_eq!(decode(Body::CHUNKED, bytes.as_bytes(), piece), whole);
+        }
+    }
+
     #[test]
     fn broken_framing_is_refused_and_not_guessed_at() {
         let long = format!("5;{}\r\n", "x".repeat(LONGEST_SIZE_LINE));

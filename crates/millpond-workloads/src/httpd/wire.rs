@@ -286,13 +286,16 @@ impl<M: Memory> Wire<M> {
         let Some(mut output) = self.output.take() else {
             return Ok(());
         };
-        let mut sent = 0;
+        let (mut sent, mut has_waited) = (0, false);
         consume_budget().await;
         while sent < output.len() {
             match self.stream.try_write(&output[sent..]) {
                 Ok(count) => sent += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.allow(self.limits.write);
+                    // Once for all of it: who takes it drop by drop gains no time.
+                    if !std::mem::replace(&mut has_waited, true) {
+                        self.allow(self.limits.write);
+                    }
                     self.ready(Wait::Write).await?;
                 }
                 Err(error) => return Err(error.into()),

@@ -138,24 +138,24 @@ fn slow_clients_are_dropped() {
 }
 
 #[test]
-fn who_does_not_read_is_dropped() {
-    let site = Site::pooled(Limits {
-        write: SHORT,
-        ..limits()
-    });
-    let mut stream = connect(site.address());
-    let request = "GET /large.bin HTTP/1.1\r\nHost: us\r\n\r\n".repeat(20);
-    stream.write_all(request.as_bytes()).unwrap();
-    let began = Instant::now();
-    while site.server.counts().slow.load(Ordering::Relaxed) == 0 {
-        assert!(
-            began.elapsed() < LONG,
-            "a client that does not read was not dropped"
-        );
-        thread::sleep(Duration::from_millis(10));
+fn who_does_not_read_or_reads_drop_by_drop_is_dropped() {
+    for drop in [0, 1_000] {
+        let site = Site::pooled(Limits {
+            write: SHORT,
+            ..limits()
+        });
+        let mut stream = connect(site.address());
+        let request = "GET /large.bin HTTP/1.1\r\nHost: us\r\n\r\n".repeat(20);
+        stream.write_all(request.as_bytes()).unwrap();
+        let began = Instant::now();
+        while site.server.counts().slow.load(Ordering::Relaxed) == 0 {
+            assert!(began.elapsed() < LONG, "a reader of {drop} bytes was kept");
+            let _ = stream.read(&mut vec![0; drop]);
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(began.elapsed() >= SHORT);
+        site.check();
     }
-    assert!(began.elapsed() >= SHORT);
-    site.check();
 }
 
 #[test]
