@@ -115,7 +115,8 @@ impl Adaptive {
     /// use millpond_core::adaptive::{Adaptive, Control};
     /// # use millpond_core::observe::Observation;
     /// let mut control = Control::new(Adaptive::between(16, 128).for_share_of_peaks(900));
-    /// # let mut figures = Observation { capacity: 16, in_use: 16, ..Observation::default() };
+    /// # let mut figures = Observation::default();
+    /// # (figures.capacity, figures.in_use) = (16, 16);
     /// # (figures.acquires, figures.exhausted, figures.fallback_in_use) = (60, 40, 40);
     /// // `figures` are those of a pool of 16 with 40 more items outside.
     /// assert_eq!(control.advise(&figures), Some(56));
