@@ -15,6 +15,7 @@ pub fn bars(chapter: &ChapterRecord) -> Vec<Bar> {
     let mut bars = Vec::new();
     bars.extend(nanos(chapter, rows::LEASE, 3.0));
     bars.extend(against(chapter, rows::FILL, OURS, time::HELD, 1.10));
+    bars.extend(against(chapter, rows::COPY, OURS, time::HELD, 1.10));
     for (row, _) in rows::RAGGED {
         bars.extend(against(chapter, row, OURS, time::BACK_TO_BACK, 0.75));
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 pub const FOOTPRINT: &str = rows::FOOTPRINT;
 pub const GRANTED: &str = rows::GRANTED;
+pub const NODE: &str = rows::NODE;
 pub const ALLOCATIONS: &str = rows::ALLOCATIONS;
 
 /// A row that takes turns: its task, how many take part, what one of them needs for
@@ -19,7 +20,7 @@ struct Timed {
     builds: &'static [Build],
 }
 
-fn timed(mode: Mode) -> [Timed; 7] {
+fn timed(mode: Mode) -> [Timed; 8] {
     const BOTH: &[Build] = &[Build::Release, Build::Fat];
     const ONE: &[Build] = &[Build::Release];
     let row = |task, entrants, millis, count, builds| Timed {
@@ -32,6 +33,7 @@ fn timed(mode: Mode) -> [Timed; 7] {
     [
         row(rows::LEASE, 8, 0, 0, BOTH),
         row(rows::FILL, 9, 0, 0, BOTH),
+        row(rows::COPY, 9, 0, 0, ONE),
         row(rows::RAGGED[0].0, 2, 0, 0, BOTH),
         row(rows::RAGGED[1].0, 2, 0, 0, BOTH),
         row(
@@ -100,6 +102,7 @@ fn space() -> Vec<Task> {
         .map(|name| task(FOOTPRINT, name, 250))
         .collect();
     tasks.push(task(GRANTED, "", 60));
+    tasks.push(task(NODE, "", 30));
     tasks.push(task(ALLOCATIONS, "", 20));
     tasks
 }

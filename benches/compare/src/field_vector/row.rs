@@ -26,6 +26,9 @@ pub trait Rows: 'static {
     /// A row of unspecified numbers, or of none where they must be written first.
     fn bare(&self) -> Self::Row<'_>;
 
+    /// A row full of one number.
+    fn full(&self, number: f32) -> Self::Row<'_>;
+
     /// A row with a copy of `numbers`.
     fn filled(&self, numbers: &[f32]) -> Self::Row<'_>;
 }
@@ -68,6 +71,14 @@ impl Rows for VectorPool<f32> {
     }
 
     #[inline(always)]
+    fn full(&self, number: f32) -> RowLease<'_, f32> {
+        let mut row = self.try_acquire().expect("one at a time");
+        row.fill(number);
+        black_box(row.as_ptr());
+        row
+    }
+
+    #[inline(always)]
     fn filled(&self, numbers: &[f32]) -> RowLease<'_, f32> {
         let mut row = self.try_acquire().expect("one at a time");
         row.copy_from_slice(numbers);
@@ -93,6 +104,13 @@ impl Rows for Vecs {
     #[inline(always)]
     fn bare(&self) -> Vec<f32> {
         let row = Vec::with_capacity(DIMENSION);
+        black_box(row.as_ptr());
+        row
+    }
+
+    #[inline(always)]
+    fn full(&self, number: f32) -> Vec<f32> {
+        let row = vec![number; DIMENSION];
         black_box(row.as_ptr());
         row
     }
@@ -153,6 +171,19 @@ impl<A: Allocator> AlignedRow<A> {
         row
     }
 
+    #[inline(always)]
+    fn full(len: usize, number: f32) -> Self {
+        let mut row = Self::bare(len);
+        for at in 0..len {
+            // SAFETY: by 1 there is room for as many.
+            let place = unsafe { row.at.add(at) };
+            // SAFETY: as above.
+            unsafe { place.write(number) };
+        }
+        row.written = len;
+        row
+    }
+
     pub fn numbers(&self) -> &[f32] {
         // SAFETY: by 1 and 2.
         unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.written) }
@@ -191,6 +222,13 @@ impl<A: Allocator> Rows for Aligned<A> {
     }
 
     #[inline(always)]
+    fn full(&self, number: f32) -> AlignedRow<A> {
+        let row = AlignedRow::full(DIMENSION, number);
+        black_box(row.at);
+        row
+    }
+
+    #[inline(always)]
     fn filled(&self, numbers: &[f32]) -> AlignedRow<A> {
         let row = AlignedRow::filled(numbers);
         black_box(row.at);
@@ -220,6 +258,14 @@ impl Rows for AlignedVecs {
     }
 
     #[inline(always)]
+    fn full(&self, number: f32) -> Self::Row<'_> {
+        let mut row = AVec::with_capacity(64, DIMENSION);
+        row.resize(DIMENSION, number);
+        black_box(row.as_ptr());
+        row
+    }
+
+    #[inline(always)]
     fn filled(&self, numbers: &[f32]) -> Self::Row<'_> {
         let row = AVec::from_slice(64, numbers);
         black_box(row.as_ptr());
@@ -244,6 +290,14 @@ impl Rows for ArrowBuffers {
     #[inline(always)]
     fn bare(&self) -> MutableBuffer {
         let row = MutableBuffer::with_capacity(DIMENSION * size_of::<f32>());
+        black_box(row.as_ptr());
+        row
+    }
+
+    #[inline(always)]
+    fn full(&self, number: f32) -> MutableBuffer {
+        let mut row = MutableBuffer::with_capacity(DIMENSION * size_of::<f32>());
+        row.extend(std::iter::repeat_n(number, DIMENSION));
         black_box(row.as_ptr());
         row
     }

@@ -4,6 +4,7 @@ use millpond_bench::chapter::{RowSpec, Section, Unit};
 
 pub const LEASE: &str = "lease";
 pub const FILL: &str = "fill";
+pub const COPY: &str = "copy";
 pub const RAGGED: [(&str, usize); 2] = [("ragged-100", 100), ("ragged-300", 300)];
 pub const BUILD: &str = "build";
 pub const SCAN: &str = "scan";
@@ -11,6 +12,7 @@ pub const GATHER: &str = "gather";
 pub const EMBEDDINGS: &str = "embeddings";
 pub const FOOTPRINT: &str = "footprint";
 pub const GRANTED: &str = "granted";
+pub const NODE: &str = "node";
 pub const ALLOCATIONS: &str = "allocations";
 
 pub const ROWS: &[RowSpec] = &[
@@ -22,7 +24,12 @@ pub const ROWS: &[RowSpec] = &[
     RowSpec::time(
         FILL,
         "lease and fill a row",
-        "The same, with 768 f32 copied into it; beside filling a row that is held.",
+        "The same, with one number written to all 768 f32; beside filling a row that is held.",
+    ),
+    RowSpec::time(
+        COPY,
+        "lease and copy into a row",
+        "The same, with 768 f32 copied from a slice, by the C library's copy; beside copying into a row that is held.",
     ),
     RowSpec::time(
         "ragged-100",
@@ -66,6 +73,12 @@ pub const ROWS: &[RowSpec] = &[
         GRANTED,
         "in small pages",
         "Of 64 MiB of rows, what the system did not put into huge pages, by what it was asked for.",
+        Unit::Mebibytes,
+    ),
+    RowSpec::space(
+        NODE,
+        "not on the node",
+        "Of 64 MiB of rows, those for which the system did not take the wish for a node of memory, by the node that was asked for.",
         Unit::Mebibytes,
     ),
     RowSpec::space(

@@ -5,7 +5,7 @@ use super::store::{Ours, Store, Visitor, visit_all};
 use super::{OURS, rows};
 use millpond_bench::worker::{Measurement, Request};
 use millpond_bench::{counting, resident};
-use millpond_vector::HugePages;
+use millpond_vector::{HugePages, VectorPool};
 use std::hint::black_box;
 
 /// The names of all stores in this build.
@@ -73,6 +73,31 @@ pub fn granted() -> Vec<Measurement> {
         measured.push(Measurement::new(rows::GRANTED, name, vec![small]));
     }
     measured
+}
+
+/// What of 64 MiB the system did not promise to take from a node, for some nodes.
+pub fn on_node() -> Vec<Measurement> {
+    let nodes = [
+        ("no wish", None),
+        ("node 0", Some(0)),
+        ("node 60, which few machines have", Some(60)),
+    ];
+    nodes
+        .into_iter()
+        .map(|(name, node)| {
+            let pool = VectorPool::<f32>::builder(DIMENSION)
+                .numa_node(node)
+                .build();
+            let pool = pool.expect("a small row");
+            let row = [1.0; DIMENSION];
+            let ids: Vec<_> = (0..ROWS).map(|_| pool.insert(&row)).collect();
+            black_box(ids);
+            let granted = pool.granted();
+            let there = node.map_or(0, |node| granted.node_bytes(node));
+            let elsewhere = granted.bytes().saturating_sub(there) as f64;
+            Measurement::new(rows::NODE, name, vec![elsewhere / f64::from(1 << 20)])
+        })
+        .collect()
 }
 
 /// Heap allocations of a warm pool.

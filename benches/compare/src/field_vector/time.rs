@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Filling a row that is held: what a lease is compared with.
+/// Filling a row that is held, or copying into it: what a lease is compared with.
 pub const HELD: &str = "a row that is held";
 /// Rows without padding, one after the other.
 pub const BACK_TO_BACK: &str = "rows back to back";
@@ -40,6 +40,7 @@ pub fn measure(task: &str, request: &Request) -> Option<Vec<Measurement>> {
     match task {
         rows::LEASE => Some(lease(schedule)),
         rows::FILL => Some(fill(schedule)),
+        rows::COPY => Some(copy(schedule)),
         rows::BUILD => Some(build(count, schedule)),
         rows::SCAN => Some(scan_and_gather(count, schedule)),
         _ => None,
@@ -75,14 +76,28 @@ fn lease(schedule: Schedule) -> Vec<Measurement> {
 }
 
 #[inline(never)]
-fn fills<R: Rows>(rows: &R, numbers: &[f32], iterations: u64) -> Duration {
-    repeat(iterations, || drop(rows.filled(numbers)))
+fn fills<R: Rows>(rows: &R, iterations: u64) -> Duration {
+    repeat(iterations, || drop(rows.full(black_box(1.5))))
 }
 
 /// Fills the row that the pool would lend, which is held meanwhile: the same
-/// addresses, so that the copy itself costs the same.
+/// addresses, so that the filling itself costs the same.
 #[inline(never)]
-fn fills_of_held(pool: &VectorPool<f32>, numbers: &[f32], iterations: u64) -> Duration {
+fn fills_of_held(pool: &VectorPool<f32>, iterations: u64) -> Duration {
+    let mut row = pool.try_acquire().expect("one at a time");
+    repeat(iterations, || {
+        row.fill(black_box(1.5));
+        black_box(row.as_ptr());
+    })
+}
+
+#[inline(never)]
+fn copies<R: Rows>(rows: &R, numbers: &[f32], iterations: u64) -> Duration {
+    repeat(iterations, || drop(rows.filled(numbers)))
+}
+
+#[inline(never)]
+fn copies_into_held(pool: &VectorPool<f32>, numbers: &[f32], iterations: u64) -> Duration {
     let mut row = pool.try_acquire().expect("one at a time");
     repeat(iterations, || {
         row.copy_from_slice(numbers);
@@ -91,13 +106,33 @@ fn fills_of_held(pool: &VectorPool<f32>, numbers: &[f32], iterations: u64) -> Du
 }
 
 fn fill(schedule: Schedule) -> Vec<Measurement> {
+    struct Entering<'a>(Contest<'a>);
+    impl row::Visitor for Entering<'_> {
+        fn visit<R: Rows>(&mut self) {
+            // Ours takes part below, beside the row that is held.
+            if R::name() != OURS {
+                let rows = R::new();
+                self.0.add(R::name(), move |n| fills(&rows, n));
+            }
+        }
+    }
+    let pool = <VectorPool<f32> as Rows>::new();
+    let mut entering = Entering(Contest::new());
+    row::visit_all(&mut entering);
+    let Entering(mut contest) = entering;
+    contest.add(OURS, |n| fills(&pool, n));
+    contest.add(HELD, |n| fills_of_held(&pool, n));
+    into_measurements(rows::FILL, contest.run(schedule))
+}
+
+fn copy(schedule: Schedule) -> Vec<Measurement> {
     struct Entering<'a>(Contest<'a>, &'a [f32]);
     impl row::Visitor for Entering<'_> {
         fn visit<R: Rows>(&mut self) {
             // Ours takes part below, beside the row that is held.
             if R::name() != OURS {
                 let (rows, numbers) = (R::new(), self.1);
-                self.0.add(R::name(), move |n| fills(&rows, numbers, n));
+                self.0.add(R::name(), move |n| copies(&rows, numbers, n));
             }
         }
     }
@@ -106,9 +141,9 @@ fn fill(schedule: Schedule) -> Vec<Measurement> {
     let mut entering = Entering(Contest::new(), &numbers);
     row::visit_all(&mut entering);
     let Entering(mut contest, numbers) = entering;
-    contest.add(OURS, |n| fills(&pool, numbers, n));
-    contest.add(HELD, |n| fills_of_held(&pool, numbers, n));
-    into_measurements(rows::FILL, contest.run(schedule))
+    contest.add(OURS, |n| copies(&pool, numbers, n));
+    contest.add(HELD, |n| copies_into_held(&pool, numbers, n));
+    into_measurements(rows::COPY, contest.run(schedule))
 }
 
 /// Rows that stay in the second level of the cache.
