@@ -6,12 +6,14 @@
 //! does, and at a quarter of a cycle that matters: so the loop exists eight times,
 //! each copy shifted by some bytes, and a round is the median of the copies.
 //!
-//! The chapter that asks decides whose pair: an item of a fixed pool, or an arena.
+//! The chapter that asks decides whose pair: an item of a fixed pool, an arena,
+//! or a buffer.
 //!
 //! Not to be used to claim: the cost of a pair in a program, or of a mechanism
 //! under contention.
 
 use millpond_arena::{ArenaManager, Scope};
+use millpond_bytes::BytePool;
 use millpond_fixed::FixedPool;
 use std::hint::black_box;
 use std::io::Read;
@@ -51,6 +53,18 @@ impl Pairs for ArenaManager {
     }
 }
 
+impl Pairs for BytePool {
+    #[inline(always)]
+    fn pair(&self, _: u64) {
+        if let Ok(mut buffer) = self.try_acquire(black_box(LEN)) {
+            black_box(buffer.as_mut_ptr());
+        }
+    }
+}
+
+/// Bytes of a buffer: of no power of two, so that there is waste to count.
+const LEN: usize = 3000;
+
 /// Enough that no row depends on the pool's size.
 const CAPACITY: usize = 8192;
 
@@ -68,6 +82,8 @@ fn main() {
     let _ = std::io::stdin().read_to_string(&mut request);
     let values = if request.contains("\"field-arena\"") {
         measured(&ArenaManager::new(), rounds, slice)
+    } else if request.contains("\"field-bytes\"") {
+        measured(&BytePool::default(), rounds, slice)
     } else {
         measured(&Pool::new(CAPACITY), rounds, slice)
     };

@@ -2,9 +2,10 @@
 
 use super::contenders::{OURS, ZEROPOOL};
 use super::{rows, time};
+use crate::variants;
 use millpond_bench::bar::{Bar, Figure};
 use millpond_bench::record::{ChapterRecord, Row, Series};
-use millpond_bench::stats::{Estimate, median};
+use millpond_bench::stats::{Estimate, difference_of_medians, median};
 
 /// The allocators of which the fastest is the limit.
 const ALLOCATORS: [&str; 3] = ["mimalloc", "jemalloc", "snmalloc"];
@@ -36,6 +37,16 @@ pub fn bars(chapter: &ChapterRecord) -> Vec<Bar> {
         "",
         (0.0, Figure::Count),
     ));
+    for row in rows::COLD {
+        // 98.8 % of a million are saved by the reference.
+        bars.extend(absolute(
+            chapter,
+            row,
+            "the reference's",
+            (12e3, Figure::Count),
+        ));
+    }
+    bars.extend(statistics(chapter));
     for (row, most) in rows::MISSES.into_iter().zip([10e3, 20e3, 30e3, 50e3]) {
         bars.extend(absolute(
             chapter,
@@ -45,6 +56,22 @@ pub fn bars(chapter: &ChapterRecord) -> Vec<Bar> {
         ));
     }
     bars
+}
+
+/// What statistics add to a pair: 0.5 ns, finding out what is counted included.
+fn statistics(chapter: &ChapterRecord) -> Option<Bar> {
+    let row = chapter.row(rows::STATISTICS)?;
+    let with = row.series(variants::SHIPPED)?;
+    let without = row.series(variants::NO_COUNTERS)?;
+    let measured = difference_of_medians(&with.values, &without.values);
+    let limit = (0.5, Figure::Nanos);
+    Some(Bar::judge(
+        &row.title,
+        "the same code without counters",
+        limit,
+        measured,
+        None,
+    ))
 }
 
 fn against(chapter: &ChapterRecord, row: &str, peer: &str, limit: f64) -> Option<Bar> {

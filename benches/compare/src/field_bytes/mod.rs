@@ -4,12 +4,13 @@
 //!  rows.rs        what is shown             plan.rs      which processes run, and for how long
 //!  contenders.rs  what takes part           kernels.rs   the measured loops
 //!  time.rs        loops, interleaved        traffic.rs   real input, and simulated servers
-//!  bars.rs        our own limits
+//!  latency.rs     operations one by one     bars.rs      our own limits
 //! ```
 
 mod bars;
 mod contenders;
 mod kernels;
+mod latency;
 mod plan;
 mod rows;
 mod time;
@@ -43,7 +44,10 @@ fn work(request: &Request) -> Result<Vec<Measurement>> {
     match request.task.as_str() {
         plan::ALLOCATIONS => Ok(time::allocations()),
         plan::PLANNING => traffic::planning(),
+        plan::COLD => traffic::cold(),
         plan::CORPUS => traffic::corpus(request),
+        plan::READ => traffic::corpus_read(request),
+        plan::LATENCY => Ok(latency::measure(request)),
         row => time::measure(row, request).context("no such task"),
     }
 }

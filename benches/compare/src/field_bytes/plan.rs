@@ -3,6 +3,7 @@
 
 use super::contenders;
 use super::rows;
+use crate::variants;
 use millpond_bench::pin;
 use millpond_bench::plan::{Build, Mode, Task};
 use millpond_bench::worker::Request;
@@ -11,11 +12,16 @@ use std::time::Duration;
 pub const ALLOCATIONS: &str = rows::ALLOCATIONS;
 pub const CORPUS: &str = rows::CORPUS;
 pub const PLANNING: &str = "planning";
+pub const COLD: &str = "cold";
+pub const READ: &str = rows::READ;
+pub const LATENCY: &str = "latency";
 
 struct Effort {
     processes: u32,
     rounds: u32,
     slice: Duration,
+    /// Operations of each contender in the histogram of one process.
+    operations: u64,
 }
 
 impl Effort {
@@ -24,7 +30,16 @@ impl Effort {
             processes: mode.pick(3, 5),
             rounds: mode.pick(5, 6),
             slice: Duration::from_millis(mode.pick(2, 15)),
+            operations: mode.pick(30_000, 500_000),
         }
+    }
+
+    fn latency(&self, process: u32) -> Task {
+        let mut task = self.task(LATENCY, process, Build::Release, 1);
+        task.request.count = self.operations;
+        // Two operations of some 60 ns for each contender that takes mixed sizes.
+        task.expected = Duration::from_nanos(self.operations * 120 * 8);
+        task
     }
 
     fn task(&self, row: &str, process: u32, build: Build, entrants: usize) -> Task {
@@ -44,6 +59,9 @@ impl Effort {
     }
 }
 
+/// The builds of which the difference is the cost of statistics.
+const STATISTICS: [&str; 2] = [variants::SHIPPED, variants::NO_COUNTERS];
+
 pub fn tasks(mode: Mode) -> Vec<Task> {
     let effort = Effort::of(mode);
     let mut tasks = Vec::new();
@@ -54,9 +72,20 @@ pub fn tasks(mode: Mode) -> Vec<Task> {
                 tasks.push(effort.task(row, process, Build::Fat, entrants));
             }
         }
-        for row in [ALLOCATIONS, PLANNING] {
+        for row in [ALLOCATIONS, PLANNING, COLD] {
+            // What is counted is the same in each process.
+            if row == COLD && process > 1 {
+                continue;
+            }
             let mut task = effort.task(row, process, Build::Release, 1);
             task.expected = Duration::from_millis(300);
+            tasks.push(task);
+        }
+        tasks.push(effort.latency(process));
+        // The loop of the variant exists at eight places.
+        for name in STATISTICS {
+            let mut task = effort.task(rows::STATISTICS, process, Build::Variant(name), 8);
+            task.label = format!("statistics, {name}");
             tasks.push(task);
         }
     }
@@ -74,6 +103,7 @@ fn interleaved() -> Vec<(&'static str, usize)> {
         (rows::REUSE, 2),
         (rows::FREEZE, 2),
         (CORPUS, all),
+        (READ, all),
     ]);
     if pin::core_count() > 1 {
         rows.extend([
