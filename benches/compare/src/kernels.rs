@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 /// Items held at once in rows with random order.
 pub const HELD: usize = 64;
 
+/// Items of one burst: so many that no cache of a thread holds them.
+pub const BURST: usize = 1000;
+
 /// Items that cross the ring in one batch.
 pub const BATCH: usize = 256;
 
@@ -65,6 +68,23 @@ pub fn held<L: DerefMut<Target = Item>>(
         }
     }
     scaled(began.elapsed(), iterations, batches * HELD as u64)
+}
+
+/// Acquire 1,000, then release them all in the order of acquiring; time per item.
+#[inline(never)]
+pub fn burst<L: DerefMut<Target = Item>>(iterations: u64, acquire: impl Fn(Item) -> L) -> Duration {
+    let bursts = iterations.div_ceil(BURST as u64);
+    let mut held = Vec::with_capacity(BURST);
+    let began = Instant::now();
+    for burst in 0..bursts {
+        held.extend((0..BURST).map(|_| {
+            let lease = acquire(Item::new(burst));
+            black_box(&raw const *lease);
+            lease
+        }));
+        held.clear();
+    }
+    scaled(began.elapsed(), iterations, bursts * BURST as u64)
 }
 
 /// Orders of release, drawn ahead of time: each a permutation of the 64 places.

@@ -72,6 +72,7 @@ fn interleaved() -> Vec<(&'static str, usize)> {
         .chain(&rows::HELD)
         .map(|&(row, _)| (row, all))
         .collect();
+    rows.push((rows::BURST, all));
     if pin::core_count() > 1 {
         rows.extend([
             (rows::TWO_THREADS, 2 * all + 2),

@@ -4,6 +4,7 @@ use millpond_bench::chapter::{RowSpec, Section, Unit};
 
 pub const PAIR: [(&str, usize); 3] = [("pair-1", 1), ("pair-64", 64), ("pair-8192", 8192)];
 pub const HELD: [(&str, usize); 2] = [("held-64", 64), ("held-8192", 8192)];
+pub const BURST: &str = "burst-1000";
 pub const TWO_THREADS: &str = "two-threads";
 pub const SCALING: &str = "scaling";
 pub const CROSS: &str = "cross";
@@ -48,6 +49,11 @@ pub const ROWS: &[RowSpec] = &[
         "held-8192",
         "64 held, N = 8192",
         "The same on a pool of 8,192.",
+    ),
+    RowSpec::time(
+        BURST,
+        "burst of 1,000",
+        "1,000 acquired, then all released, on a pool of 8,192; time per item.",
     ),
     RowSpec::time(
         TWO_THREADS,

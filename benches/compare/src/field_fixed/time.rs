@@ -9,7 +9,8 @@ use millpond_bench::stats::per_round;
 use millpond_bench::worker::{Measurement, Request};
 use std::time::Duration;
 
-/// Items in pools that hand them from thread to thread: many magazines of them.
+/// Items in pools for bursts, and in those that hand them from thread to thread:
+/// many magazines of them.
 const MANY: usize = 8192;
 
 /// Items of the pool that is exhausted.
@@ -33,6 +34,7 @@ pub fn measure(row: &str, request: &Request) -> Option<Vec<Measurement>> {
         ));
     }
     match row {
+        rows::BURST => Some(contest(row, schedule, Bursts)),
         rows::TWO_THREADS => Some(two_threads(schedule)),
         rows::CROSS => Some(contest(row, schedule, Crosses)),
         rows::CHANNEL => Some(contest(row, schedule, Channels)),
@@ -100,6 +102,17 @@ impl Entry for Helds {
         let orders = self.orders.clone();
         contest.add(C::NAME, move |n| {
             kernels::held(n, &orders, |item| pool.acquire(item))
+        });
+    }
+}
+
+struct Bursts;
+
+impl Entry for Bursts {
+    fn enter<C: Contender>(&self, contest: &mut Contest<'static>) {
+        let pool = C::Pool::<Item>::with_capacity(MANY);
+        contest.add(C::NAME, move |n| {
+            kernels::burst(n, |item| pool.acquire(item))
         });
     }
 }
