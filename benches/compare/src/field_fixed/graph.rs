@@ -14,7 +14,7 @@ use crate::contender::{Contender, Pool};
 use crate::contenders::{Visitor, visit_all};
 use anyhow::{Context, Result, ensure};
 use millpond_bench::corpus::Corpus;
-use millpond_bench::runner::Contest;
+use millpond_bench::runner::{Contest, Timed};
 use millpond_bench::stats::Random;
 use millpond_bench::worker::{Measurement, Request};
 use std::cell::Cell;
@@ -57,29 +57,43 @@ pub fn measure(request: &Request) -> Result<Vec<Measurement>> {
     };
     visit_all(&mut entering);
     let timed = entering.contest.run(time::schedule_of(request));
-    let sums: Vec<u64> = entering.checksums.iter().map(|sum| sum.get()).collect();
+    agree(&entering.checksums)?;
+    Ok(in_micros(rows::GRAPH, timed))
+}
+
+/// What a contender's last life arrived at.
+pub type Checksum = Rc<Cell<u64>>;
+
+/// All contenders must have arrived at the same.
+pub fn agree(checksums: &[Checksum]) -> Result<()> {
+    let sums: Vec<u64> = checksums.iter().map(|sum| sum.get()).collect();
     ensure!(
         sums.iter().all(|&sum| sum == sums[0] && sum != 0),
         "checksums differ: {sums:x?}"
     );
-    let mut measured = time::into_measurements(rows::GRAPH, timed);
+    Ok(())
+}
+
+/// Timed lives as measurements of `row`, which is in microseconds.
+pub fn in_micros(row: &str, timed: Vec<Timed>) -> Vec<Measurement> {
+    let mut measured = time::into_measurements(row, timed);
     measured
         .iter_mut()
         .flat_map(|m| &mut m.values)
         .for_each(|nanos| *nanos /= 1e3);
-    Ok(measured)
+    measured
 }
 
 struct Entering {
     plan: Rc<Plan>,
     contest: Contest<'static>,
-    checksums: Vec<Rc<Cell<u64>>>,
+    checksums: Vec<Checksum>,
 }
 
 impl Visitor for Entering {
     fn visit<C: Contender>(&mut self) {
         let plan = Rc::clone(&self.plan);
-        let checksum = Rc::new(Cell::new(0));
+        let checksum = Checksum::default();
         self.checksums.push(Rc::clone(&checksum));
         let nodes = C::Pool::<Node>::with_capacity(plan.names.len());
         let edges = C::Pool::<Edge>::with_capacity(plan.edge_count());
@@ -243,7 +257,7 @@ fn mix(sum: u64, byte: u8) -> u64 {
     mix_word(sum, u64::from(byte))
 }
 
-fn mix_word(sum: u64, word: u64) -> u64 {
+pub fn mix_word(sum: u64, word: u64) -> u64 {
     (sum ^ word)
         .wrapping_mul(0x0000_0100_0000_01b3)
         .rotate_left(23)

@@ -4,11 +4,12 @@
 //!  rows.rs    what is shown          plan.rs   which processes run, and for how long
 //!  time.rs    loops, interleaved     space.rs  one process a contender
 //!  latency.rs single operations      graph.rs  the dependency graph
-//!  kinds.rs   objects, ids, batches
+//!  kinds.rs   objects, ids, batches   code.rs   the code graph, edges are ids
 //!  bars.rs    our own limits
 //! ```
 
 mod bars;
+mod code;
 mod graph;
 mod kinds;
 mod latency;
@@ -51,6 +52,7 @@ fn work(request: &Request) -> Result<Vec<Measurement>> {
         plan::BURST => Ok(space::burst(request)),
         plan::ALLOCATIONS => Ok(space::allocations()),
         plan::GRAPH => graph::measure(request),
+        rows::CODE => code::measure(request),
         row => match time::measure(row, request) {
             Some(measured) => Ok(measured),
             None => bail!("no such task"),

@@ -4,7 +4,7 @@
 //! land is decided once per process and can double a row: rounds from one
 //! process would agree with each other and still be wrong.
 
-use super::rows;
+use super::{code, rows};
 use crate::contenders;
 use millpond_bench::pin;
 use millpond_bench::plan::{Build, Mode, Task};
@@ -92,6 +92,7 @@ fn interleaved() -> Vec<(&'static str, usize)> {
         (rows::LARGE_USED, 2),
         (rows::MANY_POOLS, 2),
         (GRAPH, all),
+        (rows::CODE, code::CONTENDERS),
     ]);
     rows
 }

@@ -20,6 +20,7 @@ pub const LARGE: &str = "large";
 pub const LARGE_USED: &str = "large-used";
 pub const MANY_POOLS: &str = "many-pools";
 pub const GRAPH: &str = "graph";
+pub const CODE: &str = "code-graph";
 pub const MEMORY: &str = "memory";
 pub const GUARD: &str = "guard";
 pub const ALLOCATIONS: &str = "allocations";
@@ -131,6 +132,13 @@ pub const ROWS: &[RowSpec] = &[
         id: GRAPH,
         title: "dependency graph",
         what: "The corpus as a graph of pooled nodes and edges: built, mutated, walked, torn down; time for one life.",
+        unit: Unit::Micros,
+        section: Section::RealInput,
+    },
+    RowSpec {
+        id: CODE,
+        title: "code graph",
+        what: "Up to 1.5 MB of the corpus as a graph of files, symbols and imports whose edges are ids: built, walked from 16 files, torn down; time for one life.",
         unit: Unit::Micros,
         section: Section::RealInput,
     },
