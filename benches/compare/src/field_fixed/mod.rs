@@ -1,11 +1,11 @@
 //! Chapter `field-fixed`: fixed pools against the field.
 //!
 //! ```text
-//!  rows.rs    what is shown          plan.rs   which processes run, and for how long
-//!  time.rs    loops, interleaved     space.rs  one process a contender
-//!  latency.rs single operations      graph.rs  the dependency graph
-//!  kinds.rs   objects, ids, batches   code.rs   the code graph, edges are ids
-//!  bars.rs    our own limits
+//!  rows.rs    what is shown             plan.rs   which processes run, and for how long
+//!  time.rs    loops, interleaved        space.rs  one process a contender
+//!  latency.rs single operations         graph.rs  the dependency graph
+//!  kinds.rs   objects, ids, batches     code.rs   the code graph, with ids as edges
+//!  bars.rs    our own limits            sizes.rs  capacities under stepped demand
 //! ```
 
 mod bars;
@@ -15,6 +15,7 @@ mod kinds;
 mod latency;
 mod plan;
 pub mod rows;
+mod sizes;
 mod space;
 mod time;
 
@@ -52,6 +53,7 @@ fn work(request: &Request) -> Result<Vec<Measurement>> {
         plan::BURST => Ok(space::burst(request)),
         plan::ALLOCATIONS => Ok(space::allocations()),
         plan::GRAPH => graph::measure(request),
+        plan::SIZES => Ok(sizes::measure()),
         rows::CODE => code::measure(request),
         row => match time::measure(row, request) {
             Some(measured) => Ok(measured),

@@ -15,6 +15,7 @@ pub const LATENCY: &str = "latency";
 pub const MEMORY: &str = "memory";
 pub const BURST: &str = "burst";
 pub const ALLOCATIONS: &str = "allocations";
+pub const SIZES: &str = "sizes";
 pub const GRAPH: &str = rows::GRAPH;
 
 /// How thoroughly rows are measured.
@@ -61,6 +62,7 @@ pub fn tasks(mode: Mode) -> Vec<Task> {
         tasks.push(latency(&effort));
         tasks.extend(space());
     }
+    tasks.push(sizes());
     tasks
 }
 
@@ -181,4 +183,18 @@ fn space() -> Vec<Task> {
         expected,
     });
     tasks
+}
+
+/// Counted and not timed, so that one process says it all.
+fn sizes() -> Task {
+    let request = Request {
+        task: SIZES.into(),
+        ..Request::default()
+    };
+    Task {
+        label: "sizes under stepped demand".into(),
+        build: Build::Release,
+        request,
+        expected: Duration::from_millis(150),
+    }
 }

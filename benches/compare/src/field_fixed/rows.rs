@@ -27,6 +27,9 @@ pub const ALLOCATIONS: &str = "allocations";
 pub const BURST_BEFORE: &str = "burst-before";
 pub const BURST_PEAK: &str = "burst-peak";
 pub const BURST_AFTER: &str = "burst-after";
+pub const STEPPED_OVERFLOW: &str = "stepped-overflow";
+pub const STEPPED_HELD: &str = "stepped-held";
+pub const STEPPED_CAPACITY: &str = "stepped-capacity";
 pub const MECHANISM: &str = crate::variants::ROW;
 
 pub const ROWS: &[RowSpec] = &[
@@ -183,6 +186,25 @@ pub const ROWS: &[RowSpec] = &[
         "after the burst",
         "Resident memory with all leases returned and one trim, where there is a way to ask for it.",
         Unit::Mebibytes,
+    ),
+    RowSpec::space(
+        STEPPED_OVERFLOW,
+        "overflow rate, stepped demand",
+        "16, 64, 24 and 128 pages of 4 KiB acquired and released, 200 times each: pages from outside of the pool ÷ pages.",
+        Unit::Ratio,
+    ),
+    RowSpec::space(
+        STEPPED_HELD,
+        "memory held, stepped demand",
+        "Bytes that the pool holds between the same rounds, with no page out: the mean of every tenth.",
+        Unit::Bytes,
+    ),
+    RowSpec::new(
+        STEPPED_CAPACITY,
+        "capacity, stepped demand",
+        "The pool's capacity after every tenth of the same rounds.",
+        Unit::Count,
+        Section::OverTime,
     ),
     RowSpec {
         id: MECHANISM,
