@@ -270,7 +270,10 @@ fn peers(lock: &str) -> Vec<String> {
         ("object-pool", true),
         ("lockfree-object-pool", true),
         ("crossbeam-queue", true),
+        ("sharded-slab", true),
+        ("slab", true),
         ("slotmap", true),
+        ("thunderdome", true),
     ];
     let version = |name: &str| {
         let at = lock.find(&format!("name = \"{name}\"\nversion = \""))?;

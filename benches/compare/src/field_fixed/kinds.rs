@@ -8,10 +8,12 @@ use millpond_bench::runner::{Contest, Schedule};
 use millpond_bench::stats::Random;
 use millpond_bench::worker::Measurement;
 use millpond_fixed::{Clear, FixedPool, Hooks, IdPool, ObjectPool};
+use slab::Slab;
 use slotmap::{DefaultKey, SlotMap};
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
+use thunderdome::Arena;
 
 /// Our pool of objects.
 pub const OBJECTS: &str = "millpond ObjectPool";
@@ -19,6 +21,14 @@ pub const OBJECTS: &str = "millpond ObjectPool";
 pub const IDS: &str = "millpond IdPool";
 /// The crate `slotmap`.
 pub const SLOTMAP: &str = "slotmap";
+/// The crate `slab`: a stale key finds whatever took its place.
+const SLAB: &str = "slab";
+/// The crate `thunderdome`.
+const THUNDERDOME: &str = "thunderdome";
+/// The crate `sharded-slab`: shared by threads, so that a lookup pins its value.
+const SHARDED_SLAB: &str = "sharded-slab";
+/// Who takes part in the rows of ids.
+pub const NAMING: usize = 5;
 /// Our pool, asked for many at once.
 pub const AT_ONCE: &str = "millpond FixedPool, 32 at once";
 /// A large object that is made anew.
@@ -101,43 +111,90 @@ fn each<K: Copy>(n: u64, keys: &[K], mut look: impl FnMut(K) -> u64) -> Duration
     began.elapsed()
 }
 
+/// What the rows of ids are about: a line with the word of its place.
+type Named = [u64; 7];
+
+/// The names that `insert` gives to [`NAMED`] values, in the order of lookups.
+fn named<K>(insert: impl FnMut(Named) -> K) -> Vec<K> {
+    let values = (0..NAMED as u64).map(|value| [value; 7]);
+    shuffled(values.map(insert).collect())
+}
+
 fn lookups(contest: &mut Contest<'static>) {
-    let mut ids = IdPool::<[u64; 7]>::new(NAMED);
-    let mut map = SlotMap::<DefaultKey, [u64; 7]>::with_capacity(NAMED);
-    let named = (0..NAMED as u64).map(|value| ids.try_insert([value; 7]).expect("room"));
-    let named = shuffled(named.collect());
-    let keys = shuffled(
-        (0..NAMED as u64)
-            .map(|value| map.insert([value; 7]))
-            .collect(),
-    );
+    let mut ids = IdPool::<Named>::new(NAMED);
+    let names = named(|value| ids.try_insert(value).expect("room"));
     contest.add(IDS, move |n| {
         let view = ids.view();
-        each(n, &named, |id| view.get(id).map_or(0, |value| value[0]))
+        each(n, &names, |id| view.get(id).map_or(0, |value| value[0]))
     });
+    let mut map = SlotMap::<DefaultKey, Named>::with_capacity(NAMED);
+    let names = named(|value| map.insert(value));
     contest.add(SLOTMAP, move |n| {
-        each(n, &keys, |key| map.get(key).map_or(0, |value| value[0]))
+        each(n, &names, |key| map.get(key).map_or(0, |value| value[0]))
+    });
+    let mut slab = Slab::<Named>::with_capacity(NAMED);
+    let names = named(|value| slab.insert(value));
+    contest.add(SLAB, move |n| {
+        each(n, &names, |key| slab.get(key).map_or(0, |value| value[0]))
+    });
+    let mut arena = Arena::<Named>::with_capacity(NAMED);
+    let names = named(|value| arena.insert(value));
+    contest.add(THUNDERDOME, move |n| {
+        each(n, &names, |index| {
+            arena.get(index).map_or(0, |value| value[0])
+        })
+    });
+    let shards = sharded_slab::Slab::<Named>::new();
+    let names = named(|value| shards.insert(value).expect("room"));
+    contest.add(SHARDED_SLAB, move |n| {
+        each(n, &names, |key| shards.get(key).map_or(0, |value| value[0]))
     });
 }
 
+/// Runs `pass`, which puts a value in and takes it out by its name, `n` times.
+fn in_and_out(n: u64, mut pass: impl FnMut(Named) -> Option<Named>) -> Duration {
+    let began = Instant::now();
+    for value in 0..n {
+        black_box(pass([value; 7]));
+    }
+    began.elapsed()
+}
+
 fn inserts(contest: &mut Contest<'static>) {
-    let mut ids = IdPool::<[u64; 7]>::new(NAMED);
-    let mut map = SlotMap::<DefaultKey, [u64; 7]>::with_capacity(NAMED);
+    let mut ids = IdPool::<Named>::new(NAMED);
     contest.add(IDS, move |n| {
-        let began = Instant::now();
-        for value in 0..n {
-            let id = ids.try_insert([value; 7]).expect("room");
-            black_box(ids.remove(black_box(id)));
-        }
-        began.elapsed()
+        in_and_out(n, |value| {
+            let id = ids.try_insert(value).expect("room");
+            ids.remove(black_box(id))
+        })
     });
+    let mut map = SlotMap::<DefaultKey, Named>::with_capacity(NAMED);
     contest.add(SLOTMAP, move |n| {
-        let began = Instant::now();
-        for value in 0..n {
-            let key = map.insert([value; 7]);
-            black_box(map.remove(black_box(key)));
-        }
-        began.elapsed()
+        in_and_out(n, |value| {
+            let key = map.insert(value);
+            map.remove(black_box(key))
+        })
+    });
+    let mut slab = Slab::<Named>::with_capacity(NAMED);
+    contest.add(SLAB, move |n| {
+        in_and_out(n, |value| {
+            let key = slab.insert(value);
+            slab.try_remove(black_box(key))
+        })
+    });
+    let mut arena = Arena::<Named>::with_capacity(NAMED);
+    contest.add(THUNDERDOME, move |n| {
+        in_and_out(n, |value| {
+            let index = arena.insert(value);
+            arena.remove(black_box(index))
+        })
+    });
+    let shards = sharded_slab::Slab::<Named>::new();
+    contest.add(SHARDED_SLAB, move |n| {
+        in_and_out(n, |value| {
+            let key = shards.insert(value).expect("room");
+            shards.take(black_box(key))
+        })
     });
 }
 

@@ -4,7 +4,7 @@
 //! land is decided once per process and can double a row: rounds from one
 //! process would agree with each other and still be wrong.
 
-use super::{code, rows};
+use super::{code, kinds, rows};
 use crate::contenders;
 use millpond_bench::pin;
 use millpond_bench::plan::{Build, Mode, Task};
@@ -87,8 +87,8 @@ fn interleaved() -> Vec<(&'static str, usize)> {
         (rows::LOCAL_PAIR, 2),
         (rows::LOCAL_HELD, 2),
         (rows::OBJECT, 2),
-        (rows::LOOKUP, 2),
-        (rows::INSERT, 2),
+        (rows::LOOKUP, kinds::NAMING),
+        (rows::INSERT, kinds::NAMING),
         (rows::BATCH, 2),
         (rows::LARGE, 2),
         (rows::LARGE_USED, 2),
