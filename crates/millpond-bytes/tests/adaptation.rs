@@ -102,6 +102,7 @@ fn a_minimum_is_proposed_from_what_was_measured() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "many steps that are alike")]
 fn tables_are_bounded_and_going_back_to_one_is_not_counted() {
     let pool = BytePool::new(Config::new().with_sizes(&[64])).expect("valid");
     let held = pool.acquire(64).expect("memory");
@@ -127,6 +128,7 @@ fn tables_are_bounded_and_going_back_to_one_is_not_counted() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "many steps that are alike")]
 fn classes_are_bounded() {
     let pool = BytePool::new(Config::new().with_sizes(&[64])).expect("valid");
     let error = (0..64).find_map(|round| {
