@@ -93,6 +93,20 @@ pub(crate) struct Arena {
     pub(crate) hands: Hands,
 }
 
+/// Bytes that are noted and not charged yet: noted no more if they cannot be, also
+/// if those whom the budget asks panic.
+struct Uncharged<'a> {
+    arena: &'a Arena,
+    bytes: usize,
+}
+
+impl Drop for Uncharged<'_> {
+    fn drop(&mut self) {
+        let held = self.arena.held_bytes() - self.bytes;
+        self.arena.held.store(held, Relaxed);
+    }
+}
+
 impl Arena {
     /// An arena without a chunk.
     pub(crate) fn hollow(pool: NonNull<ScopePool>, figures: &Figures) -> Self {
@@ -197,10 +211,12 @@ impl Arena {
         let Some(budget) = self.pool().budget() else {
             return Ok(());
         };
+        let uncharged = Uncharged { arena: self, bytes };
         let Err(exceeded) = budget.charge_bytes(bytes) else {
+            core::mem::forget(uncharged);
             return Ok(());
         };
-        self.held.store(self.held_bytes() - bytes, Relaxed);
+        drop(uncharged);
         self.pool().tell_refusal(&Limit::Budget(exceeded));
         Err(Full::Budget)
     }

@@ -238,17 +238,17 @@ impl ScopePool {
     #[cold]
     #[inline(never)]
     fn build_slow(&self, arena: NonNull<Arena>) -> Result<NonNull<Arena>, AcquireError> {
+        let unbuilt = Unbuilt { pool: self, arena };
         match self.build(arena) {
             Ok(()) => {
+                core::mem::forget(unbuilt);
                 // SAFETY: acquired by the caller, so alive and ours.
                 unsafe { arena.as_ref() }.leased.store(true, Relaxed);
                 Ok(arena)
             }
             Err(limit) => {
                 let figures = self.engine.observe();
-                // SAFETY: acquired by the caller, released once; the caller
-                // keeps the pool.
-                let _ = unsafe { SharedEngine::release(&raw const self.engine, entry(arena)) };
+                drop(unbuilt);
                 self.tell_refusal(&limit);
                 let (created, in_use) = (figures.created, figures.in_use);
                 Err(AcquireError::new(self.name(), limit, created, in_use, 0))
@@ -446,18 +446,61 @@ unsafe fn take_back_slow(arena: NonNull<Arena>, due: bool) {
     }
     // SAFETY: ours, and nothing is allocated.
     unsafe { this.declare_dead(used) };
+    let surplus = if verdict.is_some() { SURPLUS } else { 0 };
+    let homeward = Homeward {
+        arena,
+        lower: GREW | LARGE | DROPS | TRACKED | surplus,
+    };
     if due && pool.counts.reports.fetch_add(1, Relaxed) % REPORTS_A_TICK == REPORTS_A_TICK - 1 {
         pool.tick();
     }
-    this.lower(GREW | LARGE | DROPS | TRACKED | if verdict.is_some() { SURPLUS } else { 0 });
-    this.leased.store(false, Relaxed);
-    // SAFETY: ours to give; not used afterwards.
-    unsafe { ScopePool::release(this.pool, arena) };
+    drop(homeward);
     told.tell();
     if let Some(panic) = panic {
         if !std::thread::panicking() {
             std::panic::resume_unwind(panic);
         }
+    }
+}
+
+/// An arena in which nothing is left, on its way home: also if a hook that is told
+/// of a tick panics.
+///
+/// # Invariants
+///
+/// 1. Whoever made it is the holder of `arena`, and lets go with it.
+struct Homeward {
+    arena: NonNull<Arena>,
+    lower: u32,
+}
+
+impl Drop for Homeward {
+    fn drop(&mut self) {
+        // SAFETY: alive until it is home (1).
+        let arena = unsafe { self.arena.as_ref() };
+        arena.lower(self.lower);
+        arena.leased.store(false, Relaxed);
+        // SAFETY: ours to give (1); not used afterwards.
+        unsafe { ScopePool::release(arena.pool, self.arena) };
+    }
+}
+
+/// The place of an arena that is not built: it goes home if it cannot be, also if
+/// those whom the budget asks for memory panic.
+///
+/// # Invariants
+///
+/// 1. Whoever made it acquired `arena`, and lets go with it; `pool` is its own.
+struct Unbuilt<'p> {
+    pool: &'p ScopePool,
+    arena: NonNull<Arena>,
+}
+
+impl Drop for Unbuilt<'_> {
+    fn drop(&mut self) {
+        let engine = &raw const self.pool.engine;
+        // SAFETY: acquired (1), released once; the borrower keeps the pool.
+        let _ = unsafe { SharedEngine::release(engine, entry(self.arena)) };
     }
 }
 

@@ -2,9 +2,11 @@
 
 use allocator_api2::vec::Vec as ApiVec;
 use millpond_arena::{ArenaManager, Full, LeaseError, Level, Limit, Scope, ScopeConfig};
-use millpond_core::budget::Budget;
+use millpond_core::budget::{Budget, Reclaim};
 use millpond_testing::{Failing, TestAllocator};
 use std::alloc::Layout;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 #[global_allocator]
 static ALLOCATOR: TestAllocator = TestAllocator::new();
@@ -204,4 +206,37 @@ fn a_refused_large_object_leaves_the_old_one_as_it_was() {
     assert_eq!(lease.held_bytes(), held);
     assert!(vec.iter().all(|&byte| byte == 7));
     assert!(lease.alloc_layout(Layout::new::<u64>()).is_ok());
+}
+
+/// A member of a budget that panics when it is asked for memory.
+struct Panics;
+
+impl Reclaim for Panics {
+    fn reclaim(&self, _: usize) -> usize {
+        panic!("as it were")
+    }
+}
+
+#[test]
+fn a_member_that_panics_leaves_the_account_and_the_arenas_right() {
+    let budget = Budget::new("all", 2 << 20);
+    let manager = limited(4 << 20, &budget);
+    let lease = manager.lease(SCOPE).expect("memory");
+    let held = budget.held();
+    let member: Arc<dyn Reclaim> = Arc::new(Panics);
+    let membership = budget.register(Arc::downgrade(&member));
+
+    let panicked = |work: &mut dyn FnMut()| catch_unwind(AssertUnwindSafe(work)).is_err();
+    assert!(panicked(&mut || drop(
+        lease.alloc_slice_fill_copy((2 << 20) - 100, 0_u8)
+    )));
+    assert_eq!(budget.held(), held);
+    assert_eq!(lease.held_bytes(), 8 * KIB);
+
+    let hog = budget.try_charge(budget.limit() - held).expect("room");
+    assert!(panicked(&mut || drop(manager.lease(SCOPE))));
+    drop((membership, hog, lease));
+    manager.trim(Level::Full);
+    drop(manager);
+    assert_eq!(budget.held(), 0, "no arena is lost");
 }

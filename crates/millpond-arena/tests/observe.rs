@@ -103,6 +103,26 @@ fn a_hook_that_panics_loses_no_arena() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a tick comes after thousands of returns")]
+fn a_hook_that_panics_at_a_tick_loses_no_arena() {
+    let mut builder = ArenaManager::builder();
+    builder.on_event(EventHook::new(|_, event| {
+        assert!(!matches!(event, Event::Trimmed { .. }), "as it were");
+    }));
+    let manager = builder.build().expect("figures that agree");
+    let lease = || manager.lease(Scope::Json).expect("memory");
+    drop((0..32).map(|_| lease()).collect::<Vec<_>>());
+    let returns_in_peace = |_: &u32| {
+        let lease = lease();
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(lease))).is_ok()
+    };
+    let returns = (0..1_000_000).take_while(returns_in_peace).count();
+    assert!(returns < 1_000_000, "there was a tick");
+    let stats = manager.scope_stats(Scope::Json).expect("built in");
+    assert_eq!(stats.live, 0);
+}
+
+#[test]
 fn scopes_are_classes_and_add_up() {
     let manager = ArenaManager::new();
     manager.set_diagnosis(Diagnosis::Full);

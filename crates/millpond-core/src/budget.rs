@@ -624,6 +624,13 @@ impl Reclaiming {
     }
 }
 
+/// Runs `work`, in which a full budget refuses without asking its members: the
+/// caller holds a lock that they may want.
+pub(crate) fn without_asking<R>(work: impl FnOnce() -> R) -> R {
+    let _asking = Reclaiming::enter();
+    work()
+}
+
 impl Drop for Reclaiming {
     fn drop(&mut self) {
         // The variable has no destructor, so it is there as long as the thread.

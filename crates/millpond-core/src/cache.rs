@@ -544,14 +544,14 @@ impl Cache {
 
 /// Writes the first byte of an item with what it is, in a way that no compiler
 /// deletes and that says nothing of what the byte means: it may be part of a
-/// value, and need not be initialised.
+/// value, and need not be initialised. Not where a tool was told that it is dead.
 ///
 /// # Safety
 ///
 /// `item` is the address of at least one byte that nobody else reads or writes.
 #[inline(always)]
 unsafe fn rewrite(item: *mut u8) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    #[cfg(all(target_arch = "x86_64", not(miri), not(millpond_valgrind)))]
     // SAFETY: by the caller; the byte is what it was.
     unsafe {
         core::arch::asm!(
@@ -562,6 +562,6 @@ unsafe fn rewrite(item: *mut u8) {
             options(nostack, preserves_flags)
         );
     }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    #[cfg(not(all(target_arch = "x86_64", not(miri), not(millpond_valgrind))))]
     let _ = item;
 }

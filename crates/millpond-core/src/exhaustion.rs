@@ -66,6 +66,15 @@ impl Default for Fallback {
     }
 }
 
+/// An item that is counted; no more once this is dropped.
+struct Counted<'f>(&'f AtomicUsize);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Fallback {
     /// No items yet.
     #[must_use]
@@ -101,9 +110,11 @@ impl Fallback {
         if counted.is_err() {
             return Err(Limit::Capacity);
         }
-        self.allocate_counted(layout).inspect_err(|_| {
-            self.in_use.fetch_sub(1, Ordering::Relaxed);
-        })
+        // Counted no more if there is no item, or those whom the budget asks panic.
+        let counted = Counted(&self.in_use);
+        let entry = self.allocate_counted(layout)?;
+        core::mem::forget(counted);
+        Ok(entry)
     }
 
     fn allocate_counted(&self, layout: Layout) -> Result<Entry, Limit> {
@@ -175,5 +186,30 @@ mod tests {
         // SAFETY: allocated above with this layout.
         unsafe { fallback.free(first, layout) };
         assert_eq!((fallback.in_use(), fallback.total()), (0, 1));
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn an_item_is_not_counted_if_a_member_of_the_budget_panics() {
+        use crate::budget::Reclaim;
+        use alloc::sync::Arc;
+        use std::panic::{AssertUnwindSafe, catch_unwind};
+
+        struct Panics;
+        impl Reclaim for Panics {
+            fn reclaim(&self, _: usize) -> usize {
+                panic!("as it were")
+            }
+        }
+
+        let budget = Budget::new("all", 40);
+        let _hog = budget.try_charge(32).expect("room");
+        let member: Arc<dyn Reclaim> = Arc::new(Panics);
+        let _membership = budget.register(Arc::downgrade(&member));
+        let fallback = Fallback::new().charged_to(budget);
+        let layout = Layout::new::<[u64; 4]>();
+        let ended = catch_unwind(AssertUnwindSafe(|| fallback.allocate(layout, 1)));
+        assert!(ended.is_err());
+        assert_eq!(fallback.in_use(), 0);
     }
 }

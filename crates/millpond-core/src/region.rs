@@ -293,7 +293,9 @@ pub enum Backing {
 /// is moved.
 pub unsafe trait Supply: Send + Sync {
     /// A block of memory, of any content, or `None` if there is none. Must not
-    /// use the pool that it supplies.
+    /// use the pool that it supplies, which holds a lock meanwhile: nor must what
+    /// it runs, hooks of a pool that supplies another one among that. Budgets that
+    /// are full refuse here without asking their members.
     fn allocate(&self, layout: Layout) -> Option<NonNull<u8>>;
 
     /// Takes a block back.
@@ -303,6 +305,19 @@ pub unsafe trait Supply: Send + Sync {
     /// `block` came from `allocate` of this supplier with the same layout, and
     /// nobody uses it any more.
     unsafe fn free(&self, block: NonNull<u8>, layout: Layout);
+}
+
+/// A block of a supplier's. The pool that wants it holds a lock, which those may
+/// want whom the supplier's budget would ask for memory: so it asks nobody.
+#[cfg(feature = "std")]
+fn supply(supplier: &dyn Supply, layout: Layout) -> Option<NonNull<u8>> {
+    crate::budget::without_asking(|| supplier.allocate(layout))
+}
+
+/// A block of a supplier's.
+#[cfg(not(feature = "std"))]
+fn supply(supplier: &dyn Supply, layout: Layout) -> Option<NonNull<u8>> {
+    supplier.allocate(layout)
 }
 
 #[cfg(feature = "allocator-api2")]
@@ -488,7 +503,7 @@ impl Region {
         let layout = layout.map_err(|_| RegionError::TooLarge { len })?;
         let base = match len {
             0 => dangling(layout),
-            _ => supplier.allocate(layout),
+            _ => supply(&*supplier, layout),
         };
         let base = base.ok_or(RegionError::OutOfMemory { len })?;
         // SAFETY: fresh, and of this size.
