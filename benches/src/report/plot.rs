@@ -5,6 +5,7 @@ use super::view;
 use crate::record::{Row, Series};
 use crate::stats::Estimate;
 use anyhow::{Result, anyhow};
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -92,8 +93,13 @@ fn draw_over_time(svg: &mut String, drawn: &[&Series], most: f64) -> Result<(), 
     // Ours last, so that it lies above the others.
     let mut order: Vec<_> = (0..).zip(drawn).collect();
     order.sort_by_key(|(_, series)| series.ours());
+    let mut dashes = [0, 12, 6, 3].into_iter().cycle();
     for (line, series) in order {
-        draw_course(&area, series, line, most).map_err(|error| error.to_string())?;
+        let dash = match series.ours() {
+            true => dashes.next().unwrap_or_default(),
+            false => 0,
+        };
+        draw_course(&area, series, line, most, dash).map_err(|error| error.to_string())?;
     }
     area.present().map_err(|error| error.to_string())
 }
@@ -115,12 +121,14 @@ fn draw_axis(area: &Area<'_>, most: f64) -> Result<(), Box<dyn std::error::Error
     Ok(())
 }
 
-/// A line, and its name below. Peers are told apart by the width of their lines.
+/// A line, and its name below. Peers are told apart by the width of their lines, and
+/// ours by the length of their dashes: 0 for none.
 fn draw_course(
     area: &Area<'_>,
     series: &Series,
     line: i32,
     most: f64,
+    dash: i32,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let style = match series.ours() {
         true => OURS.stroke_width(3),
@@ -132,10 +140,14 @@ fn draw_course(
     let course: Vec<_> = instants
         .map(|(at, &value)| (AXIS + pixels(f64::from(at) * step), depth(value, most)))
         .collect();
-    area.draw(&PathElement::new(course, style))?;
     let middle = HEIGHT + line * LINE + LINE / 2;
     let sample = vec![(AXIS, middle), (AXIS + 24, middle)];
-    area.draw(&PathElement::new(sample, style))?;
+    for points in [course, sample] {
+        match dash {
+            0 => area.draw(&PathElement::new(points, style))?,
+            dash => area.draw(&DashedPathElement::new(points, dash, 4, style))?,
+        }
+    }
     let name = text_style(INK, HPos::Left);
     area.draw(&Text::new(
         series.contender.clone(),
