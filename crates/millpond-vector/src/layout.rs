@@ -17,7 +17,11 @@ use core::fmt;
 /// 64 is a line of the processor's cache and a register of AVX-512: rows that
 /// start elsewhere cost such kernels 6 to 7 % (November 2026, 2-core virtual
 /// machine, Zen 5). Smaller alignments save padding for small dimensions.
+///
+/// With the feature `serde` it is written as that number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(into = "usize", try_from = "usize"))]
 #[non_exhaustive]
 pub enum Alignment {
     /// 16 bytes: SSE, NEON.
@@ -47,8 +51,29 @@ impl Alignment {
     }
 }
 
+impl From<Alignment> for usize {
+    fn from(align: Alignment) -> Self {
+        align.bytes()
+    }
+}
+
+impl TryFrom<usize> for Alignment {
+    type Error = ShapeError;
+
+    fn try_from(bytes: usize) -> Result<Self, ShapeError> {
+        let mut known = Self::ALL.into_iter();
+        known
+            .find(|known| known.bytes() == bytes)
+            .ok_or(ShapeError::Alignment { bytes })
+    }
+}
+
 /// How rows are spread over a slab.
+///
+/// With the feature `serde` it is written `packed` or `prefix_scan`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Spread {
     /// One after the other: best for full rows.
@@ -163,6 +188,11 @@ pub enum ShapeError {
         /// The dimension that was asked for.
         dimension: usize,
     },
+    /// Rows are not aligned to so many bytes.
+    Alignment {
+        /// The bytes that were asked for.
+        bytes: usize,
+    },
 }
 
 impl fmt::Display for ShapeError {
@@ -172,6 +202,10 @@ impl fmt::Display for ShapeError {
             Self::TooLarge { dimension } => write!(
                 f,
                 "a row of {dimension} elements exceeds the {LARGEST_STRIDE} bytes that one may have"
+            ),
+            Self::Alignment { bytes } => write!(
+                f,
+                "rows are aligned to 16, 32, 64 or 128 bytes, but {bytes} were asked for"
             ),
         }
     }

@@ -5,7 +5,12 @@
 #![forbid(unsafe_code)]
 
 /// Which numbers a pool keeps beside its rows.
+///
+/// With the feature `serde`, fields that are not written are `false`, and fields
+/// of other names an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct SideArrays {
     /// An `f32` for each row: its norm, or whatever the user stores.
     pub norms: bool,
