@@ -14,8 +14,10 @@
 //! allocation: contenders on the system allocator call it directly, not through
 //! this.
 
+use crate::pin;
 use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
@@ -76,6 +78,35 @@ fn observe<A: GlobalAlloc>(inner: &A, layout: Layout) {
 #[must_use]
 pub fn allocations() -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed)
+}
+
+/// Allocations while `threads` pinned threads, warmed by as much of the same, do
+/// `operations` of `work` among them.
+///
+/// # Panics
+///
+/// If `work` does.
+pub fn in_steady_state(threads: usize, operations: u64, work: &(impl Fn(u64) + Sync)) -> u64 {
+    let meeting = Barrier::new(threads + 1);
+    let share = operations / threads as u64;
+    std::thread::scope(|scope| {
+        for core in 0..threads {
+            let meeting = &meeting;
+            scope.spawn(move || {
+                let _pinned = pin::to_core(core);
+                work(share);
+                meeting.wait();
+                meeting.wait();
+                work(share);
+                meeting.wait();
+            });
+        }
+        meeting.wait();
+        let before = allocations();
+        meeting.wait();
+        meeting.wait();
+        allocations() - before
+    })
 }
 
 /// Passes every request on to `A` and counts it.

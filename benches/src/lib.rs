@@ -25,6 +25,7 @@ pub mod chapter;
 pub mod clock;
 pub mod corpus;
 pub mod counting;
+pub mod judge;
 pub mod percentiles;
 pub mod pin;
 pub mod plan;

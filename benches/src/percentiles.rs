@@ -6,6 +6,7 @@
 //! as "≤ timer". Nothing is subtracted: the two costs overlap in the processor.
 
 use crate::clock;
+use crate::worker::Measurement;
 use hdrhistogram::Histogram;
 
 /// The yardstick's name in latency rows.
@@ -54,6 +55,24 @@ impl Default for Latencies {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The percentiles that are shown of `contender`'s acquires and releases, for rows
+/// called `acquire-p50` and so on.
+pub fn of_pairs<'a>(
+    contender: &'a str,
+    acquires: &'a Latencies,
+    releases: &'a Latencies,
+) -> impl Iterator<Item = Measurement> + 'a {
+    let operations = [("acquire", acquires), ("release", releases)];
+    operations
+        .into_iter()
+        .flat_map(move |(operation, latencies)| {
+            SHOWN.map(|(percentile, quantile)| {
+                let row = format!("{operation}-{percentile}");
+                Measurement::new(row, contender, vec![latencies.nanos_at(quantile)])
+            })
+        })
 }
 
 /// The histogram of timing nothing, `samples` times.

@@ -3,10 +3,9 @@
 use super::collections::{COPY, ON_BUMP};
 use super::documents::VALUE;
 use super::{MUTEX, NEW, OURS, RESET, rows};
-use crate::variants;
+use crate::variants::{NO_COUNTERS, SHIPPED};
 use millpond_bench::bar::{Bar, Figure};
-use millpond_bench::record::{ChapterRecord, Series};
-use millpond_bench::stats::{Estimate, difference_of_medians};
+use millpond_bench::record::ChapterRecord;
 
 /// Row, peer, and how much of its time we may take.
 const RATIOS: [(&str, &str, f64); 9] = [
@@ -29,54 +28,14 @@ const ABSOLUTE: [(&str, f64, Figure); 3] = [
 ];
 
 pub fn bars(chapter: &ChapterRecord) -> Vec<Bar> {
-    let absolute = ABSOLUTE.iter().filter_map(|&(id, limit, figure)| {
-        let row = chapter.row(id)?;
-        let own = row.series(OURS).unwrap_or(&NOTHING);
-        let limit = (limit, figure);
-        Some(Bar::judge(
-            &row.title,
-            "",
-            limit,
-            own.estimate,
-            own.fat_estimate,
-        ))
-    });
-    let ratios = RATIOS.iter().filter_map(|&(id, peer, limit)| {
-        let row = chapter.row(id)?;
-        let own = row.series(OURS).unwrap_or(&NOTHING);
-        let other = row.series(peer).unwrap_or(&NOTHING);
-        let measured = Estimate::of_ratio(&own.values, &other.values);
-        let fat = Estimate::of_ratio(&own.fat, &other.fat);
-        Some(Bar::judge(
-            &row.title,
-            peer,
-            (limit, Figure::Ratio),
-            measured,
-            fat,
-        ))
-    });
-    absolute.chain(ratios).chain(statistics(chapter)).collect()
+    let absolute =
+        ABSOLUTE.map(|(row, limit, figure)| chapter.judged(row).at_most(OURS, "", (limit, figure)));
+    let ratios = RATIOS.map(|(row, peer, limit)| chapter.judged(row).ratio(OURS, peer, limit));
+    let row = chapter.judged(rows::MECHANISM);
+    let statistics = row.cost_of("statistics, a lease", SHIPPED, NO_COUNTERS, 1.0);
+    absolute
+        .into_iter()
+        .chain(ratios)
+        .chain([statistics])
+        .collect()
 }
-
-/// What statistics cost, as a difference of medians.
-fn statistics(chapter: &ChapterRecord) -> Option<Bar> {
-    let row = chapter.row(rows::MECHANISM)?;
-    let values = |name| row.series(name).map_or(&[][..], |series| &series.values);
-    let (with, without) = (values(variants::SHIPPED), values(variants::NO_COUNTERS));
-    Some(Bar::judge(
-        "statistics, a lease",
-        "the same code without counters",
-        (1.0, Figure::Nanos),
-        difference_of_medians(with, without),
-        None,
-    ))
-}
-
-/// Stands in for a contender that did not take part.
-static NOTHING: Series = Series {
-    contender: String::new(),
-    values: Vec::new(),
-    estimate: None,
-    fat: Vec::new(),
-    fat_estimate: None,
-};

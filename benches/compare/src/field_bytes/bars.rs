@@ -2,123 +2,60 @@
 
 use super::contenders::{OURS, ZEROPOOL};
 use super::{rows, time};
-use crate::variants;
+use crate::variants::{NO_COUNTERS, SHIPPED};
 use millpond_bench::bar::{Bar, Figure};
-use millpond_bench::record::{ChapterRecord, Row, Series};
-use millpond_bench::stats::{Estimate, difference_of_medians, median};
+use millpond_bench::record::ChapterRecord;
 
 /// The allocators of which the fastest is the limit.
 const ALLOCATORS: [&str; 3] = ["mimalloc", "jemalloc", "snmalloc"];
 
+/// Row, peer, and how much of its time we may take.
+const RATIOS: [(&str, &str, f64); 5] = [
+    (rows::MIXED, ZEROPOOL, 0.4),
+    (rows::TOUCHED, "mimalloc", 0.9),
+    (rows::ZEROED, "snmalloc", 1.0),
+    (rows::WIPED, time::MEMSET, 1.2),
+    (rows::REUSE, time::QUEUE, 0.4),
+];
+
+/// Row, against what, figure.
+const ABSOLUTE: [(&str, &str, f64, Figure); 3] = [
+    (
+        rows::SCALING,
+        "its own single-thread cost, machine divided out",
+        1.15,
+        Figure::Ratio,
+    ),
+    (rows::LOAD, "160 million in a second", 6.25, Figure::Nanos),
+    (rows::ALLOCATIONS, "", 0.0, Figure::Count),
+];
+
+/// 98.8 % of a million allocations are saved by the reference.
+const COLD_ALLOCATIONS: f64 = 12e3;
+
+/// Misses in a million that the reference's planning table has, a level of traffic each.
+const MISSES: [f64; 4] = [10e3, 20e3, 30e3, 50e3];
+
 pub fn bars(chapter: &ChapterRecord) -> Vec<Bar> {
     let mut bars = Vec::new();
     for row in ["pair-4k", "pair-64k"] {
-        bars.extend(absolute(chapter, row, "", (4.0, Figure::Nanos)));
-        bars.extend(against(chapter, row, ZEROPOOL, 0.4));
-        bars.extend(against_fastest(chapter, row, 1.0));
+        let row = chapter.judged(row);
+        bars.push(row.at_most(OURS, "", (4.0, Figure::Nanos)));
+        bars.push(row.ratio(OURS, ZEROPOOL, 0.4));
+        bars.push(row.ratio_to_fastest(OURS, &ALLOCATORS, 1.0));
     }
-    bars.extend(against(chapter, rows::MIXED, ZEROPOOL, 0.4));
-    bars.extend(against(chapter, rows::TOUCHED, "mimalloc", 0.9));
-    bars.extend(against(chapter, rows::ZEROED, "snmalloc", 1.0));
-    bars.extend(against(chapter, rows::WIPED, time::MEMSET, 1.2));
-    bars.extend(against(chapter, rows::REUSE, time::QUEUE, 0.4));
-    let single = "its own single-thread cost, machine divided out";
-    bars.extend(absolute(
-        chapter,
-        rows::SCALING,
-        single,
-        (1.15, Figure::Ratio),
-    ));
-    let load = "160 million in a second";
-    bars.extend(absolute(chapter, rows::LOAD, load, (6.25, Figure::Nanos)));
-    bars.extend(absolute(
-        chapter,
-        rows::ALLOCATIONS,
-        "",
-        (0.0, Figure::Count),
-    ));
-    for row in rows::COLD {
-        // 98.8 % of a million are saved by the reference.
-        bars.extend(absolute(
-            chapter,
-            row,
-            "the reference's",
-            (12e3, Figure::Count),
-        ));
-    }
-    bars.extend(statistics(chapter));
-    for (row, most) in rows::MISSES.into_iter().zip([10e3, 20e3, 30e3, 50e3]) {
-        bars.extend(absolute(
-            chapter,
-            row,
-            "the reference's",
-            (most, Figure::Count),
-        ));
-    }
+    bars.extend(RATIOS.map(|(row, peer, limit)| chapter.judged(row).ratio(OURS, peer, limit)));
+    bars.extend(ABSOLUTE.map(|(row, against, limit, figure)| {
+        chapter.judged(row).at_most(OURS, against, (limit, figure))
+    }));
+    let cold = rows::COLD.into_iter().map(|row| (row, COLD_ALLOCATIONS));
+    let misses = rows::MISSES.into_iter().zip(MISSES);
+    bars.extend(cold.chain(misses).map(|(row, most)| {
+        let row = chapter.judged(row);
+        row.at_most(OURS, "the reference's", (most, Figure::Count))
+    }));
+    // What statistics add to a pair, finding out what is counted included.
+    let row = chapter.judged(rows::STATISTICS);
+    bars.push(row.cost_of(&row.title, SHIPPED, NO_COUNTERS, 0.5));
     bars
 }
-
-/// What statistics add to a pair: 0.5 ns, finding out what is counted included.
-fn statistics(chapter: &ChapterRecord) -> Option<Bar> {
-    let row = chapter.row(rows::STATISTICS)?;
-    let with = row.series(variants::SHIPPED)?;
-    let without = row.series(variants::NO_COUNTERS)?;
-    let measured = difference_of_medians(&with.values, &without.values);
-    let limit = (0.5, Figure::Nanos);
-    Some(Bar::judge(
-        &row.title,
-        "the same code without counters",
-        limit,
-        measured,
-        None,
-    ))
-}
-
-fn against(chapter: &ChapterRecord, row: &str, peer: &str, limit: f64) -> Option<Bar> {
-    Some(ratio(chapter.row(row)?, peer, limit))
-}
-
-/// Against whichever of the three allocators had the lowest median in this run.
-fn against_fastest(chapter: &ChapterRecord, row: &str, limit: f64) -> Option<Bar> {
-    let row = chapter.row(row)?;
-    let present = ALLOCATORS.iter().filter_map(|name| row.series(name));
-    let fastest = present
-        .filter(|series| !series.values.is_empty())
-        .min_by(|a, b| median(&a.values).total_cmp(&median(&b.values)));
-    let fastest = fastest.map_or(ALLOCATORS[0], |series| &series.contender);
-    Some(ratio(row, fastest, limit))
-}
-
-fn ratio(row: &Row, peer: &str, limit: f64) -> Bar {
-    let own = row.series(OURS).unwrap_or(&NOTHING);
-    let other = row.series(peer).unwrap_or(&NOTHING);
-    let measured = Estimate::of_ratio(&own.values, &other.values);
-    let fat = Estimate::of_ratio(&own.fat, &other.fat);
-    Bar::judge(&row.title, peer, (limit, Figure::Ratio), measured, fat)
-}
-
-fn absolute(
-    chapter: &ChapterRecord,
-    row: &str,
-    against: &str,
-    limit: (f64, Figure),
-) -> Option<Bar> {
-    let row = chapter.row(row)?;
-    let own = row.series(OURS).unwrap_or(&NOTHING);
-    Some(Bar::judge(
-        &row.title,
-        against,
-        limit,
-        own.estimate,
-        own.fat_estimate,
-    ))
-}
-
-/// Stands in for a contender that did not take part.
-static NOTHING: Series = Series {
-    contender: String::new(),
-    values: Vec::new(),
-    estimate: None,
-    fat: Vec::new(),
-    fat_estimate: None,
-};

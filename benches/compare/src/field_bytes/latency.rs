@@ -2,7 +2,7 @@
 
 use super::contenders::{Buffers, Memory, Visitor, visit_all};
 use super::kernels;
-use millpond_bench::percentiles::{EMPTY, Latencies, SHOWN, empty_measurement};
+use millpond_bench::percentiles::{EMPTY, Latencies, empty_measurement, of_pairs};
 use millpond_bench::stats::Random;
 use millpond_bench::worker::{Measurement, Request};
 
@@ -17,7 +17,7 @@ pub fn measure(request: &Request) -> Vec<Measurement> {
         measured: Vec::new(),
     };
     let timer = empty_measurement(request.count);
-    timing.note(EMPTY, &timer, &timer);
+    timing.measured.extend(of_pairs(EMPTY, &timer, &timer));
     visit_all(&mut timing);
     timing.measured
 }
@@ -25,17 +25,6 @@ pub fn measure(request: &Request) -> Vec<Measurement> {
 struct Timing {
     operations: u64,
     measured: Vec<Measurement>,
-}
-
-impl Timing {
-    fn note(&mut self, contender: &str, acquires: &Latencies, releases: &Latencies) {
-        for (operation, latencies) in [("acquire", acquires), ("release", releases)] {
-            self.measured.extend(SHOWN.map(|(percentile, quantile)| {
-                let row = format!("{operation}-{percentile}");
-                Measurement::new(row, contender, vec![latencies.nanos_at(quantile)])
-            }));
-        }
-    }
 }
 
 impl Visitor for Timing {
@@ -47,7 +36,8 @@ impl Visitor for Timing {
         // Once around for warmth, then for the record.
         hold_and_release(&buffers, self.operations / 10);
         let (acquires, releases) = hold_and_release(&buffers, self.operations);
-        self.note(B::NAME, &acquires, &releases);
+        self.measured
+            .extend(of_pairs(B::NAME, &acquires, &releases));
     }
 }
 

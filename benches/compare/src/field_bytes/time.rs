@@ -5,7 +5,7 @@ use super::{kernels, rows};
 use crate::field_fixed::into_measurements;
 use crate::kernels::{arithmetic, on_threads};
 use bytes::BufMut;
-use millpond_bench::counting;
+use millpond_bench::counting::in_steady_state;
 use millpond_bench::pin;
 use millpond_bench::runner::{ARITHMETIC, Contest, Schedule, Timed};
 use millpond_bench::stats::per_round;
@@ -256,7 +256,9 @@ pub fn allocations() -> Vec<Measurement> {
             }
             let (buffers, sizes) = (B::new(), kernels::drawn_sizes());
             let threads = pin::core_count().min(2);
-            let counted = steady(threads, &|n| kernels::mixed(&buffers, &sizes, n));
+            let counted = in_steady_state(threads, COUNTED, &|pairs| {
+                kernels::mixed(&buffers, &sizes, pairs);
+            });
             let measured = Measurement::new(rows::ALLOCATIONS, B::NAME, vec![counted as f64]);
             self.0.push(measured);
         }
@@ -264,28 +266,4 @@ pub fn allocations() -> Vec<Measurement> {
     let mut allocations = Allocations(Vec::new());
     visit_all(&mut allocations);
     allocations.0
-}
-
-/// Allocations while `threads` warmed threads work at once.
-fn steady(threads: usize, work: &(impl Fn(u64) -> Duration + Sync)) -> u64 {
-    let meeting = std::sync::Barrier::new(threads + 1);
-    let share = COUNTED / threads as u64;
-    std::thread::scope(|scope| {
-        for core in 0..threads {
-            let meeting = &meeting;
-            scope.spawn(move || {
-                let _pinned = pin::to_core(core);
-                work(share);
-                meeting.wait();
-                meeting.wait();
-                work(share);
-                meeting.wait();
-            });
-        }
-        meeting.wait();
-        let before = counting::allocations();
-        meeting.wait();
-        meeting.wait();
-        counting::allocations() - before
-    })
 }

@@ -3,7 +3,7 @@
 use crate::contender::{Contender, Item, Pool};
 use crate::contenders::{Visitor, visit_all};
 use crate::kernels::HELD;
-use millpond_bench::percentiles::{EMPTY, Latencies, SHOWN, empty_measurement};
+use millpond_bench::percentiles::{EMPTY, Latencies, empty_measurement, of_pairs};
 use millpond_bench::stats::Random;
 use millpond_bench::worker::{Measurement, Request};
 
@@ -14,7 +14,7 @@ pub fn measure(request: &Request) -> Vec<Measurement> {
         measured: Vec::new(),
     };
     let timer = empty_measurement(request.count);
-    visitor.note(EMPTY, &timer, &timer);
+    visitor.measured.extend(of_pairs(EMPTY, &timer, &timer));
     visit_all(&mut visitor);
     visitor.measured
 }
@@ -24,24 +24,14 @@ struct Timing {
     measured: Vec<Measurement>,
 }
 
-impl Timing {
-    fn note(&mut self, contender: &str, acquires: &Latencies, releases: &Latencies) {
-        for (operation, latencies) in [("acquire", acquires), ("release", releases)] {
-            self.measured.extend(SHOWN.map(|(percentile, quantile)| {
-                let row = format!("{operation}-{percentile}");
-                Measurement::new(row, contender, vec![latencies.nanos_at(quantile)])
-            }));
-        }
-    }
-}
-
 impl Visitor for Timing {
     fn visit<C: Contender>(&mut self) {
         let pool = C::Pool::<Item>::with_capacity(8192);
         // Once around for warmth, then for the record.
         hold_and_release(&pool, self.operations / 10);
         let (acquires, releases) = hold_and_release(&pool, self.operations);
-        self.note(C::NAME, &acquires, &releases);
+        self.measured
+            .extend(of_pairs(C::NAME, &acquires, &releases));
     }
 }
 

@@ -4,8 +4,9 @@ use super::rows;
 use crate::contender::{Contender, Full, Item, Kind, Pool};
 use crate::contenders::{Visitor, visit_all};
 use crate::kernels::{self, Orders};
+use millpond_bench::counting::in_steady_state;
 use millpond_bench::worker::{Measurement, Request};
-use millpond_bench::{counting, pin, resident};
+use millpond_bench::{pin, resident};
 use std::cell::OnceCell;
 
 /// Resident memory for each live object.
@@ -124,6 +125,9 @@ fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
+/// Operations that are counted; as many again warm each thread up.
+const OPERATIONS: u64 = 1_000_000;
+
 /// Heap allocations of warmed pools.
 pub fn allocations() -> Vec<Measurement> {
     let mut visitor = Allocations(Vec::new());
@@ -141,42 +145,15 @@ impl Visitor for Allocations {
         let pool = C::Pool::<Item>::with_capacity(8192);
         let orders = Orders::new();
         let work = |operations: u64| {
-            kernels::pair(operations, |item| pool.acquire(item));
-            kernels::held(operations, &orders, |item| pool.acquire(item))
+            kernels::pair(operations / 2, |item| pool.acquire(item));
+            kernels::held(operations / 2, &orders, |item| pool.acquire(item));
         };
         let threads = pin::core_count().min(2);
-        let counted = steady(threads, &work);
+        let counted = in_steady_state(threads, OPERATIONS, &work);
         self.0.push(Measurement::new(
             rows::ALLOCATIONS,
             C::NAME,
             vec![counted as f64],
         ));
     }
-}
-
-/// Operations that are counted; as many again warm each thread up.
-const OPERATIONS: u64 = 1_000_000;
-
-/// Allocations while `threads` warmed threads work at once.
-fn steady(threads: usize, work: &(impl Fn(u64) -> std::time::Duration + Sync)) -> u64 {
-    let meeting = std::sync::Barrier::new(threads + 1);
-    let share = OPERATIONS / threads as u64 / 2;
-    std::thread::scope(|scope| {
-        for core in 0..threads {
-            let meeting = &meeting;
-            scope.spawn(move || {
-                let _pinned = pin::to_core(core);
-                work(share);
-                meeting.wait();
-                meeting.wait();
-                work(share);
-                meeting.wait();
-            });
-        }
-        meeting.wait();
-        let before = counting::allocations();
-        meeting.wait();
-        meeting.wait();
-        counting::allocations() - before
-    })
 }
