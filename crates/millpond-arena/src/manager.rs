@@ -210,6 +210,26 @@ impl ArenaManager {
         Ok(ScopeView { pool })
     }
 
+    /// The scope of this name, as a configuration that names scopes made it; the
+    /// first one of several. Looks at every scope: ask once, and keep the answer.
+    ///
+    /// ```
+    /// use millpond_arena::{ArenaManager, Scope, ScopeConfig};
+    ///
+    /// let mut builder = ArenaManager::builder();
+    /// let render = builder.own_scope("render", ScopeConfig::of(512 << 10));
+    /// let manager = builder.build()?;
+    /// assert_eq!(manager.scope_named("render"), Some(render));
+    /// assert_eq!(manager.scope_named("json"), Some(Scope::Json));
+    /// assert_eq!(manager.scope_named("rendre"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn scope_named(&self, name: &str) -> Option<Scope> {
+        let place = self.inner.pools().position(|pool| pool.name() == name);
+        place.and_then(Scope::at)
+    }
+
     /// All scopes.
     pub fn scopes(&self) -> impl Iterator<Item = ScopeView<'_>> {
         self.inner.pools().map(|pool| ScopeView { pool })
@@ -482,6 +502,27 @@ impl Builder {
     pub fn config(&self, scope: Scope) -> ScopeConfig {
         let place = self.scopes.get(scope.index());
         place.expect("a scope of this builder").1
+    }
+
+    /// The names and figures of all scopes, those of every manager first.
+    ///
+    /// ```
+    /// use millpond_arena::{ArenaManager, ScopeConfig};
+    ///
+    /// let mut builder = ArenaManager::builder();
+    /// builder.own_scope("render", ScopeConfig::of(512 << 10));
+    /// let names: Vec<&str> = builder.scopes().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["primitive", "search", "json", "render"]);
+    /// ```
+    pub fn scopes(&self) -> impl Iterator<Item = (&'static str, ScopeConfig)> {
+        self.scopes.iter().copied()
+    }
+
+    /// The scope of this name, if there is one; see [`ArenaManager::scope_named`].
+    #[must_use]
+    pub fn scope_named(&self, name: &str) -> Option<Scope> {
+        let place = self.scopes.iter().position(|(known, _)| *known == name);
+        place.and_then(Scope::at)
     }
 
     /// Adds a scope. The name appears in errors and reports.

@@ -45,6 +45,14 @@ impl Scope {
             Self::Own(number) => BUILT_IN + number as usize,
         }
     }
+
+    /// The scope of a place in a manager's list.
+    pub(crate) fn at(index: usize) -> Option<Self> {
+        match Self::BUILT_IN.get(index) {
+            Some(&scope) => Some(scope),
+            None => u16::try_from(index - BUILT_IN).ok().map(Self::Own),
+        }
+    }
 }
 
 impl fmt::Display for Scope {
@@ -66,6 +74,9 @@ mod tests {
     fn scopes_are_numbered_without_gaps() {
         let own = (0..3).map(Scope::Own);
         let all = Scope::BUILT_IN.into_iter().chain(own);
-        assert!(all.map(Scope::index).eq(0..6));
+        for (index, scope) in all.enumerate() {
+            assert_eq!(scope.index(), index);
+            assert_eq!(Scope::at(index), Some(scope));
+        }
     }
 }

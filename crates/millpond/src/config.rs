@@ -221,6 +221,12 @@ pub struct PoolConfig {
     /// How rows are aligned. Pools of rows.
     #[cfg(feature = "vector")]
     pub alignment: Option<millpond_vector::Alignment>,
+    /// How rows are spread over a slab. Pools of rows.
+    #[cfg(feature = "vector")]
+    pub spread: Option<millpond_vector::Spread>,
+    /// Numbers that are kept beside each row. Pools of rows.
+    #[cfg(feature = "vector")]
+    pub side_arrays: millpond_vector::SideArrays,
     /// Bytes of a slab of rows. Pools of rows.
     #[cfg(feature = "vector")]
     pub slab_bytes: Option<usize>,
@@ -266,6 +272,33 @@ impl PoolConfig {
     #[cfg(feature = "vector")]
     pub const fn with_alignment(mut self, align: millpond_vector::Alignment) -> Self {
         self.alignment = Some(align);
+        self
+    }
+
+    /// How rows are spread over a slab.
+    #[cfg(feature = "vector")]
+    pub const fn with_spread(mut self, spread: millpond_vector::Spread) -> Self {
+        self.spread = Some(spread);
+        self
+    }
+
+    /// Numbers that are kept beside each row.
+    ///
+    /// ```
+    /// use millpond::vector::{SideArrays, Spread};
+    /// use millpond::{Pond, PoolConfig};
+    ///
+    /// let rows = PoolConfig::new()
+    ///     .with_spread(Spread::PrefixScan)
+    ///     .with_side_arrays(SideArrays::ALL);
+    /// let pond = Pond::builder().with_pool("rows", rows).build()?;
+    /// let rows = pond.vector_pool::<f32>("rows", 256, 100)?;
+    /// assert_eq!(rows.layout().stride_bytes(), 1024 + 64);
+    /// # Ok::<(), millpond::PondError>(())
+    /// ```
+    #[cfg(feature = "vector")]
+    pub const fn with_side_arrays(mut self, arrays: millpond_vector::SideArrays) -> Self {
+        self.side_arrays = arrays;
         self
     }
 

@@ -459,9 +459,8 @@ impl Pond {
 /// Pools of rows.
 #[cfg(feature = "vector")]
 impl Pond {
-    /// A pool of at most `capacity` rows of `dimension` numbers. For other
-    /// alignments, pages and side arrays make the pool yourself, charge it to
-    /// [`Pond::budget`], and let the pond [adopt](Pond::adopt) it.
+    /// A pool of at most `capacity` rows of `dimension` numbers. Alignment, spread,
+    /// pages and side arrays are those of the [`PoolConfig`] of this name.
     ///
     /// # Errors
     ///
@@ -485,6 +484,10 @@ impl Pond {
         if let Some(align) = config.alignment {
             builder = builder.alignment(align);
         }
+        if let Some(spread) = config.spread {
+            builder = builder.spread(spread);
+        }
+        builder = builder.side_arrays(config.side_arrays);
         if let Some(bytes) = config.slab_bytes {
             builder = builder.slab_bytes(bytes);
         }

@@ -8,7 +8,7 @@ mod written;
 pub use error::SettingError;
 
 use crate::config::{PondConfig, PoolConfig};
-use field::{Field, POOL_FIELDS, POOLS};
+use field::{ARENAS, FAMILIES, Family, Field, POOLS};
 use millpond_arena::{Scope, ScopeConfig, Wipe};
 use millpond_core::adaptive::Adaptive;
 use millpond_core::region::RegionOptions;
@@ -25,6 +25,11 @@ use value::{Raw, Value};
 
 /// What environment variables begin with.
 pub const ENVIRONMENT_PREFIX: &str = "MILLPOND_";
+
+/// Most scopes of one's own, and most bytes of the name of one: what a table or a
+/// metric can still be read with.
+const MOST_SCOPES: usize = 1024;
+const LONGEST_SCOPE: usize = 64;
 
 /// Where a value comes from. A later one wins, in whatever order they were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,8 +124,9 @@ impl Settings {
     }
 
     /// Reads the variables of the process that begin with [`ENVIRONMENT_PREFIX`]:
-    /// `MILLPOND_BYTES_CLASSES` is `bytes.classes`, a list with commas, and
-    /// `MILLPOND_POOLS_SESSIONS_CAPACITY` is `pools.sessions.capacity`.
+    /// `MILLPOND_BYTES_CLASSES` is `bytes.classes`, a list with commas,
+    /// `MILLPOND_POOLS_SESSIONS_CAPACITY` is `pools.sessions.capacity`, and
+    /// `MILLPOND_ARENAS_RENDER_WIPE` is `arenas.render.wipe`.
     ///
     /// # Errors
     ///
@@ -261,8 +267,12 @@ impl Settings {
         config.nodes = self.number("nodes").unwrap_or(config.nodes);
         config.results = self.number("results").unwrap_or(config.results);
         for scope in Scope::BUILT_IN {
-            let figures = self.scope(scope);
+            let figures = self.scope(&scope.to_string(), config.arenas.config(scope));
             config.arenas.configure(scope, figures);
+        }
+        for name in self.own_scopes()? {
+            let figures = self.scope(name, ScopeConfig::default());
+            config.arenas.own_scope(interned(name), figures);
         }
         config.arenas.check().map_err(|error| {
             let name = format!("arenas.{}.{}", error.scope, error.field);
@@ -271,20 +281,61 @@ impl Settings {
         })?;
         config.bytes = self.bytes()?;
         config.bytes_warm_up = self.number("bytes.warm_up").unwrap_or(0);
-        for place in self.set.keys() {
-            let rest = place.strip_prefix(POOLS);
-            if let Some((pool, _)) = rest.and_then(|rest| rest.rsplit_once('.')) {
-                if !config.pools.contains_key(pool) {
-                    config.pools.insert(pool.to_owned(), self.pool(pool));
-                }
-            }
+        for pool in self.things(&POOLS) {
+            config.pools.insert(pool.to_owned(), self.pool(pool));
         }
         Ok(config)
     }
 
+    /// The names of a family of which something was set.
+    fn things<'s>(&'s self, family: &Family) -> BTreeSet<&'s str> {
+        let names = self.set.keys();
+        names
+            .filter_map(|name| family.split(name).map(|(thing, _)| thing))
+            .collect()
+    }
+
+    /// The scopes that are not those of every pond. Each says how large its arenas
+    /// are, so that a slip of the fingers is no new scope.
+    fn own_scopes(&self) -> Result<Vec<&str>, SettingError> {
+        let built_in = Scope::BUILT_IN.map(|scope| scope.to_string());
+        let mut own = Vec::new();
+        for scope in self.things(&ARENAS) {
+            if built_in.iter().any(|known| known == scope) {
+                continue;
+            }
+            let nominal = format!("arenas.{scope}.nominal_bytes");
+            if scope.len() > LONGEST_SCOPE || own.len() == MOST_SCOPES {
+                let reason = format!(
+                    "{MOST_SCOPES} scopes of one's own with names of 1 to {LONGEST_SCOPE} bytes \
+                     are allowed"
+                );
+                return Err(self.disagrees(&nominal, "", &reason));
+            }
+            if self.value(&nominal).is_none() {
+                return Err(self.without_size(scope, &nominal, &built_in));
+            }
+            own.push(scope);
+        }
+        Ok(own)
+    }
+
+    fn without_size(&self, scope: &str, nominal: &str, built_in: &[String]) -> SettingError {
+        let of_it = |name: &str| ARENAS.split(name).is_some_and(|(thing, _)| thing == scope);
+        let said = self.set.iter().find(|(name, _)| of_it(name));
+        let source = said.map_or("defaults", |(_, setting)| setting.source.as_str());
+        let nearest = field::nearest(scope, built_in.iter().cloned());
+        let nearest = nearest.map(|name| format!("; did you mean arenas.{name}?"));
+        let reason = format!(
+            "arenas.{scope} is a scope of one's own and needs {nominal}{}",
+            nearest.unwrap_or_default()
+        );
+        SettingError::missing(source, nominal, reason)
+    }
+
     /// What was said of one pool.
     fn pool(&self, pool: &str) -> PoolConfig {
-        let name = |field: &str| format!("{POOLS}{pool}.{field}");
+        let name = |field: &str| format!("{}{pool}.{field}", POOLS.prefix);
         let mut config = PoolConfig::new();
         config.capacity = self.number(&name("capacity"));
         config.warm_up = self.number(&name("warm_up")).unwrap_or(0);
@@ -297,9 +348,12 @@ impl Settings {
         config.region = self.region(&name("huge_pages"), &name("prefault"), &name("numa_node"));
         #[cfg(feature = "vector")]
         {
-            let bytes = self.number(&name("alignment"));
-            let known = millpond_vector::Alignment::ALL.into_iter();
-            config.alignment = known.into_iter().find(|known| Some(known.bytes()) == bytes);
+            let bytes = self.word(&name("alignment")).and_then(|it| it.parse().ok());
+            let mut known = millpond_vector::Alignment::ALL.into_iter();
+            config.alignment = known.find(|known| Some(known.bytes()) == bytes);
+            config.spread = self.word(&name("spread")).map(value::spread);
+            config.side_arrays.norms = self.flag(&name("norms"));
+            config.side_arrays.external_ids = self.flag(&name("external_ids"));
             config.slab_bytes = self.number(&name("slab_bytes"));
         }
         config
@@ -315,15 +369,11 @@ impl Settings {
     }
 
     /// The figures of a scope: what it comes with, and what was set.
-    fn scope(&self, scope: Scope) -> ScopeConfig {
-        let name = |field: &str| format!("arenas.{scope}.{field}");
+    fn scope(&self, scope: &str, comes_with: ScopeConfig) -> ScopeConfig {
+        let name = |field: &str| format!("{}{scope}.{field}", ARENAS.prefix);
         let number = |field| self.number(&name(field));
-        let nominal = match scope {
-            Scope::Search => 1 << 20,
-            Scope::Json => 128 << 10,
-            _ => 256 << 10,
-        };
-        let mut config = ScopeConfig::of(number("nominal_bytes").unwrap_or(nominal));
+        let nominal = number("nominal_bytes").unwrap_or(comes_with.nominal_bytes);
+        let mut config = ScopeConfig::of(nominal);
         config.limit_bytes = number("limit_bytes");
         config.retain_bytes = number("retain_bytes");
         config.large_bytes = number("large_bytes");
@@ -384,6 +434,13 @@ impl Settings {
         matches!(self.value(name), Some(Value::Flag(true)))
     }
 
+    fn word(&self, name: &str) -> Option<&'static str> {
+        match self.value(name) {
+            Some(Value::Word(word)) => Some(word),
+            _ => None,
+        }
+    }
+
     fn name(&self, name: &str) -> Option<&'static str> {
         match self.value(name) {
             Some(Value::Name(name)) => Some(interned(name)),
@@ -409,12 +466,14 @@ impl Settings {
             let (variable, allowed) = (field.variable(), kind.allowed());
             page += &format!("| `{name}` | `{variable}` | {about} | {allowed} |\n");
         }
-        for field in POOL_FIELDS {
-            let Field { name, about, kind } = field;
-            let (variable, allowed) = (name.to_ascii_uppercase(), kind.allowed());
-            page += &format!(
-                "| `pools.NAME.{name}` | `{ENVIRONMENT_PREFIX}POOLS_NAME_{variable}` | {about} | {allowed} |\n"
-            );
+        for family in FAMILIES {
+            let things = format!("{}NAME.", family.prefix);
+            for field in family.fields {
+                let Field { name, about, kind } = field;
+                let name = format!("{things}{name}");
+                let (variable, allowed) = (field::variable(&name), kind.allowed());
+                page += &format!("| `{name}` | `{variable}` | {about} | {allowed} |\n");
+            }
         }
         page
     }

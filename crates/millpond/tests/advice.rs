@@ -1,17 +1,23 @@
 //! Advice is configuration: what the advisor writes is what a pond reads.
 
 use millpond::analytics::{Advisor, Demand, Snapshot};
-use millpond::arena::Scope;
+use millpond::arena::{Scope, ScopeConfig};
 use millpond::{Diagnosis, Observe, Pond, Settings};
 
 /// A pond at work: sizes and demand that the defaults do not fit.
 fn at_work() -> Pond {
-    let pond = Pond::builder().build().unwrap();
+    let mut config = Pond::builder();
+    let render = config
+        .arenas
+        .own_scope("my render", ScopeConfig::of(1 << 20));
+    let pond = config.build().unwrap();
     pond.set_diagnosis(Diagnosis::Full); // Every size is sampled.
     for n in 0..200 {
         drop(pond.buffer(if n % 2 == 0 { 1_500 } else { 9_000 }).unwrap());
         let arena = pond.arena(Scope::Json).unwrap();
         arena.alloc_slice_fill_copy(5_000, 1_u8).unwrap();
+        let arena = pond.arena(render).unwrap();
+        arena.alloc_slice_fill_copy(9_000, 1_u8).unwrap();
     }
     let sessions = pond.fixed_pool::<u64>("sessions", 1000).unwrap();
     drop((0..50).map(|n| sessions.acquire(n)).collect::<Vec<_>>());
@@ -41,6 +47,9 @@ fn a_pond_is_made_as_advised() {
     assert!((49..=1000).contains(&sessions.stats().capacity), "{toml}");
     let json = pond.arena(Scope::Json).unwrap();
     assert!(json.held_bytes() < 128 << 10, "smaller than the default");
+    let render = pond.arenas().scope_named("my render").expect(&toml);
+    let render = pond.arena(render).unwrap();
+    assert!((9_000..128 << 10).contains(&render.held_bytes()), "{toml}");
 }
 
 /// Advice of several ponds is for one: a fleet is a snapshot too.

@@ -249,7 +249,7 @@ fn the_reference_lists_fields_that_there_are() {
         assert_eq!(error.value_found(), Some(""), "{row}");
         assert!(variables.insert(cells[2].to_owned()), "{row}");
     }
-    assert_eq!(variables.len(), 48);
+    assert_eq!(variables.len(), 35);
 }
 
 #[test]
@@ -327,6 +327,101 @@ fn names_of_fields_of_pools_are_looked_at_too() {
     assert_eq!(error.field(), Some("MILLPOND_POOLS_CAPACITY"));
 }
 
+/// A pond has the scopes of its configuration, found by their names.
+#[test]
+fn scopes_of_ones_own_are_configured_by_name() {
+    let config = toml(
+        "[arenas.render]\nnominal_bytes = '512 KiB'\nlimit_bytes = '1 MiB'\n\
+         [arenas.json]\nnominal_bytes = '64 KiB'",
+    );
+    let variables = [
+        ("MILLPOND_ARENAS_RENDER_LIMIT_BYTES", "2 MiB"),
+        ("MILLPOND_ARENAS_BATCH_JOB_NOMINAL_BYTES", "8 KiB"),
+        ("MILLPOND_ARENAS_BATCH_JOB_PREWARM", "2"),
+    ];
+    let config = config
+        .and_then(|settings| settings.environment_of(variables))
+        .and_then(|settings| settings.config())
+        .unwrap();
+    let pond = config.build().unwrap();
+    let of = |name| pond.arenas().scope_named(name).expect(name);
+    assert_eq!(pond.arena(of("render")).unwrap().limit_bytes(), 2 << 20);
+    assert_eq!(pond.arena(of("render")).unwrap().scope_name(), "render");
+    assert_eq!(pond.arena(Scope::Json).unwrap().limit_bytes(), 4 << 20);
+    let batch = pond.arenas().scope_stats(of("batch_job")).unwrap();
+    assert_eq!(batch.parked, 2, "{batch:?}");
+    assert_eq!(pond.arenas().scope_named("batch"), None);
+}
+
+#[test]
+fn scopes_of_ones_own_are_checked() {
+    let long = "x".repeat(65);
+    let cases = [
+        (
+            "arenas.serach.wipe = true",
+            "pond.toml: arenas.serach is a scope of one's own and needs \
+             arenas.serach.nominal_bytes; did you mean arenas.search?",
+        ),
+        (
+            "arenas.render.parked = 3",
+            "pond.toml: arenas.render is a scope of one's own and needs arenas.render.nominal_bytes",
+        ),
+        (
+            "arenas.render.nominal = '1 MiB'",
+            "pond.toml: there is no field arenas.render.nominal; did you mean \
+             arenas.render.nominal_bytes?",
+        ),
+        (
+            "arenas.render.nominal_bytes = 100",
+            "pond.toml: arenas.render.nominal_bytes is \"100\"; 4096 bytes or more are allowed",
+        ),
+        (
+            "arenas.render.nominal_bytes = '1 MiB'\narenas.render.limit_bytes = '512 KiB'",
+            "pond.toml: arenas.render.limit_bytes is \"512 KiB\"; 1048576 to ",
+        ),
+        (
+            &format!("arenas.{long}.nominal_bytes = 4096"),
+            &format!(
+                "pond.toml: arenas.{long}.nominal_bytes is \"4096\"; 1024 scopes of one's own \
+                 with names of 1 to 64 bytes are allowed"
+            ),
+        ),
+        (
+            "pools.x.spread = 'wide'",
+            "pond.toml: pools.x.spread is \"wide\"; packed, prefix_scan are allowed",
+        ),
+        (
+            "pools.x.norms = 2",
+            "pond.toml: pools.x.norms is \"2\"; true and false are allowed",
+        ),
+    ];
+    for (text, expected) in cases {
+        let found = complaint(text);
+        assert!(
+            found.starts_with(expected),
+            "{text}\n  says {found}\n  not  {expected}"
+        );
+    }
+    let error = Settings::new()
+        .environment_of([("MILLPOND_ARENAS_JSON_NOMINAL", "1")])
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "environment: there is no field MILLPOND_ARENAS_JSON_NOMINAL; did you mean \
+         MILLPOND_ARENAS_JSON_NOMINAL_BYTES?"
+    );
+}
+
+#[test]
+fn rows_are_laid_out_as_their_pool_is_configured() {
+    let settings = toml("[pools.rows]\nspread = 'prefix_scan'\nnorms = true").unwrap();
+    let pond = settings.config().unwrap().build().unwrap();
+    let rows = pond.vector_pool::<f32>("rows", 256, 100).unwrap();
+    assert_eq!(rows.layout().stride_bytes(), 1024 + 64);
+    let plain = pond.vector_pool::<f32>("plain", 256, 100).unwrap();
+    assert_eq!(plain.layout().stride_bytes(), 1024);
+}
+
 /// Whatever field is set: what is written is read as what was written.
 #[test]
 fn a_configuration_comes_back_from_toml_and_json() {
@@ -361,14 +456,19 @@ fn a_configuration_comes_back_from_toml_and_json() {
         ("pools.x y.huge_pages", "explicit"),
         ("pools.x y.prefault", "true"),
         ("pools.x y.numa_node", "1"),
+        ("arenas.own x.nominal_bytes", "8 KiB"),
+        ("arenas.own x.wipe", "true"),
         ("pools.x y.alignment", "128"),
+        ("pools.x y.spread", "prefix_scan"),
+        ("pools.x y.norms", "true"),
+        ("pools.x y.external_ids", "true"),
         ("pools.x y.slab_bytes", "64 KiB"),
     ];
     let mut settings = Settings::new();
     let mut seen = std::collections::BTreeSet::new();
     for (field, value) in everything {
         settings = settings.set(field, value).unwrap();
-        seen.insert(field.replace("x y", "NAME"));
+        seen.insert(field.replace("x y", "NAME").replace("json", "NAME"));
         for config in [
             settings.config().unwrap(),
             Settings::new().config().unwrap(),
@@ -389,11 +489,10 @@ fn a_configuration_comes_back_from_toml_and_json() {
     let written = serde_json::to_value(settings.config().unwrap()).unwrap();
     assert_eq!(written["arenas"]["json"]["percentile"], 75);
     assert_eq!(written["pools"]["x y"]["exhaustion"], "grow 3");
-    // The other scopes have the fields of `json`.
+    assert_eq!(written["arenas"]["own x"]["nominal_bytes"], 8192);
     for row in Settings::reference().lines().skip(2) {
         let field = row.split('`').nth(1).unwrap();
-        let other = field.contains(".primitive.") || field.contains(".search.");
-        assert!(other || seen.contains(field), "{field} is not tried");
+        assert!(seen.contains(field), "{field} is not tried");
     }
 }
 
@@ -408,7 +507,8 @@ fn the_page_of_all_fields_is_what_the_code_knows() {
         "# Fields of the configuration\n\n\
          Made by `BLESS=1 cargo test -p millpond --test settings`; a test compares. Sizes are\n\
          numbers of bytes or read like `256 KiB`; defaults stand in parentheses. `NAME` is the name\n\
-         that the program gives a pool, in variables in capitals.\n\n{}",
+         that the program gives a pool, or that of a scope: `primitive`, `search`, `json`, or one\n\
+         of one's own. In variables it is in capitals.\n\n{}",
         Settings::reference()
     );
     if std::env::var_os("BLESS").is_some() {

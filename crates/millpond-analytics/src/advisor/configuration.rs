@@ -16,8 +16,8 @@ impl Advice {
     ///
     /// The byte pool of a pond is `[bytes]`, the scopes of its arenas are
     /// `[arenas.SCOPE]`, and other pools have their names. What a pond cannot be
-    /// told stands in comments: a second byte pool, pools without a name, scopes and
-    /// classes of one's own.
+    /// told stands in comments: a second byte pool, pools without a name, scopes of
+    /// which no size is advised, and classes of one's own.
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut toml = String::new();
@@ -42,14 +42,21 @@ fn bytes(toml: &mut String, pool: &PoolAdvice) -> fmt::Result {
 }
 
 fn arenas(toml: &mut String, pool: &PoolAdvice) -> fmt::Result {
+    let sized = pool.nominal.iter().map(|(label, _)| label.as_str());
+    // A pond knows how large its own scopes are; of others a size must be said.
+    let own = sized.filter(|label| !SCOPES.contains(label) && !label.is_empty());
+    let scopes: Vec<&str> = SCOPES.into_iter().chain(own).collect();
     let mut rest = pool.clone();
-    for scope in SCOPES {
+    for scope in scopes {
         let nominal = pool.nominal.iter().find(|(label, _)| label == scope);
         let capacity = pool.capacities.iter().find(|(label, _)| label == scope);
         if nominal.is_none() && capacity.is_none() {
             continue;
         }
-        writeln!(toml, "[arenas.{scope}]")?;
+        match SCOPES.contains(&scope) {
+            true => writeln!(toml, "[arenas.{scope}]")?,
+            false => writeln!(toml, "[arenas.{}]", quoted(scope))?,
+        }
         if let Some((_, nominal)) = nominal {
             writeln!(toml, "nominal_bytes = {}", nominal.bytes)?;
         }

@@ -35,6 +35,16 @@ impl SettingError {
         }
     }
 
+    /// A field without which others mean nothing.
+    pub(super) fn missing(source: &str, field: &str, reason: String) -> Self {
+        Self {
+            source: source.to_owned(),
+            field: Some(field.to_owned()),
+            value: None,
+            reason,
+        }
+    }
+
     pub(super) fn value(source: &str, field: &str, value: &str, allowed: &str) -> Self {
         Self {
             source: source.to_owned(),

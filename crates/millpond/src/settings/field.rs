@@ -1,8 +1,9 @@
-//! The fields that there are: one table, and one for each pool by name.
+//! The fields that there are: one table, and one for whatever has a name.
 
 use super::ENVIRONMENT_PREFIX;
 use super::error::SettingError;
 use super::value::Kind;
+use millpond_arena::Scope;
 use std::borrow::ToOwned;
 use std::format;
 use std::string::{String, ToString};
@@ -24,7 +25,8 @@ impl Field {
     }
 }
 
-fn variable(name: &str) -> String {
+/// The variable of a name.
+pub(super) fn variable(name: &str) -> String {
     let mut variable = String::from(ENVIRONMENT_PREFIX);
     variable.extend(name.chars().map(|letter| match letter {
         '.' => '_',
@@ -35,57 +37,6 @@ fn variable(name: &str) -> String {
 
 const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { name, about, kind }
-}
-
-/// The fields of one scope of arenas.
-macro_rules! scope {
-    ($scope:literal, $nominal:literal) => {
-        [
-            field(
-                concat!("arenas.", $scope, ".nominal_bytes"),
-                Kind::Size { least: 4096 },
-                concat!("bytes of a fresh arena (", $nominal, ")"),
-            ),
-            field(
-                concat!("arenas.", $scope, ".limit_bytes"),
-                Kind::Size { least: 4096 },
-                "most bytes of one lease (64 × nominal)",
-            ),
-            field(
-                concat!("arenas.", $scope, ".retain_bytes"),
-                Kind::Size { least: 4096 },
-                "most bytes that an arena keeps (4 × nominal)",
-            ),
-            field(
-                concat!("arenas.", $scope, ".large_bytes"),
-                Kind::Size { least: 1024 },
-                "larger requests are allocations of their own (nominal ÷ 4)",
-            ),
-            field(
-                concat!("arenas.", $scope, ".parked"),
-                few(0),
-                "arenas that are kept while nobody leases them (64)",
-            ),
-            field(
-                concat!("arenas.", $scope, ".prewarm"),
-                few(0),
-                "arenas that are built with the pond (0)",
-            ),
-            field(
-                concat!("arenas.", $scope, ".percentile"),
-                Kind::Count {
-                    least: 1,
-                    most: 100,
-                },
-                "share of leases that should find room in one chunk (90)",
-            ),
-            field(
-                concat!("arenas.", $scope, ".wipe"),
-                Kind::Flag,
-                "zero what was used when an arena comes home (false)",
-            ),
-        ]
-    };
 }
 
 /// A number of things that fits into 32 bits.
@@ -164,8 +115,51 @@ const PAGES: &str = "pages to ask for (none)";
 const PREFAULT: &str = "touch every page at once (false)";
 const NODE: &str = "the NUMA node to prefer (any)";
 
-/// What can be said of one pool: behind `pools.NAME.`.
-pub(super) static POOL_FIELDS: &[Field] = &[
+/// What can be said of one scope of arenas.
+const SCOPE: &[Field] = &[
+    field(
+        "nominal_bytes",
+        Kind::Size { least: 4096 },
+        "bytes of a fresh arena (256 KiB; `search` 1 MiB; `json` 128 KiB; other scopes must say it)",
+    ),
+    field(
+        "limit_bytes",
+        Kind::Size { least: 4096 },
+        "most bytes of one lease (64 × nominal)",
+    ),
+    field(
+        "retain_bytes",
+        Kind::Size { least: 4096 },
+        "most bytes that an arena keeps (4 × nominal)",
+    ),
+    field(
+        "large_bytes",
+        Kind::Size { least: 1024 },
+        "larger requests are allocations of their own (nominal ÷ 4)",
+    ),
+    field(
+        "parked",
+        few(0),
+        "arenas that are kept while nobody leases them (64)",
+    ),
+    field("prewarm", few(0), "arenas that are built with the pond (0)"),
+    field(
+        "percentile",
+        Kind::Count {
+            least: 1,
+            most: 100,
+        },
+        "share of leases that should find room in one chunk (90)",
+    ),
+    field(
+        "wipe",
+        Kind::Flag,
+        "zero what was used when an arena comes home (false)",
+    ),
+];
+
+/// What can be said of one pool.
+const POOL: &[Field] = &[
     field(
         "capacity",
         few(1),
@@ -191,26 +185,73 @@ pub(super) static POOL_FIELDS: &[Field] = &[
         "bytes to which rows are aligned; of pools of rows (64)",
     ),
     field(
+        "spread",
+        Kind::OneOf(&["packed", "prefix_scan"]),
+        "how rows are spread over a slab; of pools of rows (packed)",
+    ),
+    field(
+        "norms",
+        Kind::Flag,
+        "keep a norm beside each row; of pools of rows (false)",
+    ),
+    field(
+        "external_ids",
+        Kind::Flag,
+        "keep the user's number beside each row; of pools of rows (false)",
+    ),
+    field(
         "slab_bytes",
         Kind::Size { least: 4096 },
         "bytes of a slab of rows; of pools of rows (2 MiB)",
     ),
 ];
 
-/// What names of pools stand behind.
-pub(super) const POOLS: &str = "pools.";
+/// Fields that each of several named things has: behind `pools.NAME.`.
+pub(super) struct Family {
+    pub(super) prefix: &'static str,
+    pub(super) fields: &'static [Field],
+}
 
-/// All fields but those of pools by name, in the order of the manual.
-pub(super) static FIELDS: [&[Field]; 5] = {
-    const PRIMITIVE: &[Field] = &scope!("primitive", "256 KiB");
-    const SEARCH: &[Field] = &scope!("search", "1 MiB");
-    const JSON: &[Field] = &scope!("json", "128 KiB");
-    [&POND, &BYTES, PRIMITIVE, SEARCH, JSON]
+impl Family {
+    /// The name of the thing and the name of its field, if `name` is one of these.
+    pub(super) fn split<'n>(&self, name: &'n str) -> Option<(&'n str, &'n str)> {
+        let parts = name.strip_prefix(self.prefix)?.rsplit_once('.');
+        parts.filter(|(thing, _)| !thing.is_empty())
+    }
+
+    fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+}
+
+/// Scopes of arenas, by their names.
+pub(super) static ARENAS: Family = Family {
+    prefix: "arenas.",
+    fields: SCOPE,
 };
 
-/// All fields that have a name of their own.
+/// Pools, by the names that the program gives them.
+pub(super) static POOLS: Family = Family {
+    prefix: "pools.",
+    fields: POOL,
+};
+
+pub(super) static FAMILIES: [&Family; 2] = [&ARENAS, &POOLS];
+
+/// All fields that have a name of their own, in the order of the manual.
 pub(super) fn fixed() -> impl Iterator<Item = &'static Field> {
-    FIELDS.iter().copied().flatten()
+    [&POND[..], &BYTES[..]].into_iter().flatten()
+}
+
+/// Names that a slip of the fingers may have meant: of fields, and of those of the
+/// scopes that every pond has.
+fn known() -> impl Iterator<Item = String> {
+    let scopes = Scope::BUILT_IN.into_iter();
+    let scopes = scopes.flat_map(|scope| {
+        let fields = ARENAS.fields.iter();
+        fields.map(move |field| format!("{}{scope}.{}", ARENAS.prefix, field.name))
+    });
+    fixed().map(|field| field.name.to_owned()).chain(scopes)
 }
 
 /// The field of this name.
@@ -218,46 +259,46 @@ pub(super) fn named(source: &str, name: &str) -> Result<&'static Field, SettingE
     if let Some(found) = fixed().find(|field| field.name == name) {
         return Ok(found);
     }
-    let of_a_pool = name
-        .strip_prefix(POOLS)
-        .and_then(|rest| rest.rsplit_once('.'));
-    let Some((pool, field)) = of_a_pool.filter(|(pool, _)| !pool.is_empty()) else {
-        let nearest = nearest(name, fixed().map(|field| field.name.to_owned()));
-        return Err(SettingError::unknown(source, name, nearest));
-    };
-    let found = POOL_FIELDS.iter().find(|known| known.name == field);
-    found.ok_or_else(|| {
-        let nearest = nearest(field, POOL_FIELDS.iter().map(|known| known.name.to_owned()));
-        let nearest = nearest.map(|field| format!("{POOLS}{pool}.{field}"));
-        SettingError::unknown(source, name, nearest)
-    })
+    for family in FAMILIES {
+        let Some((thing, field)) = family.split(name) else {
+            continue;
+        };
+        return family.field(field).ok_or_else(|| {
+            let nearest = nearest(field, family.fields.iter().map(|known| known.name.into()));
+            let nearest = nearest.map(|field| format!("{}{thing}.{field}", family.prefix));
+            SettingError::unknown(source, name, nearest)
+        });
+    }
+    let nearest = nearest(name, known());
+    Err(SettingError::unknown(source, name, nearest))
 }
 
-/// The field of an environment variable, and its name. Pools have the lower-case
-/// names there that variables can say.
+/// The field of an environment variable, and its name. Pools and scopes have the
+/// lower-case names there that variables can say.
 pub(super) fn of_variable(name: &str) -> Result<(&'static Field, String), SettingError> {
     if let Some(found) = fixed().find(|field| field.variable() == name) {
         return Ok((found, found.name.to_string()));
     }
-    if let Some(rest) = name.strip_prefix(&variable(POOLS)) {
-        for field in POOL_FIELDS {
-            let behind = variable(field.name);
-            let behind = behind.trim_start_matches(ENVIRONMENT_PREFIX);
-            let pool = rest
-                .strip_suffix(behind)
-                .and_then(|pool| pool.strip_suffix('_'));
-            if let Some(pool) = pool.filter(|pool| !pool.is_empty()) {
-                let name = format!("{POOLS}{}.{}", pool.to_ascii_lowercase(), field.name);
-                return Ok((field, name));
+    for family in FAMILIES {
+        let Some(rest) = name.strip_prefix(&variable(family.prefix)) else {
+            continue;
+        };
+        for field in family.fields {
+            let behind = field.name.to_ascii_uppercase();
+            let thing = rest.strip_suffix(&behind);
+            let thing = thing.and_then(|thing| thing.strip_suffix('_'));
+            if let Some(thing) = thing.filter(|thing| !thing.is_empty()) {
+                let thing = thing.to_ascii_lowercase();
+                return Ok((field, format!("{}{thing}.{}", family.prefix, field.name)));
             }
         }
     }
-    let nearest = nearest(name, fixed().map(Field::variable));
+    let nearest = nearest(name, known().map(|known| variable(&known)));
     Err(SettingError::unknown("environment", name, nearest))
 }
 
 /// The one of `names` that is most like `name`, if one is.
-fn nearest(name: &str, names: impl Iterator<Item = String>) -> Option<String> {
+pub(super) fn nearest(name: &str, names: impl Iterator<Item = String>) -> Option<String> {
     /// Likeness below which a name is another one and no slip of the fingers.
     const ALIKE: f64 = 0.75;
     let scored = names.map(|known| (strsim::jaro_winkler(name, &known), known));

@@ -99,6 +99,7 @@ pub(super) enum Value {
     Name(String),
     Pages(HugePages),
     Range(usize, usize),
+    Word(&'static str),
 }
 
 /// The words for pages.
@@ -165,8 +166,8 @@ impl Kind {
                 (0 < least && least <= most).then_some(Value::Range(least, most))
             }
             Self::OneOf(words) => {
-                let word = words.iter().find(|word| **word == text)?;
-                word.parse().ok().map(Value::Number)
+                let word = words.iter().find(|word| **word == text);
+                word.map(|word| Value::Word(word))
             }
             Self::Sizes => None,
         }
@@ -220,4 +221,25 @@ pub(super) fn policy_words(policy: Exhaustion) -> Option<String> {
 pub(super) fn pages_word(pages: HugePages) -> &'static str {
     let word = PAGES.into_iter().find(|(_, known)| *known == pages);
     word.map_or("none", |(word, _)| word)
+}
+
+/// The words for how rows are spread.
+#[cfg(feature = "vector")]
+const SPREADS: [(&str, millpond_vector::Spread); 2] = [
+    ("packed", millpond_vector::Spread::Packed),
+    ("prefix_scan", millpond_vector::Spread::PrefixScan),
+];
+
+/// How rows are spread, by the word for it; packed, if it is no such word.
+#[cfg(feature = "vector")]
+pub(super) fn spread(word: &str) -> millpond_vector::Spread {
+    let spread = SPREADS.into_iter().find(|(known, _)| *known == word);
+    spread.map_or_else(Default::default, |(_, spread)| spread)
+}
+
+/// The word for how rows are spread.
+#[cfg(feature = "vector")]
+pub(super) fn spread_word(spread: millpond_vector::Spread) -> &'static str {
+    let word = SPREADS.into_iter().find(|(_, known)| *known == spread);
+    word.map_or("packed", |(word, _)| word)
 }

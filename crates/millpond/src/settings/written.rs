@@ -1,9 +1,11 @@
 //! A configuration as it is written: the tree that reading it gives back.
 
 use super::Settings;
+#[cfg(feature = "vector")]
+use super::value::spread_word;
 use super::value::{pages_word, policy_words};
 use crate::config::{PondConfig, PoolConfig};
-use millpond_arena::{Scope, ScopeConfig, Wipe};
+use millpond_arena::{ScopeConfig, Wipe};
 use millpond_core::region::{HugePages, RegionOptions};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, Serializer};
@@ -24,8 +26,8 @@ impl Serialize for PondConfig {
         pond.flag("large_objects_from_bytes", self.large_objects_from_bytes);
         pond.table("bytes", bytes(self));
         let mut arenas = Table::default();
-        for scope in Scope::BUILT_IN {
-            arenas.table(&scope.to_string(), arena(&self.arenas.config(scope)));
+        for (name, figures) in self.arenas.scopes() {
+            arenas.table(name, arena(&figures));
         }
         pond.table("arenas", arenas);
         let mut pools = Table::default();
@@ -88,6 +90,9 @@ fn pool(config: &PoolConfig) -> Table {
     #[cfg(feature = "vector")]
     {
         table.perhaps("alignment", config.alignment.map(|align| align.bytes()));
+        table.text("spread", config.spread.map_or("", spread_word));
+        table.flag("norms", config.side_arrays.norms);
+        table.flag("external_ids", config.side_arrays.external_ids);
         table.perhaps("slab_bytes", config.slab_bytes);
     }
     table
