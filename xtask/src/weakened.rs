@@ -77,6 +77,30 @@ const TABLE: &[Weakening] = &[
         test: "whoever_finds_a_row_live_sees_all_of_it",
     },
     Weakening {
+        name: "a relaxed offer of an item",
+        file: CLAIM,
+        find: "self.ticket.store(ticket, Ordering::Release);",
+        replace: "self.ticket.store(ticket, Ordering::Relaxed);",
+        model: "loom_claim",
+        test: "one_gets_the_item_and_sees_what_was_written",
+    },
+    Weakening {
+        name: "a relaxed claim of an item",
+        file: CLAIM,
+        find: "let order = Ordering::Acquire;",
+        replace: "let order = Ordering::Relaxed;",
+        model: "loom_claim",
+        test: "one_gets_the_item_and_sees_what_was_written",
+    },
+    Weakening {
+        name: "a claim in two steps",
+        file: CLAIM,
+        find: "let taken = self\n            .ticket\n            .compare_exchange(ticket, NONE, order, Ordering::Relaxed);\n        taken.is_ok()",
+        replace: "let found = self.ticket.load(order) == ticket;\n        if found {\n            self.ticket.store(NONE, Ordering::Relaxed);\n        }\n        found",
+        model: "loom_claim",
+        test: "one_gets_the_item_and_sees_what_was_written",
+    },
+    Weakening {
         name: "a relaxed end of a holder",
         file: "crates/millpond-core/src/sharing.rs",
         find: "self.holders.fetch_sub(1, Ordering::Release)",
@@ -326,6 +350,7 @@ const TABLE: &[Weakening] = &[
     },
 ];
 
+const CLAIM: &str = "crates/millpond-core/src/claim.rs";
 const TENANCY: &str = "crates/millpond-core/src/tenancy.rs";
 const CACHE: &str = "crates/millpond-core/src/cache.rs";
 const STOP: &str = "crates/millpond-core/src/shared/stop.rs";

@@ -143,6 +143,38 @@ impl<O: Origin> PoolBuf<O> {
         (this.bytes, this.start..this.end, this.capacity, this.origin)
     }
 
+    /// Leaves in the header of the slot what brings the buffer home: its bytes and
+    /// its contents are all that its keeper has to know.
+    #[cfg(feature = "std")]
+    pub(crate) fn set_aside(self) -> (NonNull<u8>, core::ops::Range<usize>) {
+        let (bytes, range, capacity, origin) = self.suspend();
+        // SAFETY: the bytes of a slot.
+        let header = unsafe { slot::header_of(bytes) };
+        // SAFETY: alive while its slot is out.
+        let place = unsafe { header.as_ref() }.whole::<O>();
+        // SAFETY: a place inside the header, and the buffer was ours alone.
+        unsafe { place.write(slot::Whole { origin, capacity }) };
+        (bytes, range)
+    }
+
+    /// The buffer that was set aside, with these contents.
+    ///
+    /// # Safety
+    ///
+    /// The bytes are those of a buffer of origin `O` that was set aside and that
+    /// nobody else puts together, and the range is inside its initialised bytes.
+    #[cfg(feature = "std")]
+    pub(crate) unsafe fn put_together(bytes: NonNull<u8>, range: core::ops::Range<usize>) -> Self {
+        // SAFETY: by the caller.
+        let header = unsafe { slot::header_of(bytes) };
+        // SAFETY: alive while its slot is out.
+        let place = unsafe { header.as_ref() }.whole::<O>();
+        // SAFETY: written when it was set aside (1 of `Header`).
+        let slot::Whole { origin, capacity } = unsafe { place.read() };
+        // SAFETY: by the caller.
+        unsafe { Self::resume(bytes, range, capacity, origin) }
+    }
+
     #[cfg(feature = "std")]
     pub(crate) fn origin_mut(&mut self) -> &mut O {
         &mut self.origin

@@ -268,8 +268,9 @@ impl Pond {
 
         for class in table.classes() {
             // SAFETY: alive by 2.
-            let engine = &unsafe { class.as_ref() }.engine;
-            engine.set_capacity(self.config.buffers_per_class);
+            let class = unsafe { class.as_ref() };
+            class.engine.set_capacity(self.config.buffers_per_class);
+            class.stock.set_open(true);
         }
     }
 
@@ -284,6 +285,7 @@ impl Pond {
             self.raise(table);
             for class in self.all_classes() {
                 if !table.classes().contains(&NonNull::from(class)) {
+                    class.stock.set_open(false);
                     class.empty_stock();
                     class.engine.set_capacity(0);
                     class.engine.trim(Level::Full);

@@ -221,7 +221,17 @@ impl BytePool {
     /// Which limit was hit; `Limit::Capacity` if no class serves `len`. What was
     /// zeroed by then stays.
     pub fn zero_ahead(&self, len: usize, buffers: usize) -> Result<usize, AcquireError> {
-        self.class_for(len)?.zero_ahead(buffers)
+        loop {
+            let table = self.pond().table();
+            let class = self.class_for(len)?;
+            match class.zero_ahead(buffers) {
+                Ok(zeroed) => return Ok(zeroed),
+                // Into the class that serves `len` now.
+                Err(error) if is_outdated(&error, table, self.pond()) => {}
+                Err(error) => return Err(error),
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// A buffer of `len` bytes of any value, to be overwritten: to be filled by a

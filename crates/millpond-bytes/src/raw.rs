@@ -2,14 +2,10 @@
 
 use crate::buf::PoolBuf;
 use crate::class::{Class, DIRECT};
-use crate::origin::Pooled;
 use crate::pool::BytePool;
-use crate::slot::{HEADER_BYTES, Header, Whole, header_of};
+use crate::slot::header_of;
 use core::fmt;
-use core::mem::MaybeUninit;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering;
-use millpond_core::entry::Entry;
 use millpond_core::home::FALLBACK;
 
 /// A buffer taken apart by [`PoolBuf::into_raw_parts`], for foreign interfaces
@@ -23,8 +19,9 @@ pub struct RawParts {
     pub len: usize,
     /// Bytes from `ptr` that may be written.
     pub capacity: usize,
-    /// How often the slot was taken apart: parts of an earlier time are not
-    /// taken back.
+    /// The number of this taking apart, which no other has in the life of the
+    /// process: parts of an earlier time are not taken back, even if their memory
+    /// went back to the system and came again.
     pub generation: u64,
 }
 
@@ -71,22 +68,17 @@ impl PoolBuf {
             return Err(self);
         }
         self.compact();
-        let (bytes, range, capacity, Pooled(home)) = self.suspend();
+        let capacity = self.capacity();
+        let (bytes, range) = self.set_aside();
         // SAFETY: the bytes of a slot.
         let header = unsafe { header_of(bytes) };
         // SAFETY: alive while its slot is out.
         let header = unsafe { header.as_ref() };
-        let whole = MaybeUninit::new(Whole { home, capacity });
-        // SAFETY: the buffer was ours alone.
-        unsafe { header.whole.get().write(whole) };
-        // Release: whoever takes it back sees what is written above.
-        let before = header.generation.fetch_add(1, Ordering::Release);
-        debug_assert_eq!(before % 2, 0, "a buffer is not out as raw parts");
         Ok(RawParts {
             ptr: bytes,
             len: range.end,
             capacity,
-            generation: before + 1,
+            generation: header.parts.offer(),
         })
     }
 }
@@ -113,57 +105,32 @@ impl BytePool {
     }
 
     fn claim(&self, parts: &RawParts) -> Result<PoolBuf, Discard> {
-        let header = parts
-            .ptr
-            .as_ptr()
-            .wrapping_sub(HEADER_BYTES)
-            .cast::<Header>();
-        let header = NonNull::new(header).ok_or(Discard::Foreign)?;
-        for class in self.pond().all_classes() {
-            if let Some(claimed) = class.claim(parts, header) {
-                let Whole { home, capacity } = claimed?;
-                // SAFETY: claimed, so ours alone; initialised by the caller.
-                return Ok(unsafe {
-                    PoolBuf::resume(parts.ptr, 0..parts.len, capacity, Pooled(home))
-                });
-            }
-        }
-        Err(Discard::Foreign)
+        let mut classes = self.pond().all_classes();
+        let claimed = classes.find_map(|class| class.claim(parts));
+        let bytes = claimed.unwrap_or(Err(Discard::Foreign))?;
+        // SAFETY: claimed, so ours alone; initialised by the caller.
+        Ok(unsafe { PoolBuf::put_together(bytes, 0..parts.len) })
     }
 }
 
 impl Class {
-    /// Claims a slot that is out as raw parts; `None` if it is not of this class.
-    fn claim(&self, parts: &RawParts, header: NonNull<Header>) -> Option<Result<Whole, Discard>> {
-        let entry = Entry::from_ptr(parts.ptr.cast());
+    /// Claims a slot that is out as raw parts, and answers its bytes, by a pointer of
+    /// the class's own; `None` if it is not of this class.
+    fn claim(&self, parts: &RawParts) -> Option<Result<NonNull<u8>, Discard>> {
         // While the source is held still, a slab that is found does not go.
         self.engine.with_source(|slots| {
-            use millpond_core::source::Source;
-            if !slots.owns(entry) {
-                return None;
-            }
+            let bytes = slots.bytes_at(parts.ptr.addr().get())?;
             if parts.capacity != self.size() || parts.len > self.size() {
                 return Some(Err(Discard::WrongSize));
             }
-            let generation = parts.generation;
-            if generation % 2 == 0 {
-                return Some(Err(Discard::Stale));
-            }
-            // SAFETY: a slot of a slab that is there: its header is initialised.
+            // SAFETY: the bytes of a slot.
+            let header = unsafe { header_of(bytes) };
+            // SAFETY: of a slab that is there, so its header is initialised.
             let header = unsafe { header.as_ref() };
-            let claimed = header.generation.compare_exchange(
-                generation,
-                generation + 1,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            );
-            if claimed.is_err() {
+            if !header.parts.take(parts.generation) {
                 return Some(Err(Discard::Stale));
             }
-            // SAFETY: ours alone by the exchange; nobody else reads it.
-            let whole = unsafe { header.whole.get().read() };
-            // SAFETY: written when the buffer was taken apart.
-            Some(Ok(unsafe { whole.assume_init() }))
+            Some(Ok(bytes))
         })
     }
 }

@@ -12,8 +12,6 @@
 //! the same set of the processor's cache, as they would without it. An acquire
 //! and a release do not touch it.
 
-#[cfg(feature = "std")]
-use crate::class::Class;
 use crate::config::Config;
 use alloc::vec::Vec;
 use core::alloc::Layout;
@@ -22,11 +20,9 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 #[cfg(feature = "std")]
-use core::sync::atomic::AtomicU64;
+use millpond_core::claim::Claim;
 use millpond_core::entry::Entry;
 use millpond_core::error::Limit;
-#[cfg(feature = "std")]
-use millpond_core::home::Home;
 use millpond_core::poison;
 #[cfg(feature = "std")]
 use millpond_core::sharing::Sharing;
@@ -45,9 +41,9 @@ pub(crate) const MAX_BYTES: usize = isize::MAX as usize - 2 * HEADER_BYTES;
 ///
 /// # Invariants
 ///
-/// 1. While the slot is frozen `views` is how many views refer to it; `whole` is
-///    written before the first exists.
-/// 2. `generation` is odd while the slot is out as raw parts, and only grows.
+/// 1. While a buffer is set aside `whole` is what it is put together from.
+/// 2. While the slot is frozen its buffer is set aside, and `views` is how many
+///    views refer to it.
 /// 3. All bytes of the buffer but the last `tail` are initialised. `tail` is
 ///    touched by the holder of the buffer only.
 #[derive(Debug)]
@@ -56,17 +52,18 @@ pub(crate) struct Header {
     pub(crate) tail: UnsafeCell<usize>,
     #[cfg(feature = "std")]
     pub(crate) views: Sharing,
+    /// Whether the buffer is out as raw parts.
     #[cfg(feature = "std")]
-    pub(crate) generation: AtomicU64,
+    pub(crate) parts: Claim,
     #[cfg(feature = "std")]
-    pub(crate) whole: UnsafeCell<MaybeUninit<Whole>>,
+    whole: UnsafeCell<MaybeUninit<Whole<NonNull<()>>>>,
 }
 
 #[cfg(feature = "std")]
-/// What turns the last view, or raw parts, into a buffer again.
+/// What turns the last view, raw parts or a block that was lent into a buffer again.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Whole {
-    pub(crate) home: Home<Class>,
+pub(crate) struct Whole<O> {
+    pub(crate) origin: O,
     pub(crate) capacity: usize,
 }
 
@@ -77,10 +74,20 @@ impl Header {
             #[cfg(feature = "std")]
             views: Sharing::new(),
             #[cfg(feature = "std")]
-            generation: AtomicU64::new(0),
+            parts: Claim::new(),
             #[cfg(feature = "std")]
             whole: UnsafeCell::new(MaybeUninit::uninit()),
         }
+    }
+
+    /// The place where a buffer of origin `O` is set aside.
+    #[cfg(feature = "std")]
+    pub(crate) const fn whole<O>(&self) -> *mut Whole<O> {
+        const {
+            assert!(size_of::<O>() <= size_of::<NonNull<()>>());
+            assert!(align_of::<O>() <= align_of::<NonNull<()>>());
+        };
+        self.whole.get().cast()
     }
 }
 
@@ -161,6 +168,15 @@ impl Slots {
             return Self(slabs.charged_to(budget.clone()));
         }
         Self(slabs)
+    }
+
+    /// The bytes of the slot that has them at this address, if there is one: by a
+    /// pointer that may reach all of it.
+    #[cfg(feature = "std")]
+    pub(crate) fn bytes_at(&self, address: usize) -> Option<NonNull<u8>> {
+        let slot = self.0.slot_at(address.checked_sub(HEADER_BYTES)?)?;
+        // SAFETY: a slot that is there.
+        Some(bytes_of(unsafe { entry_at(slot.as_ptr()) }))
     }
 
     /// Bytes from one slot to the next.

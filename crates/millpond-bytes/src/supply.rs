@@ -7,9 +7,8 @@
 use crate::buf::PoolBuf;
 use crate::origin::Pooled;
 use crate::pool::BytePool;
-use crate::slot::{Header, Whole, header_of};
+use crate::slot::{Header, header_of};
 use core::alloc::Layout;
-use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use millpond_core::region::Supply;
 
@@ -44,30 +43,20 @@ unsafe impl Supply for BytePool {
         }
         self.pond().table().route(len)?;
         let buffer = self.try_acquire(len).ok()?;
-        let (bytes, _, capacity, Pooled(home)) = buffer.suspend();
+        let capacity = buffer.capacity();
+        let (bytes, _) = buffer.set_aside();
         // SAFETY: the bytes of a slot.
         let header = unsafe { header_of(bytes) };
         // SAFETY: alive while its slot is out.
         let header = unsafe { header.as_ref() };
-        let whole = MaybeUninit::new(Whole { home, capacity });
-        // SAFETY: the buffer was ours alone.
-        unsafe { header.whole.get().write(whole) };
         // Whoever borrows the block may leave any byte of it uninitialised.
-        // SAFETY: as above.
+        // SAFETY: the buffer was ours alone.
         unsafe { header.tail.get().write(capacity) };
         Some(bytes)
     }
 
     unsafe fn free(&self, block: NonNull<u8>, _layout: Layout) {
-        // SAFETY: by the caller the bytes of a slot that is out.
-        let header = unsafe { header_of(block) };
-        // SAFETY: alive while its slot is out.
-        let header = unsafe { header.as_ref() };
-        // SAFETY: by the caller nobody else reads it.
-        let whole = unsafe { header.whole.get().read() };
-        // SAFETY: written when the block was lent.
-        let Whole { home, capacity } = unsafe { whole.assume_init() };
         // SAFETY: lent once, and not used any more; nothing of it is contents.
-        drop(unsafe { PoolBuf::resume(block, 0..0, capacity, Pooled(home)) });
+        drop(unsafe { PoolBuf::<Pooled>::put_together(block, 0..0) });
     }
 }

@@ -1,13 +1,12 @@
 //! Frozen buffers: shared, immutable views that go home with the last of them.
 
 use crate::buf::PoolBuf;
-use crate::origin::Pooled;
-use crate::slot::{Header, Whole, header_of};
+use crate::slot::{Header, header_of};
 use core::borrow::Borrow;
 use core::cmp::Ordering as Order;
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use core::mem::{ManuallyDrop, MaybeUninit};
+use core::mem::ManuallyDrop;
 use core::ops::{Bound, Deref, RangeBounds};
 use core::ptr::NonNull;
 use core::slice;
@@ -23,8 +22,8 @@ use millpond_core::sharing::Sharing;
 ///
 /// # Invariants
 ///
-/// 1. While `header` is not absent, its slot is frozen: `whole` is written,
-///    `views` counts this value, and the bytes do not change.
+/// 1. The slot is frozen: its buffer is set aside, its header counts this value
+///    among the views, and the bytes do not change.
 /// 2. `first` and the `len` bytes from there are initialised bytes of the slot.
 pub struct PoolBytes {
     first: NonNull<u8>,
@@ -44,21 +43,15 @@ impl core::panic::RefUnwindSafe for PoolBytes {}
 
 impl PoolBytes {
     pub(crate) fn of(buffer: PoolBuf) -> Self {
-        let (bytes, range, capacity, Pooled(home)) = buffer.suspend();
-        // SAFETY: the bytes of a slot.
-        let header = unsafe { header_of(bytes) };
-        // SAFETY: alive while its slot is out.
-        let header = unsafe { header.as_ref() };
-        let whole = MaybeUninit::new(Whole { home, capacity });
-        // SAFETY: no view exists, and the buffer was ours alone.
-        unsafe { header.whole.get().write(whole) };
-        header.views.begin();
-        Self {
+        let (bytes, range) = buffer.set_aside();
+        let view = Self {
             // SAFETY: inside the slot.
             first: unsafe { bytes.add(range.start) },
             len: range.len(),
             bytes,
-        }
+        };
+        view.views().begin();
+        view
     }
 
     fn views(&self) -> &Sharing {
@@ -192,24 +185,9 @@ impl PoolBytes {
     ///
     /// No view is used afterwards, this one included.
     unsafe fn thaw(&self) -> PoolBuf {
-        // SAFETY: the bytes of a slot.
-        let header = unsafe { header_of(self.bytes) };
-        // SAFETY: alive while its slot is out.
-        let header = unsafe { header.as_ref() };
-        // SAFETY: nobody writes while there is a view.
-        let whole = unsafe { header.whole.get().read() };
-        // SAFETY: written by 1.
-        let whole = unsafe { whole.assume_init() };
         let start = self.first.addr().get() - self.bytes.addr().get();
-        // SAFETY: by the caller and 2.
-        unsafe {
-            PoolBuf::resume(
-                self.bytes,
-                start..start + self.len,
-                whole.capacity,
-                Pooled(whole.home),
-            )
-        }
+        // SAFETY: set aside by 1, by the caller nobody else's, and inside by 2.
+        unsafe { PoolBuf::put_together(self.bytes, start..start + self.len) }
     }
 }
 

@@ -103,3 +103,30 @@ fn a_pool_goes_while_others_release_its_buffers() {
         });
     }
 }
+
+#[test]
+fn what_is_zeroed_ahead_beside_new_tables_is_in_none_that_is_gone() {
+    let table = |size: usize| SizeClasses::new(&[size]).expect("valid");
+    let pool = BytePool::new(Config::new().with_sizes(&[64])).expect("valid");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..ROUNDS / 20 {
+                pool.zero_ahead(64, 2).expect("memory");
+                drop(pool.acquire_zeroed(64).expect("memory"));
+            }
+        });
+        for _ in 0..ROUNDS / 40 {
+            pool.apply(&table(128)).expect("valid");
+            pool.apply(&table(64)).expect("valid");
+        }
+        pool.apply(&table(256)).expect("valid");
+    });
+    // Nobody has a buffer, so none is in a class that is in the table no more, but
+    // for those that came home to one, which wait for a trim.
+    assert_eq!(pool.stats().outstanding(), 0);
+    pool.trim(millpond_bytes::Level::Light);
+    let retired = |class: &&millpond_bytes::ClassStats| !class.is_current;
+    for class in pool.stats().classes.iter().filter(retired) {
+        assert_eq!(class.held_bytes, 0, "{} bytes", class.size);
+    }
+}

@@ -1,7 +1,7 @@
 //! Raw parts come back once, to their own pool, with their own size; anything
 //! else is counted and changes nothing.
 
-use millpond_bytes::{BytePool, Config, Discard, RawParts};
+use millpond_bytes::{BytePool, Config, Discard, Level, RawParts};
 use std::ptr::NonNull;
 
 fn parts(pool: &BytePool, contents: &[u8]) -> RawParts {
@@ -109,4 +109,53 @@ fn oversize_buffers_are_not_taken_apart() {
         buffer.into_raw_parts().expect_err("of no class").capacity(),
         17
     );
+}
+
+/// Generations that began again with the memory would accept these.
+#[test]
+fn parts_of_before_a_trim_or_of_a_pool_that_is_gone_name_nothing() {
+    let rounds = if cfg!(miri) { 2 } else { 100 };
+    let mut pool = BytePool::default();
+    let mut earlier: Vec<RawParts> = Vec::new();
+    let mut same_address = 0;
+    for round in 0..rounds {
+        let raw = parts(&pool, b"contents");
+        for &old in &earlier {
+            let discard = refusal(&pool, old);
+            if old.ptr == raw.ptr {
+                same_address += 1;
+                assert_eq!(discard, Discard::Stale);
+            }
+        }
+        // SAFETY: initialised, and the pointer is not used any more.
+        drop(unsafe { pool.from_raw_parts(raw) }.expect("ours"));
+        earlier = vec![raw];
+        if round % 2 == 0 {
+            pool.trim(Level::Full);
+            assert_eq!(refusal(&pool, raw), Discard::Foreign, "it is not mapped");
+        } else {
+            pool = BytePool::default();
+        }
+    }
+    if cfg!(all(target_os = "linux", not(miri))) {
+        assert!(
+            same_address > 0,
+            "the system gives the same addresses again"
+        );
+    }
+}
+
+#[test]
+fn an_address_is_enough_to_find_the_slot() {
+    let pool = BytePool::default();
+    let raw = parts(&pool, b"by number");
+    // As after a way through a queue of integers.
+    let by_number = RawParts {
+        ptr: NonNull::without_provenance(raw.ptr.addr()),
+        ..raw
+    };
+    // SAFETY: initialised, and the pointer is not used any more.
+    let mut buffer = unsafe { pool.from_raw_parts(by_number) }.expect("ours");
+    buffer[0] = b'B';
+    assert_eq!(buffer, b"By number");
 }

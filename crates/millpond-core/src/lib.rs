@@ -57,6 +57,8 @@ pub mod budget;
 mod cache;
 pub mod capacity;
 #[cfg(feature = "std")]
+pub mod claim;
+#[cfg(feature = "std")]
 mod depot;
 #[cfg(feature = "std")]
 pub mod diagnostics;

@@ -268,13 +268,28 @@ impl Slabs {
 
     /// Position of the slab that `entry` lies in.
     fn find(&self, entry: Entry) -> Option<usize> {
-        let address = entry.as_ptr().addr().get();
+        self.find_at(entry.as_ptr().addr().get())
+    }
+
+    /// Position of the slab in which a slot begins at this address.
+    fn find_at(&self, address: usize) -> Option<usize> {
         let after = self.slabs.partition_point(|slab| slab.start() <= address);
         let position = after.checked_sub(1)?;
         let slab = &self.slabs[position];
         let offset = address - slab.start();
         let carved = offset < slab.carved * self.stride && offset % self.stride == 0;
         carved.then_some(position)
+    }
+
+    /// The slot at an address that somebody claims to be one's, whatever pointer
+    /// they have: an entry by which the slot's memory may be reached.
+    #[must_use]
+    pub fn slot_at(&self, address: usize) -> Option<Entry> {
+        let slab = &self.slabs[self.find_at(address)?];
+        let offset = address - slab.start();
+        // SAFETY: carved, so inside the region (2).
+        let slot = unsafe { slab.region.base().add(offset) };
+        Some(Entry::from_ptr(slot.cast()))
     }
 }
 
