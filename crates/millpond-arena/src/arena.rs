@@ -200,25 +200,38 @@ impl Arena {
         }
     }
 
+    /// An allocation that a limit refused, and of which a hook is told: so the
+    /// arena is as it was before.
+    pub(crate) fn refuse(&self, limit: Limit, requested_bytes: usize) -> ArenaFull {
+        let full = match &limit {
+            Limit::Budget(_) => Full::Budget,
+            Limit::Memory { .. } => Full::Memory,
+            _ => Full::Lease,
+        };
+        let refused = self.full(full, requested_bytes);
+        self.pool().tell_refusal(&limit);
+        refused
+    }
+
     /// Charges `bytes` to the lease and the budget. With no lock held, because
     /// others may be asked to give memory back, and what they drop may allocate
     /// here: so the bytes are noted first.
-    pub(crate) fn reserve(&self, bytes: usize) -> Result<(), Full> {
+    pub(crate) fn reserve(&self, bytes: usize) -> Result<(), Limit> {
         if bytes > self.room() {
-            return Err(Full::Lease);
+            return Err(Limit::Lease {
+                bytes,
+                held_bytes: self.occupied_bytes(),
+                limit_bytes: self.limit,
+            });
         }
         self.hold(bytes);
         let Some(budget) = self.pool().budget() else {
             return Ok(());
         };
         let uncharged = Uncharged { arena: self, bytes };
-        let Err(exceeded) = budget.charge_bytes(bytes) else {
-            core::mem::forget(uncharged);
-            return Ok(());
-        };
-        drop(uncharged);
-        self.pool().tell_refusal(&Limit::Budget(exceeded));
-        Err(Full::Budget)
+        budget.charge_bytes(bytes).map_err(Limit::Budget)?;
+        core::mem::forget(uncharged);
+        Ok(())
     }
 
     /// Notes bytes that are charged already.
@@ -279,8 +292,11 @@ impl Arena {
         if let Some(block) = self.take_left_behind(layout) {
             return Ok(block);
         }
-        let refuse = |full| self.full(full, layout.size());
-        let bytes = self.reserve_chunk(layout).map_err(refuse)?;
+        let refuse = |limit| self.refuse(limit, layout.size());
+        let Some(chunk) = self.reserve_chunk(layout) else {
+            return Err(self.full(Full::Overflow, layout.size()));
+        };
+        let bytes = chunk.map_err(refuse)?;
         let before = self.bump.allocated_bytes();
         let raised = before + bytes - OVERHEAD;
         self.bump.set_allocation_limit(Some(raised));
@@ -297,25 +313,23 @@ impl Arena {
             self.chunk.set(made);
             self.raise(GREW);
         }
-        block.map_err(|_| refuse(Full::Memory))
+        block.map_err(|_| refuse(Limit::Memory { bytes }))
     }
 
     /// Reserves the next chunk: the largest that is allowed, or else the least
-    /// that is needed. Answers its counted bytes.
-    fn reserve_chunk(&self, layout: Layout) -> Result<usize, Full> {
+    /// that is needed. Answers its counted bytes; `None` if they are no number.
+    fn reserve_chunk(&self, layout: Layout) -> Option<Result<usize, Limit>> {
         let sizes = || candidates(self.chunk.get(), layout);
-        let Some(least) = sizes().last() else {
-            return Err(Full::Overflow);
-        };
+        let least = sizes().last()?;
         let most = self
             .room()
             .min(LARGEST_CHUNK.max(self.pool().figures.nominal));
         let wanted = sizes().find(|&bytes| bytes <= most).unwrap_or(least);
-        match self.reserve(wanted) {
+        Some(match self.reserve(wanted) {
             Ok(()) => Ok(wanted),
-            Err(Full::Budget) if least < wanted => self.reserve(least).map(|()| least),
-            Err(full) => Err(full),
-        }
+            Err(Limit::Budget(_)) if least < wanted => self.reserve(least).map(|()| least),
+            Err(limit) => Err(limit),
+        })
     }
 
     fn take_left_behind(&self, layout: Layout) -> Option<NonNull<u8>> {

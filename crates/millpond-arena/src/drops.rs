@@ -22,9 +22,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 ///
 /// 1. Each link is the head of a [`Linked`] in the memory of the arena whose value
 ///    is there and has not been run.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Drops {
     last: Cell<Option<NonNull<Link>>>,
+    /// What user code panicked with where nobody could be told: told when the lease
+    /// ends.
+    panic: Cell<Option<Panic>>,
 }
 
 #[derive(Debug)]
@@ -41,8 +44,31 @@ struct Linked<T> {
     value: T,
 }
 
-/// What a destructor or callback panicked with.
+/// What user code panicked with.
 pub(crate) type Panic = Box<dyn Any + Send>;
+
+impl Drops {
+    /// Calls user code. If it panics, that is kept until the lease ends, unless
+    /// something panicked before.
+    pub(crate) fn survive(&self, call: impl FnOnce()) {
+        let Err(panic) = catch_unwind(AssertUnwindSafe(call)) else {
+            return;
+        };
+        match self.panic.take() {
+            None => self.panic.set(Some(panic)),
+            first => {
+                self.panic.set(first);
+                // Dropping a second one might panic as well.
+                core::mem::forget(panic);
+            }
+        }
+    }
+
+    /// The first panic since it was last asked for.
+    pub(crate) fn take_panic(&self) -> Option<Panic> {
+        self.panic.take()
+    }
+}
 
 impl Arena {
     /// Puts `value` into the arena; its destructor runs when the lease ends.
@@ -99,26 +125,17 @@ impl Arena {
         Ok(unsafe { NonNull::new_unchecked(value) })
     }
 
-    /// Runs everything on the list, all of it even if some panics; answers the
-    /// first panic.
+    /// Runs everything on the list, all of it even if some panics.
     ///
     /// The caller has exclusive use of the arena: nobody looks at the values.
-    pub(crate) fn run_drops(&self) -> Option<Panic> {
-        let mut panic = None;
+    pub(crate) fn run_drops(&self) {
         while let Some(link) = self.drops.last.get() {
             // SAFETY: on the list, so alive (1).
             let Link { before, run } = unsafe { link.read() };
             // Off the list before it runs.
             self.drops.last.set(before);
             // SAFETY: it was on the list until now, so it was not run (1).
-            let ended = catch_unwind(AssertUnwindSafe(|| unsafe { run(link) }));
-            match (ended, &panic) {
-                (Ok(()), _) => {}
-                (Err(payload), None) => panic = Some(payload),
-                // Dropping a second payload might panic as well.
-                (Err(payload), Some(_)) => core::mem::forget(payload),
-            }
+            self.drops.survive(|| unsafe { run(link) });
         }
-        panic
     }
 }

@@ -24,6 +24,7 @@ use core::cell::Cell;
 use core::fmt;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr::NonNull;
+use millpond_core::error::Limit;
 use millpond_core::region::{self, Supply};
 use millpond_core::wipe::wipe;
 use std::sync::Arc;
@@ -32,8 +33,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(crate) struct Lender(pub(crate) Arc<dyn Supply>);
 
-// An arena asks for a block and gives it back, and notes either afterwards: a panic
-// of the lender leaves it as it was.
+// An arena asks for a block, and notes it afterwards; it gives one back when it has
+// forgotten it. A panic of the lender finds the arena whole.
 impl UnwindSafe for Lender {}
 impl RefUnwindSafe for Lender {}
 
@@ -95,8 +96,9 @@ impl Arena {
         layout: Layout,
         zeroed: bool,
     ) -> Result<NonNull<u8>, ArenaFull> {
-        let refuse = |full| self.full(full, layout.size());
-        let block = block_of(layout).ok_or_else(|| refuse(Full::Overflow))?;
+        let overflow = || self.full(Full::Overflow, layout.size());
+        let refuse = |limit| self.refuse(limit, layout.size());
+        let block = block_of(layout).ok_or_else(overflow)?;
         let (memory, lent) = match self.borrow_block(block, zeroed) {
             Some(memory) => (memory, true),
             None => (self.own_block(block, zeroed).map_err(refuse)?, false),
@@ -138,15 +140,16 @@ impl Arena {
     }
 
     /// A block of the system's, charged.
-    fn own_block(&self, block: Layout, zeroed: bool) -> Result<NonNull<u8>, Full> {
-        self.reserve(block.size())?;
+    fn own_block(&self, block: Layout, zeroed: bool) -> Result<NonNull<u8>, Limit> {
+        let bytes = block.size();
+        self.reserve(bytes)?;
         let memory = match zeroed {
             true => region::allocate_zeroed(block),
             false => region::allocate(block),
         };
         memory.ok_or_else(|| {
-            self.give_up(block.size());
-            Full::Memory
+            self.give_up(bytes);
+            Limit::Memory { bytes }
         })
     }
 
@@ -216,8 +219,12 @@ impl Arena {
         };
         let bytes = &self.larges.lent;
         bytes.set(bytes.get() - layout.size());
-        // SAFETY: lent with this layout (2), and off the list.
-        unsafe { lender.0.free(header.cast(), layout) };
+        // Whoever frees or grows an object has no state for a panic in between: a
+        // vector would free its block again.
+        self.drops.survive(|| {
+            // SAFETY: lent with this layout (2), and off the list.
+            unsafe { lender.0.free(header.cast(), layout) };
+        });
     }
 
     /// Frees what is left.
@@ -261,8 +268,9 @@ impl Arena {
             unsafe { self.free_large(object, old) };
             return Ok(fresh);
         }
-        let refuse = |full| self.full(full, new.size());
-        let block = block_of(new).ok_or_else(|| refuse(Full::Overflow))?;
+        let overflow = || self.full(Full::Overflow, new.size());
+        let refuse = |limit| self.refuse(limit, new.size());
+        let block = block_of(new).ok_or_else(overflow)?;
         // SAFETY: on the list (1).
         let was = unsafe { (*header.as_ptr()).layout };
         let more = block.size().saturating_sub(was.size());
@@ -271,7 +279,8 @@ impl Arena {
         let moved = unsafe { region::reallocate(header.cast(), was, block.size()) };
         let Some(moved) = moved else {
             self.give_up(more);
-            return Err(refuse(Full::Memory));
+            let bytes = block.size();
+            return Err(refuse(Limit::Memory { bytes }));
         };
         let header = moved.cast::<Header>();
         // SAFETY: the content of the block moved along.

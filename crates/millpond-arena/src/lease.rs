@@ -144,7 +144,8 @@ impl<'p> Lease<'p> {
     ///
     /// # Panics
     ///
-    /// If a destructor or callback does, after all of them have run.
+    /// If a destructor or callback does, or somebody to whom a large object was
+    /// given back: after all of them have run.
     pub fn reset(&mut self) {
         let arena = self.arena();
         arena.tally.note_peak(arena.used_bytes());

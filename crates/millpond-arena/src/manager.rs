@@ -549,6 +549,10 @@ impl Builder {
     ///
     /// A `BytePool` of `millpond-bytes` is one: large objects of the sizes of its
     /// classes are warm buffers then.
+    ///
+    /// A lender that panics in `allocate` refuses with that panic. What it panics with
+    /// in `free` is kept until the lease ends or is reset, as panics of destructors
+    /// are, and then goes on: everything else is freed, and the arena comes home.
     pub fn large_objects_from(&mut self, lender: Arc<dyn Supply>) -> &mut Self {
         self.lender = Some(Lender(lender));
         self

@@ -547,19 +547,19 @@ impl Told {
 }
 
 /// Ends everything that was put into an arena: runs destructors and callbacks,
-/// frees large objects, wipes bytes where that was asked for. Answers the panic of
-/// a destructor.
+/// frees large objects, wipes bytes where that was asked for: all of it, whatever
+/// panics. Answers the first panic of user code since the lease began.
 ///
 /// # Safety
 ///
 /// As [`ScopePool::take_back`]; the chunks are reset next.
 pub(crate) unsafe fn clean(arena: &Arena) -> Option<crate::drops::Panic> {
-    let panic = arena.run_drops();
+    arena.run_drops();
     // SAFETY: by the caller nobody uses them.
     unsafe { arena.free_larges() };
     if arena.wipes() {
         // SAFETY: by the caller.
         unsafe { arena.wipe_chunks(0) };
     }
-    panic
+    arena.drops.take_panic()
 }

@@ -1,13 +1,14 @@
 //! Large objects from a lender: limits, charges and content hold as without one.
 
 use allocator_api2::vec::Vec as ApiVec;
-use millpond_arena::{ArenaManager, Full, Level, Scope, ScopeConfig};
+use millpond_arena::{ArenaManager, Discarded, Full, Level, Scope, ScopeConfig};
 use millpond_core::budget::Budget;
 use millpond_core::region::{self, Supply};
 use std::alloc::Layout;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 const KIB: usize = 1 << 10;
 
@@ -18,6 +19,8 @@ struct Counting {
     blocks: AtomicUsize,
     bytes: AtomicUsize,
     ever: AtomicUsize,
+    /// Panics when it has taken a block back, as somebody may whom a pool wakes.
+    panics: AtomicBool,
 }
 
 impl Counting {
@@ -53,6 +56,7 @@ unsafe impl Supply for Counting {
         self.bytes.fetch_sub(layout.size(), Relaxed);
         // SAFETY: by the caller.
         unsafe { region::free(block, layout) };
+        assert!(!self.panics.load(Relaxed), "as it were");
     }
 }
 
@@ -142,4 +146,55 @@ fn zeroed_memory_of_a_lender_is_zero() {
     // SAFETY: from this allocator, and not used afterwards.
     unsafe { (&lease).deallocate(block.cast(), layout) };
     assert_eq!(lender.out().0, 0);
+}
+
+/// What a lender panics with comes out where the lease ends, with everything home.
+#[test]
+fn a_lender_that_panics_loses_no_arena() {
+    let lender = Counting::new(usize::MAX);
+    let (manager, budget) = borrowing(&lender, 64 * KIB);
+    let lease = manager.lease(Scope::Json).expect("memory");
+    for _ in 0..3 {
+        lease.alloc_slice_fill_copy(10 * KIB, 1_u8).expect("room");
+    }
+    lender.panics.store(true, Relaxed);
+    let ended = catch_unwind(AssertUnwindSafe(|| drop(lease)));
+    let payload = ended.expect_err("the panic is not lost");
+    assert_eq!(payload.downcast_ref::<&str>(), Some(&"as it were"));
+    assert_eq!(lender.out(), (0, 0), "the others were given back as well");
+    let stats = manager.scope_stats(Scope::Json).expect("built in");
+    assert_eq!((stats.live, stats.leases), (0, 1));
+    assert_eq!(stats.discarded(Discarded::Panicked), 1);
+
+    lender.panics.store(false, Relaxed);
+    drop(manager.lease(Scope::Json).expect("the place is home"));
+    drop(manager);
+    assert_eq!(budget.held(), 0);
+}
+
+/// A vector whose block was given back must not hear of it in the middle: it would
+/// give it back again.
+#[test]
+fn a_lender_that_panics_while_a_vector_grows_and_shrinks_breaks_nothing() {
+    let lender = Counting::new(usize::MAX);
+    let (manager, _budget) = borrowing(&lender, 512 * KIB);
+    let mut lease = manager.lease(Scope::Json).expect("memory");
+    lender.panics.store(true, Relaxed);
+    let mut numbers = ApiVec::<u32, _>::new_in(&lease);
+    let count = if cfg!(miri) { 3 * 1024 } else { 20 * 1024 };
+    (0..count).for_each(|n| numbers.push(n));
+    assert!(lender.ever.load(Relaxed) >= 2, "a block was given back");
+    numbers.truncate(1000);
+    numbers.shrink_to_fit();
+    numbers.truncate(10);
+    numbers.shrink_to_fit();
+    assert!(numbers.iter().copied().eq(0..10));
+    drop(numbers);
+    let reset = catch_unwind(AssertUnwindSafe(|| lease.reset()));
+    assert!(reset.is_err(), "the first panic is told");
+    assert_eq!(lender.out(), (0, 0));
+    lease.alloc(1_u64).expect("the arena is as good as new");
+    drop(lease);
+    let stats = manager.scope_stats(Scope::Json).expect("built in");
+    assert_eq!((stats.live, stats.discarded(Discarded::Panicked)), (0, 0));
 }

@@ -63,6 +63,70 @@ fn what_happens_on_slow_paths_is_told() {
     );
 }
 
+/// What a lease was refused, as its hook hears of it.
+#[test]
+fn a_refusal_by_the_limit_of_the_lease_is_told() {
+    let log: Arc<Mutex<Vec<String>>> = Arc::default();
+    let told = Arc::clone(&log);
+    let mut builder = ArenaManager::builder();
+    builder
+        .configure(Scope::Json, ScopeConfig::of(8 * KIB).with_limit(16 * KIB))
+        .on_event(EventHook::new(move |scope, event| {
+            if let Event::Refused { limit, in_use } = event {
+                let refused = format!("{scope}, {in_use} out: {limit}");
+                told.lock().expect("nobody panics with it").push(refused);
+            }
+        }));
+    let manager = builder.build().expect("figures that agree");
+    let lease = manager.lease(Scope::Json).expect("memory");
+
+    let large = lease.alloc_slice_uninit::<u8>(9 * KIB).map(|_| ());
+    assert_eq!(large.expect_err("a large object").full(), Full::Lease);
+    let told = taken(&log);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("json, 1 out: the lease, which holds 8192 of 16384 bytes"),
+        "{told:?}"
+    );
+
+    while lease.alloc([0_u64; 64]).is_ok() {}
+    assert_eq!(taken(&log).len(), 1, "the chunk that was not added");
+    lease.alloc([0_u64; 64]).expect_err("still full");
+    assert_eq!(taken(&log).len(), 1, "each refusal is told");
+
+    // One that asks by `try_reserve` hears of it as well, and goes on.
+    let mut bytes = allocator_api2::vec::Vec::<u8, _>::new_in(&lease);
+    bytes.try_reserve(9 * KIB).expect_err("no room");
+    assert_eq!(taken(&log).len(), 1);
+}
+
+/// The largest chunk that a budget has room for is no refusal.
+#[test]
+fn a_smaller_chunk_instead_is_not_told() {
+    let log: Arc<Mutex<Vec<String>>> = Arc::default();
+    let told = Arc::clone(&log);
+    let mut builder = ArenaManager::builder();
+    builder
+        .configure(Scope::Json, ScopeConfig::of(64 * KIB))
+        .budget(&Budget::new("all", 112 * KIB))
+        .on_event(EventHook::new(move |_, event| {
+            told.lock()
+                .expect("nobody panics with it")
+                .push(format!("{event:?}"));
+        }));
+    let manager = builder.build().expect("figures that agree");
+    let lease = manager.lease(Scope::Json).expect("memory");
+    while lease.used_bytes() < 65 * KIB {
+        lease.alloc([0_u64; 64]).expect("room for a smaller chunk");
+    }
+    assert!(lease.held_bytes() < 112 * KIB);
+    let told = taken(&log);
+    assert!(
+        !told.iter().any(|told| told.contains("Refused")),
+        "{told:?}"
+    );
+}
+
 #[test]
 #[cfg_attr(miri, ignore = "Miri sees the damage itself")]
 fn a_write_after_the_end_is_found() {

@@ -8,7 +8,7 @@ use crate::capacity::Capacity;
 use alloc::sync::Arc;
 use core::fmt;
 
-/// What stood in the way of an acquire.
+/// What stood in the way of an acquire, or of more memory for a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Limit {
@@ -21,6 +21,15 @@ pub enum Limit {
     Memory {
         /// Bytes that were asked for.
         bytes: usize,
+    },
+    /// A lease may hold no more than `limit_bytes`, and held `held_bytes`.
+    Lease {
+        /// Bytes that were asked for.
+        bytes: usize,
+        /// Bytes that the lease held.
+        held_bytes: usize,
+        /// Bytes that it may hold.
+        limit_bytes: usize,
     },
     /// The pool was closed.
     Closed,
@@ -43,6 +52,14 @@ impl fmt::Display for Limit {
             #[cfg(feature = "std")]
             Self::Budget(exceeded) => exceeded.fmt(f),
             Self::Memory { bytes } => write!(f, "the system refused {bytes} bytes"),
+            Self::Lease {
+                bytes,
+                held_bytes,
+                limit_bytes,
+            } => write!(
+                f,
+                "the lease, which holds {held_bytes} of {limit_bytes} bytes, has no room for {bytes}"
+            ),
             Self::Closed => f.write_str("the pool is closed"),
             Self::Deadline => f.write_str("no item came free before the deadline"),
         }
@@ -242,7 +259,9 @@ impl From<AcquireError> for std::io::Error {
             Limit::Capacity => std::io::ErrorKind::WouldBlock,
             Limit::Deadline => std::io::ErrorKind::TimedOut,
             Limit::Closed => std::io::ErrorKind::NotConnected,
-            Limit::Budget(_) | Limit::Memory { .. } => std::io::ErrorKind::OutOfMemory,
+            Limit::Budget(_) | Limit::Memory { .. } | Limit::Lease { .. } => {
+                std::io::ErrorKind::OutOfMemory
+            }
         };
         Self::new(kind, error)
     }

@@ -11,7 +11,7 @@ use core::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'e> {
-    /// An acquire gave nothing.
+    /// An acquire gave nothing, or a lease got no more memory.
     Refused {
         /// Which limit was hit.
         limit: &'e Limit,
