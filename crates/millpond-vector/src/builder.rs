@@ -47,6 +47,7 @@ pub struct Builder<E> {
     spread: Spread,
     side: SideArrays,
     slab_bytes: usize,
+    spare: Option<usize>,
     policy: Exhaustion,
     region: RegionOptions,
     supplier: Option<Arc<dyn Supply>>,
@@ -84,6 +85,7 @@ impl<E: Element> Builder<E> {
             spread: Spread::default(),
             side: SideArrays::NONE,
             slab_bytes: SLAB_BYTES,
+            spare: None,
             policy: Exhaustion::Fail,
             region: RegionOptions::new(),
             supplier: None,
@@ -131,6 +133,32 @@ impl<E: Element> Builder<E> {
     /// and a run; and one leased row keeps all of it.
     pub const fn slab_bytes(mut self, bytes: usize) -> Self {
         self.slab_bytes = bytes;
+        self
+    }
+
+    /// Free rows that the pool keeps when removals empty its slabs; those beyond
+    /// twice as many, and beyond a quarter of the rows in use, go back to the
+    /// system by themselves. `usize::MAX`: only when it is trimmed. Default: the
+    /// rows of two slabs.
+    ///
+    /// Leases come home to be leased again: a pool of which rows were leased, and
+    /// none removed, gives back when it is trimmed and when its budget is short.
+    ///
+    /// ```
+    /// use millpond_vector::VectorPool;
+    ///
+    /// let mut pool = VectorPool::<f32>::builder(1024)
+    ///     .slab_bytes(64 << 10)
+    ///     .spare_rows(32)
+    ///     .build()?;
+    /// let ids: Vec<_> = (0..1000).map(|_| pool.insert(&[1.0; 1024])).collect::<Result<_, _>>()?;
+    /// assert!(pool.stats().held_bytes >= 1000 * 4096);
+    /// assert!(ids.into_iter().all(|id| pool.remove(id)));
+    /// assert!(pool.stats().held_bytes <= 64 * 4096);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    pub const fn spare_rows(mut self, rows: usize) -> Self {
+        self.spare = Some(rows);
         self
     }
 
@@ -186,6 +214,7 @@ impl<E: Element> Builder<E> {
             layout: RowLayout::new::<E>(self.dimension, self.align, self.spread)?,
             side: self.side,
             slab_bytes: self.slab_bytes,
+            spare: self.spare,
             options: self.region,
             supplier: self.supplier.clone(),
             #[cfg(feature = "std")]

@@ -88,6 +88,8 @@ pub(crate) struct Directory {
     tables: [AtomicPtr<Base>; SEGMENTS],
     len: AtomicUsize,
     bytes: AtomicUsize,
+    /// Free rows that the source leaves when it retires slabs.
+    to_leave: AtomicUsize,
 }
 
 /// Where a slab begins; null if there is none.
@@ -141,7 +143,20 @@ impl Directory {
             tables: [const { AtomicPtr::new(ptr::null_mut()) }; SEGMENTS],
             len: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            to_leave: AtomicUsize::new(0),
         }
+    }
+
+    /// How many free rows the source leaves when it retires slabs: none, unless
+    /// the pool said so.
+    pub(crate) fn to_leave(&self) -> usize {
+        // Relaxed: it guards nothing.
+        self.to_leave.load(Ordering::Relaxed)
+    }
+
+    /// Tells the source how many free rows to leave.
+    pub(crate) fn leave(&self, rows: usize) {
+        self.to_leave.store(rows, Ordering::Relaxed);
     }
 
     /// The number of a row.

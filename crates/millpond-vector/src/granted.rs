@@ -58,12 +58,9 @@ impl GrantedSlabs {
 
 impl fmt::Display for GrantedSlabs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} slabs of {} bytes in all; ",
-            self.slabs.len(),
-            self.bytes()
-        )?;
+        let slabs = self.slabs.len();
+        let s = if slabs == 1 { "" } else { "s" };
+        write!(f, "{slabs} slab{s} of {} bytes in all; ", self.bytes())?;
         match self.huge_page_bytes() {
             Some(bytes) => write!(f, "{bytes} in huge pages, ")?,
             None => f.write_str("huge pages unknown, ")?,

@@ -113,6 +113,7 @@ mod scratch;
 mod side;
 mod soa;
 mod soa_pool;
+mod spare;
 mod stored;
 
 pub use batch::RowBatch;

@@ -4,6 +4,7 @@ use crate::directory::Directory;
 use crate::element::Element;
 use crate::layout::{RowLayout, ShapeError};
 use crate::rows::{Plan, Rows};
+use crate::spare::Spare;
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
@@ -61,6 +62,7 @@ pub struct VectorPool<E: Element, M: Mode = DefaultMode> {
     pub(crate) most_batch: usize,
     pub(crate) policy: Exhaustion,
     pub(crate) fallback: Fallback,
+    spare: Spare,
     /// Through which the budget asks a pool that is shared to trim.
     #[cfg(feature = "std")]
     pub(crate) member: Option<Membership>,
@@ -146,6 +148,7 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
             most_batch: plan.full_rows(),
             policy,
             fallback,
+            spare: plan.spare(),
             #[cfg(feature = "std")]
             member: None,
             _rows: PhantomData,
@@ -213,6 +216,28 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
     /// ```
     pub fn trim(&self, level: Level) -> TrimReport {
         self.engine.trim(level)
+    }
+
+    /// After a removal: gives slabs back that emptied, but for the spare rows.
+    #[inline]
+    pub(crate) fn count_removal(&mut self) {
+        if self.spare.is_time() {
+            self.give_back_surplus();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_back_surplus(&mut self) {
+        let figures = self.engine.observe();
+        let in_use = figures.in_use;
+        let mut free = figures.created.saturating_sub(in_use);
+        if let Some(left) = self.spare.to_leave(free, in_use) {
+            self.directory.leave(left);
+            free -= self.trim(Level::Moderate).freed_items.min(free);
+            self.directory.leave(0);
+        }
+        self.spare.look_later(free, in_use);
     }
 
     /// Changes the capacity while rows are out. Rows beyond a lower one stay

@@ -11,6 +11,7 @@
 use crate::directory::{Directory, LARGEST_SLAB_BYTES};
 use crate::layout::RowLayout;
 use crate::side::{Side, SideArrays};
+use crate::spare::Spare;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -37,6 +38,7 @@ pub(crate) struct Plan {
     pub(crate) layout: RowLayout,
     pub(crate) side: SideArrays,
     pub(crate) slab_bytes: usize,
+    pub(crate) spare: Option<usize>,
     pub(crate) options: RegionOptions,
     pub(crate) supplier: Option<Arc<dyn Supply>>,
     #[cfg(feature = "std")]
@@ -49,6 +51,12 @@ impl Plan {
         let each = self.layout.stride_bytes() + self.side.bytes_each();
         // A number of a row has 32 bits, and some of them are for the slab.
         (self.slab_bytes.min(LARGEST_SLAB_BYTES) / each).clamp(1, 1 << 24)
+    }
+
+    /// Free rows that are kept when slabs empty.
+    pub(crate) fn spare(&self) -> Spare {
+        let two_slabs = self.full_rows().saturating_mul(2);
+        Spare::of(self.spare.unwrap_or(two_slabs))
     }
 
     fn wants_huge(&self) -> bool {
@@ -333,10 +341,14 @@ impl Source for Rows {
         for entry in free.iter() {
             home[slab_of(entry)] += 1;
         }
-        for (slab, place) in self.slabs.iter_mut().enumerate() {
-            let Some(gone) = place.take_if(|whole| whole.carved == home[slab]) else {
+        let mut surplus = free.len().saturating_sub(directory.to_leave());
+        // The last first: the rows that are left are found in fewer slabs.
+        for (slab, place) in self.slabs.iter_mut().enumerate().rev() {
+            let is_empty = |whole: &mut Slab| whole.carved == home[slab] && whole.carved <= surplus;
+            let Some(gone) = place.take_if(is_empty) else {
                 continue;
             };
+            surplus -= gone.carved;
             directory.set_base(slab, ptr::null_mut());
             self.held_bytes -= gone.region.len();
             self.rows -= gone.rows;

@@ -59,7 +59,7 @@ impl<'p, E: Element> Run<'p, E> {
     #[inline]
     #[must_use]
     pub fn row(&self, at: usize) -> &'p [E] {
-        &self.elements[at * self.stride..][..self.dimension]
+        &self.elements[self.start(at)..][..self.dimension]
     }
 
     /// Row `at` with its tail of zeros.
@@ -70,7 +70,15 @@ impl<'p, E: Element> Run<'p, E> {
     #[inline]
     #[must_use]
     pub fn row_padded(&self, at: usize) -> &'p [E] {
-        &self.elements[at * self.stride..][..self.padded]
+        &self.elements[self.start(at)..][..self.padded]
+    }
+
+    /// Where row `at` begins.
+    #[inline]
+    fn start(&self, at: usize) -> usize {
+        // Compared before it is multiplied, which may wrap.
+        assert!(at < self.len(), "row {at} of a run of {}", self.len());
+        at * self.stride
     }
 
     /// The norms beside the rows; empty if the pool keeps none.

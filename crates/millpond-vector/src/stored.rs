@@ -194,17 +194,20 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
     }
 
     /// Removes the row that `id` names; `false` if it is gone already. All copies
-    /// of the id are stale from here on.
+    /// of the id are stale from here on. Slabs that empty go back to the system,
+    /// but for [some](crate::Builder::spare_rows).
     pub fn remove(&mut self, id: RowId<E>) -> bool {
         let Some(row) = self.directory.find(id.raw()) else {
             return false;
         };
         self.close(id.raw().index() as usize, row.cast());
+        self.count_removal();
         true
     }
 
-    /// Removes all stored rows. Leases are not affected: there are none, for they
-    /// borrow the pool.
+    /// Removes all stored rows, and keeps their slabs for the next ones;
+    /// [`VectorPool::trim`] gives them back. Leases are not affected: there are
+    /// none, for they borrow the pool.
     pub fn clear(&mut self) {
         for slab in 0..self.directory.len() {
             for row in 0..self.directory.head(slab).map_or(0, |head| head.rows()) {

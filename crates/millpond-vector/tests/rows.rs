@@ -191,3 +191,22 @@ fn stores_and_side_arrays_are_independent_of_each_other() {
         assert!(!pool.set_norm(id, 1.0));
     }
 }
+
+#[test]
+fn rows_beyond_a_run_are_refused_however_far() {
+    let pool = VectorPool::<f32>::new(16, 4).unwrap();
+    pool.insert(&[1.0; 16]).unwrap();
+    let run = pool.runs().next().unwrap();
+    assert_eq!(
+        (run.row(0), run.row_padded(0)),
+        (&[1.0; 16][..], &[1.0; 16][..])
+    );
+    // Times the stride of 16 these are 16, 0 and -16, modulo the address space.
+    for at in [1, usize::MAX / 16 + 1, usize::MAX] {
+        let refused = std::panic::catch_unwind(|| run.row(at).len()).unwrap_err();
+        let message = refused.downcast_ref::<String>().unwrap();
+        assert_eq!(*message, format!("row {at} of a run of 1"));
+        assert!(std::panic::catch_unwind(|| run.row_padded(at).len()).is_err());
+        assert_eq!(run.id(at), None);
+    }
+}
