@@ -57,6 +57,8 @@ pub enum Verdict {
     Undecided,
     /// A contender that the bar needs was not there.
     NotMeasured,
+    /// The system refused what the bar presumes, so the figure says nothing of it.
+    NotGranted,
 }
 
 impl Bar {
@@ -88,6 +90,16 @@ impl Bar {
         self.claim = Some(claim.into());
         self
     }
+
+    /// The same bar, for what it presumes of the system: if that was refused, a
+    /// figure beyond the limit says nothing.
+    #[must_use]
+    pub fn where_granted(mut self, granted: bool) -> Self {
+        if !granted && matches!(self.verdict, Verdict::Missed | Verdict::Undecided) {
+            self.verdict = Verdict::NotGranted;
+        }
+        self
+    }
 }
 
 impl Verdict {
@@ -110,6 +122,7 @@ impl Verdict {
             Self::Missed => "missed",
             Self::Undecided => "undecided",
             Self::NotMeasured => "not measured",
+            Self::NotGranted => "not granted",
         }
     }
 }
@@ -136,6 +149,13 @@ mod tests {
             (None, Verdict::NotMeasured),
         ] {
             assert_eq!(Verdict::of(measured, 1.0), verdict, "{measured:?}");
+            let bar = || Bar::judge("", "", (1.0, Figure::Ratio), measured, None);
+            assert_eq!(bar().where_granted(true).verdict, verdict);
+            let refused = match verdict {
+                Verdict::Met | Verdict::NotMeasured => verdict,
+                _ => Verdict::NotGranted,
+            };
+            assert_eq!(bar().where_granted(false).verdict, refused);
         }
     }
 }

@@ -82,6 +82,7 @@ fn push_bars(page: &mut String, chapter: &ChapterRecord) {
         Verdict::Missed,
         Verdict::Undecided,
         Verdict::NotMeasured,
+        Verdict::NotGranted,
     ]
     .into_iter()
     .filter(|&verdict| count(verdict) > 0)

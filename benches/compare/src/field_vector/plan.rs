@@ -20,7 +20,7 @@ struct Timed {
     builds: &'static [Build],
 }
 
-fn timed(mode: Mode) -> [Timed; 8] {
+fn timed(mode: Mode) -> [Timed; 9] {
     const BOTH: &[Build] = &[Build::Release, Build::Fat];
     const ONE: &[Build] = &[Build::Release];
     let row = |task, entrants, millis, count, builds| Timed {
@@ -39,8 +39,16 @@ fn timed(mode: Mode) -> [Timed; 8] {
         row(
             rows::BUILD,
             8,
-            mode.pick(30, 500),
-            mode.pick(1 << 16, 1_000_000),
+            mode.pick(15, 500),
+            mode.pick(1 << 15, 1_000_000),
+            ONE,
+        ),
+        // Two stores, each built twice.
+        row(
+            rows::BUILD_AGAIN,
+            4,
+            mode.pick(8, 200),
+            mode.pick(1 << 15, 1_000_000),
             ONE,
         ),
         row(

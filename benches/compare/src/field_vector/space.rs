@@ -64,15 +64,17 @@ pub fn granted() -> Vec<Measurement> {
         let mut store = Ours::with(DIMENSION, ROWS, pages, prefault);
         let row = [1.0; DIMENSION];
         (0..ROWS).for_each(|_| store.push(&row));
-        let granted = store.pool.granted();
-        // Where the system says nothing there is nothing to show.
-        let Some(huge) = granted.huge_page_bytes() else {
-            continue;
-        };
-        let small = granted.bytes().saturating_sub(huge) as f64 / f64::from(1 << 20);
-        measured.push(Measurement::new(rows::GRANTED, name, vec![small]));
+        measured.extend(in_small_pages(name, &store));
     }
     measured
+}
+
+/// What of a store the system left in small pages; nothing where it does not say.
+pub fn in_small_pages(name: &str, store: &Ours) -> Option<Measurement> {
+    let granted = store.pool.granted();
+    let small = granted.bytes().saturating_sub(granted.huge_page_bytes()?);
+    let small = small as f64 / f64::from(1 << 20);
+    Some(Measurement::new(rows::GRANTED, name, vec![small]))
 }
 
 /// What of 64 MiB the system did not promise to take from a node, for some nodes.

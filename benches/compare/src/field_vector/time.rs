@@ -2,7 +2,7 @@
 
 use super::row::{self, DIMENSION, Rows};
 use super::store::{self, Each, Ours, Store};
-use super::{OURS, rows};
+use super::{OURS, rows, space};
 use crate::field_fixed::into_measurements;
 use millpond_bench::runner::{Contest, Schedule};
 use millpond_bench::stats::Random;
@@ -42,6 +42,7 @@ pub fn measure(task: &str, request: &Request) -> Option<Vec<Measurement>> {
         rows::FILL => Some(fill(schedule)),
         rows::COPY => Some(copy(schedule)),
         rows::BUILD => Some(build(count, schedule)),
+        rows::BUILD_AGAIN => Some(build_again(count, schedule)),
         rows::SCAN => Some(scan_and_gather(count, schedule)),
         _ => None,
     }
@@ -201,15 +202,29 @@ struct Lives<'a> {
 
 impl Lives<'_> {
     fn enter<S: Store>(&mut self, name: String, new: impl Fn() -> S + 'static) {
-        let (numbers, dimension, count) = (self.numbers.to_vec(), self.dimension, self.count);
+        let mut live = life(self, new);
+        self.contest.add(name, move |n| repeat(n, &mut live));
+    }
+
+    /// Enters a store that gets the memory of one just like it, which is torn down
+    /// before the clock starts.
+    fn enter_again<S: Store>(&mut self, name: &str, new: impl Fn() -> S + 'static) {
+        let mut live = life(self, new);
         self.contest.add(name, move |n| {
-            repeat(n, || {
-                let mut store = new();
-                let rows = numbers.chunks_exact(dimension).cycle();
-                rows.take(count).for_each(|row| store.push(row));
-                black_box(&store);
-            })
+            live();
+            repeat(n, &mut live)
         });
+    }
+}
+
+/// From an empty store to its end.
+fn life<S: Store, N: Fn() -> S + 'static>(lives: &Lives<'_>, new: N) -> impl FnMut() + use<S, N> {
+    let (numbers, dimension, count) = (lives.numbers.to_vec(), lives.dimension, lives.count);
+    move || {
+        let mut store = new();
+        let rows = numbers.chunks_exact(dimension).cycle();
+        rows.take(count).for_each(|row| store.push(row));
+        black_box(&store);
     }
 }
 
@@ -233,11 +248,40 @@ fn build(count: usize, schedule: Schedule) -> Vec<Measurement> {
         count,
     };
     store::visit_all(&mut lives);
-    let small = move || Ours::with(BUILT, count, HugePages::None, false);
-    lives.enter(SMALL_PAGES.into(), small);
-    let prefaulted = move || Ours::with(BUILT, count, HugePages::Transparent, true);
-    lives.enter(PREFAULTED.into(), prefaulted);
+    lives.enter(SMALL_PAGES.into(), move || in_small_pages(count));
+    lives.enter(PREFAULTED.into(), move || prefaulted(count));
     per_row(rows::BUILD, count, lives.contest, schedule)
+}
+
+/// What pages are worth where the memory is at hand: a virtual machine may hand
+/// large free pieces back to its host, and then pays for every page of them again.
+fn build_again(count: usize, schedule: Schedule) -> Vec<Measurement> {
+    let numbers = random_rows(BUILT, 64);
+    let mut lives = Lives {
+        contest: Contest::new(),
+        numbers: &numbers,
+        dimension: BUILT,
+        count,
+    };
+    lives.enter_again(SMALL_PAGES, move || in_small_pages(count));
+    lives.enter_again(PREFAULTED, move || prefaulted(count));
+    let mut measured = per_row(rows::BUILD_AGAIN, count, lives.contest, schedule);
+    let mut store = prefaulted(count);
+    let rows = numbers.chunks_exact(BUILT).cycle();
+    rows.take(count).for_each(|row| store.push(row));
+    measured.extend(space::in_small_pages(BUILT_GRANTED, &store));
+    measured
+}
+
+/// The store of the row, among those of which the system says what it granted.
+pub const BUILT_GRANTED: &str = "the store that is built again";
+
+fn in_small_pages(count: usize) -> Ours {
+    Ours::with(BUILT, count, HugePages::None, false)
+}
+
+fn prefaulted(count: usize) -> Ours {
+    Ours::with(BUILT, count, HugePages::Transparent, true)
 }
 
 fn per_row(row: &str, count: usize, contest: Contest<'_>, schedule: Schedule) -> Vec<Measurement> {
