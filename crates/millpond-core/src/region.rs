@@ -351,6 +351,10 @@ pub struct Granted {
     pub prefaulted: bool,
     /// The NUMA node whose memory is preferred, if that was asked and accepted.
     pub numa_node: Option<u32>,
+    /// The NUMA node on which the pages lie that are backed at this moment, by a
+    /// sample of 64 of them, evenly spaced. `None` if they lie on several nodes,
+    /// none is backed, or the system does not say.
+    pub placed_node: Option<u32>,
 }
 
 /// Why a [`Region`] could not be created.
@@ -625,15 +629,19 @@ impl Region {
     /// microseconds and more in large processes. For reports, not for loops.
     #[must_use]
     pub fn granted(&self) -> Granted {
-        let huge_page_bytes = match self.backing {
-            Backing::Heap | Backing::Supplied => None,
-            Backing::Mapped | Backing::MappedHuge => system::huge_bytes(self.base, self.len),
+        let (huge_page_bytes, placed_node) = match self.backing {
+            Backing::Heap | Backing::Supplied => (None, None),
+            Backing::Mapped | Backing::MappedHuge => (
+                system::huge_bytes(self.base, self.len),
+                system::placed_node(self.base, self.len),
+            ),
         };
         Granted {
             backing: self.backing,
             huge_page_bytes,
             prefaulted: self.prefaulted,
             numa_node: self.numa_node,
+            placed_node,
         }
     }
 

@@ -155,6 +155,50 @@ pub(super) unsafe fn prefer_node(base: NonNull<u8>, len: usize, node: u32) -> bo
     answer == 0
 }
 
+/// The node of memory on which a sample of the pages lies that are backed. `None`
+/// if they lie on several, none is backed, or the system does not say.
+pub(super) fn placed_node(base: NonNull<u8>, len: usize) -> Option<u32> {
+    /// Pages asked about, evenly spaced: some of every huge page of a slab of 64.
+    const SAMPLE: usize = 64;
+
+    let pages = len / page_bytes();
+    let count = pages.min(SAMPLE);
+    let mut places = [ptr::null::<u8>(); SAMPLE];
+    for (at, place) in places.iter_mut().take(count).enumerate() {
+        *place = base
+            .as_ptr()
+            .wrapping_add(at * pages / count * page_bytes());
+    }
+    let mut nodes = [-1; SAMPLE];
+    nodes_of(&places[..count], &mut nodes)?;
+    let mut backed = nodes[..count]
+        .iter()
+        .filter_map(|&node| u32::try_from(node).ok());
+    let first = backed.next()?;
+    backed.all(|node| node == first).then_some(first)
+}
+
+/// The node of each page, or a negative reason why it is on none. `None` if the
+/// system does not say.
+fn nodes_of(pages: &[*const u8], nodes: &mut [libc::c_int]) -> Option<()> {
+    debug_assert!(nodes.len() >= pages.len());
+    // SAFETY: with no nodes to move to, the call moves nothing and touches none of
+    // the pages; it reads their addresses and writes as many answers, for which
+    // there is room.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_move_pages,
+            0, // This process.
+            pages.len(),
+            pages.as_ptr(),
+            ptr::null::<libc::c_int>(),
+            nodes.as_mut_ptr(),
+            0,
+        )
+    };
+    (answer == 0).then_some(())
+}
+
 /// Backs every page, keeping its value.
 ///
 /// # Safety
@@ -315,6 +359,25 @@ VmFlags: rd wr mr mw me ac sd
         // neighbour's.
         let half = huge_bytes_in(table.as_bytes(), 0x7f00_0000_0000, 2 * MIB);
         assert_eq!(half, Some(0));
+    }
+
+    #[test]
+    fn only_pages_that_are_backed_lie_on_a_node() {
+        let len = 100 * page_bytes();
+        let base = map(len, page_bytes()).expect("a few pages");
+        assert_eq!(placed_node(base, len), None, "none is backed");
+        // SAFETY: the first byte of our own mapping.
+        unsafe { base.write(1) };
+        let page = base.as_ptr().cast_const();
+        // SAFETY: inside of the mapping.
+        let untouched = unsafe { page.add(page_bytes()) };
+        let mut nodes = [-1; 2];
+        if nodes_of(&[page, untouched], &mut nodes).is_some() {
+            assert!(nodes[0] >= 0 && nodes[1] == -libc::ENOENT, "{nodes:?}");
+            assert_eq!(placed_node(base, len), u32::try_from(nodes[0]).ok());
+        }
+        // SAFETY: our own mapping, unused.
+        unsafe { unmap(base, len) };
     }
 
     #[test]

@@ -73,6 +73,10 @@ pub(super) const unsafe fn discard(_base: NonNull<u8>, _len: usize) -> usize {
     0
 }
 
+pub(super) const fn placed_node(_base: NonNull<u8>, _len: usize) -> Option<u32> {
+    None
+}
+
 pub(super) const fn huge_bytes(_base: NonNull<u8>, _len: usize) -> Option<usize> {
     None
 }

@@ -253,5 +253,11 @@ mod mapped {
         let region = Region::new(1 << 20, 8, &options).expect("memory");
         let node = region.granted().numa_node;
         assert!(node.is_none() || node == Some(0));
+        assert_eq!(region.granted().placed_node, None, "nothing is backed");
+        // SAFETY: the first byte of the region.
+        unsafe { region.base().write(1) };
+        let placed = region.granted().placed_node;
+        // The wish is a preference: a full node hands over to another.
+        assert!(placed.is_none_or(|placed| placed < 1024), "{placed:?}");
     }
 }
