@@ -2,6 +2,7 @@
 
 use crate::element::Element;
 use crate::pool::VectorPool;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
 use millpond_core::engine::{Engine, Mode};
@@ -44,10 +45,20 @@ impl GrantedSlabs {
         self.bytes_where(|granted| granted.prefaulted)
     }
 
-    /// Bytes for which the system prefers the memory of node `node`.
+    /// Bytes for which the system prefers the memory of node `node`, which is a
+    /// promise; where they lie says [`GrantedSlabs::placed_bytes`].
     #[must_use]
     pub fn node_bytes(&self, node: u32) -> usize {
         self.bytes_where(|granted| granted.numa_node == Some(node))
+    }
+
+    /// Bytes of slabs whose pages lie on node `node`, by a sample; `None` if the
+    /// system says so of no slab.
+    #[must_use]
+    pub fn placed_bytes(&self, node: u32) -> Option<usize> {
+        let is_known = |(_, granted): &(usize, Granted)| granted.placed_node.is_some();
+        let says = self.slabs.iter().any(is_known);
+        says.then(|| self.bytes_where(|granted| granted.placed_node == Some(node)))
     }
 
     fn bytes_where(&self, is_so: impl Fn(&Granted) -> bool) -> usize {
@@ -70,7 +81,16 @@ impl fmt::Display for GrantedSlabs {
             "{} of them reserved; {} prefaulted",
             self.reserved_bytes(),
             self.prefaulted_bytes()
-        )
+        )?;
+        let nodes: BTreeSet<u32> = self
+            .slabs
+            .iter()
+            .filter_map(|(_, granted)| granted.placed_node)
+            .collect();
+        nodes.into_iter().try_for_each(|node| {
+            let bytes = self.placed_bytes(node).unwrap_or_default();
+            write!(f, "; {bytes} on node {node}")
+        })
     }
 }
 
@@ -91,6 +111,7 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
     /// assert_eq!(granted.bytes(), 2 << 20);
     /// // At most what there is; on some systems none.
     /// assert!(granted.huge_page_bytes().is_none_or(|huge| huge <= granted.bytes()));
+    /// assert!(granted.placed_bytes(0).is_none_or(|bytes| bytes <= granted.bytes()));
     /// # Ok::<(), Box<dyn core::error::Error>>(())
     /// ```
     pub fn granted(&self) -> GrantedSlabs {

@@ -315,9 +315,12 @@ impl Source for Rows {
             let Some(open) = &mut self.slabs[slab] else {
                 continue;
             };
-            let number = self.directory.number(slab, open.carved);
-            open.carved += 1;
-            batch.push(self.directory.entry(number));
+            let end = open.rows.min(open.carved + (want - batch.len()));
+            for row in open.carved..end {
+                let number = self.directory.number(slab, row);
+                batch.push(self.directory.entry(number));
+            }
+            open.carved = end;
         }
         Ok(())
     }

@@ -210,3 +210,30 @@ fn rows_beyond_a_run_are_refused_however_far() {
         assert_eq!(run.id(at), None);
     }
 }
+
+#[test]
+fn what_was_granted_is_told_in_whole_sentences() {
+    let pool = VectorPool::<f32>::builder(768)
+        .prefault(true)
+        .slab_bytes(1 << 20);
+    let pool = pool.build().unwrap();
+    assert!(
+        pool.granted()
+            .to_string()
+            .starts_with("0 slabs of 0 bytes in all; ")
+    );
+    pool.insert(&[1.0; 768]).unwrap();
+    let granted = pool.granted();
+    let told = granted.to_string();
+    assert!(told.starts_with("1 slab of "), "{told}");
+    if let Some(bytes) = granted.placed_bytes(0) {
+        let elsewhere: usize = (1..8).filter_map(|node| granted.placed_bytes(node)).sum();
+        assert!(bytes + elsewhere <= granted.bytes());
+        assert!(told.contains(" on node "), "{told}");
+    }
+    while pool.stored() * 3072 < 1 << 20 {
+        pool.insert(&[1.0; 768]).unwrap();
+    }
+    let told = pool.granted().to_string();
+    assert!(told.contains(" slabs of "), "{told}");
+}

@@ -84,7 +84,7 @@ pub const ROWS: &[RowSpec] = &[
     RowSpec::space(
         NODE,
         "not on the node",
-        "Of 64 MiB of rows, those for which the system did not take the wish for a node of memory, by the node that was asked for.",
+        "Of 64 MiB of rows, those whose pages do not lie on the node of memory that was asked for, by a sample of 64 pages of each slab.",
         Unit::Mebibytes,
     ),
     RowSpec::space(
