@@ -2,17 +2,14 @@
 
 use crate::origin::{Origin, Pooled};
 use crate::slot::{self, Header};
-#[cfg(feature = "std")]
 use crate::view::PoolBytes;
 use alloc::vec::Vec;
 use core::borrow::{Borrow, BorrowMut};
 use core::cmp::Ordering;
 use core::fmt;
 use core::hash::{Hash, Hasher};
-#[cfg(feature = "std")]
-use core::mem::ManuallyDrop;
-use core::mem::MaybeUninit;
-use core::ops::{Deref, DerefMut};
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::ops::{Deref, DerefMut, Range};
 use core::panic::Location;
 use core::ptr::NonNull;
 use core::slice;
@@ -120,10 +117,9 @@ impl<O: Origin> PoolBuf<O> {
     /// # Safety
     ///
     /// As the invariants.
-    #[cfg(feature = "std")]
     pub(crate) unsafe fn resume(
         bytes: NonNull<u8>,
-        range: core::ops::Range<usize>,
+        range: Range<usize>,
         capacity: usize,
         origin: O,
     ) -> Self {
@@ -137,16 +133,14 @@ impl<O: Origin> PoolBuf<O> {
     }
 
     /// The parts that [`PoolBuf::resume`] takes.
-    #[cfg(feature = "std")]
-    pub(crate) fn suspend(self) -> (NonNull<u8>, core::ops::Range<usize>, usize, O) {
+    pub(crate) fn suspend(self) -> (NonNull<u8>, Range<usize>, usize, O) {
         let this = ManuallyDrop::new(self);
         (this.bytes, this.start..this.end, this.capacity, this.origin)
     }
 
     /// Leaves in the header of the slot what brings the buffer home: its bytes and
     /// its contents are all that its keeper has to know.
-    #[cfg(feature = "std")]
-    pub(crate) fn set_aside(self) -> (NonNull<u8>, core::ops::Range<usize>) {
+    pub(crate) fn set_aside(self) -> (NonNull<u8>, Range<usize>) {
         let (bytes, range, capacity, origin) = self.suspend();
         // SAFETY: the bytes of a slot.
         let header = unsafe { slot::header_of(bytes) };
@@ -163,8 +157,7 @@ impl<O: Origin> PoolBuf<O> {
     ///
     /// The bytes are those of a buffer of origin `O` that was set aside and that
     /// nobody else puts together, and the range is inside its initialised bytes.
-    #[cfg(feature = "std")]
-    pub(crate) unsafe fn put_together(bytes: NonNull<u8>, range: core::ops::Range<usize>) -> Self {
+    pub(crate) unsafe fn put_together(bytes: NonNull<u8>, range: Range<usize>) -> Self {
         // SAFETY: by the caller.
         let header = unsafe { slot::header_of(bytes) };
         // SAFETY: alive while its slot is out.
@@ -465,17 +458,6 @@ impl<O: Origin> PoolBuf<O> {
         self.origin.acquire(needed, location)
     }
 
-    #[cold]
-    const fn full(&self, needed: usize) -> Full {
-        Full {
-            needed,
-            spare: self.spare(),
-        }
-    }
-}
-
-#[cfg(feature = "std")]
-impl PoolBuf {
     /// Makes the contents shared and immutable. Allocates nothing; the last view
     /// gives the buffer back.
     ///
@@ -491,8 +473,16 @@ impl PoolBuf {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn freeze(self) -> PoolBytes {
+    pub fn freeze(self) -> PoolBytes<O> {
         PoolBytes::of(self)
+    }
+
+    #[cold]
+    const fn full(&self, needed: usize) -> Full {
+        Full {
+            needed,
+            spare: self.spare(),
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Classes: the buffers of one size, on an engine of their own.
 
 use crate::config::Config;
+use crate::origin::{DIRECT, Pooled, WIPE};
 use crate::pond::Pond;
 use crate::slot::Slots;
 use crate::span::Span;
 use crate::stock::Stock;
+use crate::table::{Lends, Routed};
 use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::time::Duration;
@@ -16,12 +18,6 @@ use millpond_core::home::Home;
 use millpond_core::poison;
 use millpond_core::region;
 use millpond_core::shared::SharedEngine;
-
-/// Note in a home: the buffer is wiped when it is released.
-pub(crate) const WIPE: usize = 4;
-
-/// Note in a home: the buffer was never to be pooled: too large, or too small.
-pub(crate) const DIRECT: usize = 8;
 
 /// # Invariants
 ///
@@ -47,6 +43,26 @@ pub(crate) struct Class {
 unsafe impl Sync for Class {}
 // SAFETY: as above.
 unsafe impl Send for Class {}
+
+impl Routed for Class {
+    #[inline(always)]
+    fn span(&self) -> Span {
+        self.span
+    }
+}
+
+// SAFETY: the engine answers slots of this size (1), and the home is this class.
+unsafe impl Lends<Pooled> for Class {
+    #[inline(always)]
+    fn try_pop(&self, excess: usize) -> Option<Entry> {
+        self.engine.try_pop_noted(self.span.bin(excess), excess)
+    }
+
+    #[inline(always)]
+    fn origin(&self) -> Pooled {
+        Pooled(self.home)
+    }
+}
 
 /// How long an acquire tries.
 #[derive(Clone, Copy, Debug)]
@@ -136,18 +152,12 @@ impl Class {
         self.span.size
     }
 
-    /// Pops the slot of a buffer for a request with this excess.
-    #[inline(always)]
-    pub(crate) fn try_pop(&self, excess: usize) -> Option<Entry> {
-        self.engine.try_pop_noted(self.span.bin(excess), excess)
-    }
-
-    /// Notes a request that [`Class::try_pop`] did not serve.
+    /// Notes a request that [`Lends::try_pop`] did not serve.
     pub(crate) fn note(&self, excess: usize) {
         self.engine.note(self.span.bin(excess), excess);
     }
 
-    /// As [`Class::try_pop`], by the slow path.
+    /// As [`Lends::try_pop`], by the slow path.
     pub(crate) fn acquire_slow(
         &self,
         excess: usize,

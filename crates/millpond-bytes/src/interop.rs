@@ -50,7 +50,7 @@ unsafe impl<O: Origin> BufMut for PoolBuf<O> {
     }
 }
 
-impl Buf for PoolBytes {
+impl<O: Origin> Buf for PoolBytes<O> {
     fn remaining(&self) -> usize {
         self.len()
     }

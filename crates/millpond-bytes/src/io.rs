@@ -78,7 +78,7 @@ impl<O: Origin> BufRead for PoolBuf<O> {
 }
 
 /// Consumes the view from the front; the buffer stays as it is.
-impl Read for PoolBytes {
+impl<O: Origin> Read for PoolBytes<O> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let count = into.len().min(self.len());
         into[..count].copy_from_slice(&self[..count]);
@@ -87,7 +87,7 @@ impl Read for PoolBytes {
     }
 }
 
-impl BufRead for PoolBytes {
+impl<O: Origin> BufRead for PoolBytes<O> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         Ok(self)
     }

@@ -57,8 +57,8 @@
 //!
 //! A [`BytePool`] is a handle that may be cloned and shared; buffers and frozen
 //! views borrow nothing and may be sent and released anywhere. A [`LocalBytePool`]
-//! is for one thread: no atomics, no caches, buffers that borrow it and stay where
-//! they are. Nothing here may be called from a signal handler.
+//! is for one thread: no atomics, no caches, buffers and views that borrow it and stay
+//! where they are. Nothing here may be called from a signal handler.
 //!
 //! # Not for
 //!
@@ -113,9 +113,7 @@ mod string;
 mod sub_pool;
 #[cfg(feature = "std")]
 mod supply;
-#[cfg(feature = "std")]
 mod table;
-#[cfg(feature = "std")]
 mod view;
 
 #[cfg(feature = "std")]
@@ -125,7 +123,7 @@ pub use config::{Config, ConfigError, DEFAULT_SIZES};
 pub use figures::{ClassStats, Discards, PoolStats};
 #[cfg(feature = "std")]
 pub use global::{acquire, acquire_stale, acquire_zeroed, configure, global, try_acquire};
-pub use local::{Lent, LocalBuf, LocalBytePool};
+pub use local::{Lent, LocalBuf, LocalBytePool, LocalBytes};
 #[cfg(feature = "std")]
 pub use millpond_core::diagnostics::{Diagnosis, Holder};
 pub use millpond_core::error::{AcquireError, Limit};
@@ -142,5 +140,4 @@ pub use stale::StaleError;
 pub use string::{PoolString, StringPool, StringSize};
 #[cfg(feature = "std")]
 pub use sub_pool::{Clearing, SubPool};
-#[cfg(feature = "std")]
 pub use view::PoolBytes;

@@ -1,44 +1,69 @@
 //! Local pools: buffers for one thread, without atomics and without `std`.
 //!
 //! ```text
-//!   pool   sizes ─▶ 2 KiB ─▶ stack of free slots ◀─┐
-//!                   4 KiB                          │
-//!                   …                              │ class
-//!   buffer   bytes, start, end, capacity, pool, ───┘
+//!   pool ─▶ pond    table ─▶ 2 KiB ─▶ stack of free slots
+//!            ▲      │        4 KiB     ▲
+//!            │      └──────▶ …         │
+//!            └──────────── class ◀─────┴─ buffer   bytes, start, end, capacity, home
 //! ```
 //!
 //! For programs that keep one thread on each core, and one pool on each thread: no
-//! atomics and no caches, and slots that never leave the core. A buffer borrows its pool and stays on its thread.
+//! atomics and no caches, and slots that never leave the core. A buffer borrows its
+//! pool and stays on its thread, and so do the views of one that is frozen.
 
 use crate::buf::PoolBuf;
 use crate::config::{Config, ConfigError};
 use crate::figures::{ClassStats, PoolStats};
-use crate::origin::{Origin, Sealed};
+use crate::origin::{DIRECT, Origin, Sealed, WIPE};
 use crate::slot::{self, Slots};
 use crate::span::Span;
 use crate::stale::StaleError;
+use crate::table::{Lends, Routed, Table};
+use crate::view::PoolBytes;
 use alloc::vec::Vec;
+use core::alloc::Layout;
 use core::cell::Cell;
 use core::fmt;
+use core::marker::PhantomData;
 use core::panic::Location;
 use core::ptr::NonNull;
-use millpond_core::engine::{Engine, Released};
+use millpond_core::engine::{Engine, Local, Released};
 use millpond_core::entry::Entry;
 use millpond_core::error::{AcquireError, Limit};
 use millpond_core::exhaustion::{Exhaustion, Fallback};
+use millpond_core::home::{FALLBACK, Home};
 use millpond_core::local::LocalEngine;
 use millpond_core::poison;
+use millpond_core::region;
 use millpond_core::size_class::SizeClasses;
 use millpond_core::trim::{Level, TrimReport};
 
 /// A buffer of a [`LocalBytePool`].
 pub type LocalBuf<'p> = PoolBuf<Lent<'p>>;
 
+/// A view of a frozen buffer of a [`LocalBytePool`]: as [`PoolBytes`], on the thread
+/// of the pool, and counted without atomics.
+///
+/// ```
+/// use millpond_bytes::{LocalBytePool, LocalBytes};
+///
+/// let pool = LocalBytePool::default();
+/// let mut buffer = pool.acquire(100)?;
+/// buffer.extend_from_slice(b"head body")?;
+/// let bytes: LocalBytes<'_> = buffer.freeze();
+/// let body = bytes.slice(5..);
+/// drop(bytes);
+/// assert_eq!(body, "body");
+/// let buffer = body.try_into_mut().expect("nobody else has a view");
+/// assert_eq!(buffer.capacity(), 2048);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type LocalBytes<'p> = PoolBytes<Lent<'p>>;
+
 /// A pool of byte buffers in size classes, for one thread.
 ///
 /// Configured as a [`BytePool`](crate::BytePool) is; there is nobody to wait for, so
-/// an acquire that should wait fails at once, and events are not told. Buffers do
-/// not freeze.
+/// an acquire that should wait fails at once, and events are not told.
 ///
 /// ```
 /// use millpond_bytes::LocalBytePool;
@@ -57,10 +82,25 @@ pub type LocalBuf<'p> = PoolBuf<Lent<'p>>;
 ///
 /// # Invariants
 ///
-/// 1. `classes[i]` has size `sizes.size(i)`, and its entries are slots of that
-///    size.
+/// 1. `pond` is alive, and nobody's but the pool's and of those who borrow it.
 pub struct LocalBytePool {
-    sizes: SizeClasses,
+    pond: NonNull<LocalPond>,
+}
+
+// SAFETY: whoever moves the pool has nothing that borrows it, so all of it goes along.
+unsafe impl Send for LocalBytePool {}
+
+// A panic leaves every class whole: what it interrupts is of the user.
+impl core::panic::UnwindSafe for LocalBytePool {}
+
+/// What a pool and its buffers share, at an address of its own.
+///
+/// # Invariants
+///
+/// 1. `table` is of `classes`, which stay where they are.
+/// 2. The `pond` of each class is this.
+struct LocalPond {
+    table: Table<LocalClass>,
     classes: Vec<LocalClass>,
     config: Config,
     /// Buffers of no class.
@@ -69,27 +109,29 @@ pub struct LocalBytePool {
     fallback: Fallback,
 }
 
+/// # Invariants
+///
+/// 1. Entries of `engine` are slots for buffers of the size of `span`.
+#[repr(align(64))] // Its home has room for notes.
 struct LocalClass {
     span: Span,
+    /// [`WIPE`], if the pool wipes.
+    notes: usize,
     /// Bytes given beyond what was asked for.
     excess: Cell<u64>,
     engine: LocalEngine<Slots>,
+    pond: NonNull<LocalPond>,
 }
 
 /// The origin of buffers of a [`LocalBytePool`].
-#[derive(Clone, Copy, Debug)]
-pub struct Lent<'p> {
-    pool: &'p LocalBytePool,
-    place: Place<'p>,
-    wipes: bool,
-}
-
-/// Where the memory of a buffer is.
+///
+/// # Invariants
+///
+/// 1. The class is of a pool that is borrowed for `'p`.
 #[derive(Clone, Copy)]
-enum Place<'p> {
-    Class(&'p LocalClass),
-    Oversize,
-    Fallback,
+pub struct Lent<'p> {
+    home: Home<LocalClass>,
+    _pool: PhantomData<&'p LocalBytePool>,
 }
 
 impl LocalBytePool {
@@ -99,32 +141,14 @@ impl LocalBytePool {
     ///
     /// [`ConfigError`] names the field that is wrong, and what is allowed.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        config.check()?;
-        let sizes = SizeClasses::new(&config.sizes)?;
-        let mut classes = Vec::new();
-        let refused = ConfigError::Memory {
-            bytes: sizes.count() * size_of::<LocalClass>(),
-        };
-        classes
-            .try_reserve_exact(sizes.count())
-            .map_err(|_| refused)?;
-        let mut floor = 0;
-        for &size in sizes.sizes() {
-            let slots = Slots::of(size, &config);
-            classes.push(LocalClass {
-                span: Span::new(floor, config.pool_min_size, size),
-                excess: Cell::new(0),
-                engine: LocalEngine::new(config.buffers_per_class, slots).named(config.name),
-            });
-            floor = size;
-        }
         Ok(Self {
-            sizes,
-            classes,
-            oversize: config.outside(),
-            fallback: config.outside(),
-            config,
+            pond: LocalPond::allocate(config)?,
         })
+    }
+
+    fn pond(&self) -> &LocalPond {
+        // SAFETY: alive by 1.
+        unsafe { self.pond.as_ref() }
     }
 
     /// An empty buffer with room for at least `len` bytes, or what the pool's
@@ -136,10 +160,8 @@ impl LocalBytePool {
     /// Which limit was hit.
     #[inline]
     pub fn acquire(&self, len: usize) -> Result<LocalBuf<'_>, AcquireError> {
-        match self.pop(len) {
-            Some(buffer) => Ok(buffer),
-            None => self.acquire_slow(len, self.config.exhaustion),
-        }
+        let pond = self.pond();
+        pond.acquire(len, || pond.acquire_slow(len, pond.config.exhaustion))
     }
 
     /// As [`LocalBytePool::acquire`], whatever the policy: it allocates outside of a
@@ -150,10 +172,8 @@ impl LocalBytePool {
     /// Which limit was hit.
     #[inline]
     pub fn try_acquire(&self, len: usize) -> Result<LocalBuf<'_>, AcquireError> {
-        match self.pop(len) {
-            Some(buffer) => Ok(buffer),
-            None => self.acquire_slow(len, Exhaustion::Fail),
-        }
+        let pond = self.pond();
+        pond.acquire(len, || pond.acquire_slow(len, Exhaustion::Fail))
     }
 
     /// A buffer of `len` zeroes. Only these are written, not the whole capacity.
@@ -175,7 +195,7 @@ impl LocalBytePool {
     /// on release.
     #[inline]
     pub fn acquire_stale(&self, len: usize) -> Result<LocalBuf<'_>, StaleError> {
-        if self.config.wipe_on_release {
+        if self.pond().config.wipe_on_release {
             return Err(StaleError::Wiping);
         }
         Ok(self.acquire(len)?.stale(len))
@@ -183,20 +203,21 @@ impl LocalBytePool {
 
     /// Bytes of the classes, in increasing order.
     #[must_use]
-    pub const fn sizes(&self) -> &[usize] {
-        self.sizes.sizes()
+    pub fn sizes(&self) -> &[usize] {
+        self.pond().table.sizes().sizes()
     }
 
     /// The name of the pool; `""` if it has none.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.config.name
+    pub fn name(&self) -> &'static str {
+        self.pond().config.name
     }
 
     /// Gives memory back: slabs of which all buffers are home.
     #[allow(clippy::must_use_candidate, reason = "the report may be ignored")]
     pub fn trim(&self, level: Level) -> TrimReport {
-        let reports = self.classes.iter().map(|class| class.engine.trim(level));
+        let classes = self.pond().classes.iter();
+        let reports = classes.map(|class| class.engine.trim(level));
         reports.fold(TrimReport::default(), TrimReport::merge)
     }
 
@@ -207,59 +228,67 @@ impl LocalBytePool {
             let seen = class.engine.observe();
             ClassStats::of(class.span.size, &seen, class.excess.get())
         };
+        let pond = self.pond();
         PoolStats {
-            classes: self.classes.iter().map(figures).collect(),
-            oversize: self.oversize.total() as u64,
-            oversize_outstanding: self.oversize.in_use(),
-            fallbacks: self.fallback.total() as u64,
-            fallback_outstanding: self.fallback.in_use(),
+            classes: pond.classes.iter().map(figures).collect(),
+            oversize: pond.oversize.total() as u64,
+            oversize_outstanding: pond.oversize.in_use(),
+            fallbacks: pond.fallback.total() as u64,
+            fallback_outstanding: pond.fallback.in_use(),
             ..PoolStats::default()
         }
     }
+}
 
-    /// The class of a request, and what it gives beyond that.
-    #[inline(always)]
-    fn route(&self, len: usize) -> Option<(&LocalClass, usize)> {
-        // There is one for each size (1): `get` so that nothing can panic.
-        let class = self.classes.get(self.sizes.class_of(len)?)?;
-        Some((class, class.span.excess(len)?))
+impl Drop for LocalBytePool {
+    fn drop(&mut self) {
+        // SAFETY: alive by 1, and nothing borrows it any more.
+        unsafe { self.pond.drop_in_place() };
+        // SAFETY: allocated with this layout.
+        unsafe { region::free(self.pond.cast(), Layout::new::<LocalPond>()) };
+    }
+}
+
+impl LocalPond {
+    fn allocate(config: Config) -> Result<NonNull<Self>, ConfigError> {
+        config.check()?;
+        let sizes = SizeClasses::new(&config.sizes)?;
+        let (mut classes, mut places) = (Vec::new(), Vec::new());
+        let layout = Layout::new::<Self>();
+        let refused = ConfigError::Memory {
+            bytes: sizes.count() * size_of::<LocalClass>() + layout.size(),
+        };
+        let room = classes.try_reserve_exact(sizes.count());
+        room.and_then(|()| places.try_reserve_exact(sizes.count()))
+            .map_err(|_| refused)?;
+        let place = region::allocate(layout).ok_or(refused)?.cast::<Self>();
+        let mut floor = 0;
+        for &size in sizes.sizes() {
+            classes.push(LocalClass::new(&config, place, floor, size));
+            floor = size;
+        }
+        places.extend(classes.iter().map(NonNull::from));
+        let pond = Self {
+            // SAFETY: they lie in a list of their own, which nobody changes.
+            table: unsafe { Table::new(sizes, places) },
+            classes,
+            oversize: config.outside(),
+            fallback: config.outside(),
+            config,
+        };
+        // SAFETY: freshly allocated with the layout of a pond.
+        unsafe { place.write(pond) };
+        Ok(place)
     }
 
-    /// A buffer that lies ready.
+    /// The fast path of every acquire.
     #[inline(always)]
-    fn pop(&self, len: usize) -> Option<LocalBuf<'_>> {
-        let (class, excess) = self.route(len)?;
-        let entry = class.engine.try_pop()?;
-        // SAFETY: just acquired from this class.
-        Some(unsafe { self.lend(class, excess, entry) })
-    }
-
-    /// The buffer of a slot.
-    ///
-    /// # Safety
-    ///
-    /// `entry` was just acquired from `class`.
-    #[inline(always)]
-    unsafe fn lend<'p>(
+    fn acquire<'p>(
         &'p self,
-        class: &'p LocalClass,
-        excess: usize,
-        entry: Entry,
-    ) -> LocalBuf<'p> {
-        if !cfg!(millpond_no_counters) {
-            class.excess.set(class.excess.get() + excess as u64);
-        }
-        let origin = self.origin(Place::Class(class));
-        // SAFETY: by the caller, and by 1 a slot of this size.
-        unsafe { PoolBuf::new(entry, class.span.size, origin) }
-    }
-
-    const fn origin<'p>(&'p self, place: Place<'p>) -> Lent<'p> {
-        Lent {
-            pool: self,
-            place,
-            wipes: self.config.wipe_on_release,
-        }
+        len: usize,
+        slow: impl FnOnce() -> Result<LocalBuf<'p>, AcquireError>,
+    ) -> Result<LocalBuf<'p>, AcquireError> {
+        self.table.acquire(len, slow)
     }
 
     #[cold]
@@ -267,101 +296,177 @@ impl LocalBytePool {
     fn acquire_slow(&self, len: usize, policy: Exhaustion) -> Result<LocalBuf<'_>, AcquireError> {
         // No bytes at all are served as the smallest request that is routed.
         let least = usize::from(self.config.pool_min_size == 0);
-        let Some((class, excess)) = self.route(len.max(least)) else {
-            return self.outside(len, Place::Oversize, usize::MAX);
+        let Some((class, excess)) = self.table.route(len.max(least)) else {
+            return self.outside(len, DIRECT, usize::MAX);
         };
-        let error = match class.engine.acquire_slow(policy.room()) {
-            // SAFETY: just acquired from this class.
-            Ok(entry) => return Ok(unsafe { self.lend(class, excess, entry) }),
+        let popped = match class.try_pop(excess) {
+            // It was not routed by its step.
+            Some(entry) => Ok(entry),
+            None => class
+                .engine
+                .acquire_slow(policy.room())
+                .inspect(|_| class.note(excess)),
+        };
+        let error = match popped {
+            Ok(entry) => {
+                let (size, origin) = (class.span.size, class.origin());
+                // SAFETY: just acquired from this class.
+                return Ok(unsafe { PoolBuf::new(entry, size, origin) });
+            }
             Err(error) => error,
         };
         let Exhaustion::Fallback { at_most } = policy else {
             return Err(error);
         };
-        let outside = self.outside(class.span.size, Place::Fallback, at_most);
+        let outside = self.outside(class.span.size, FALLBACK, at_most);
         outside.map_err(|_| error)
     }
 
     /// A buffer of `capacity` bytes outside the classes.
-    fn outside<'p>(
-        &'p self,
+    fn outside(
+        &self,
         capacity: usize,
-        place: Place<'p>,
+        note: usize,
         at_most: usize,
-    ) -> Result<LocalBuf<'p>, AcquireError> {
-        let kind = self.kind(place);
-        let refused = |limit| AcquireError::new(self.name(), limit, at_most, kind.in_use(), 0);
+    ) -> Result<LocalBuf<'_>, AcquireError> {
+        let kind = self.kind(note);
+        let refused = |limit| AcquireError::new(self.config.name, limit, at_most, kind.in_use(), 0);
         let layout = slot::layout(capacity).ok_or(Limit::Memory { bytes: capacity });
         let layout = layout.map_err(refused)?;
-        let place_of_slot = kind.allocate(layout, at_most).map_err(refused)?;
+        let place = kind.allocate(layout, at_most).map_err(refused)?;
         // SAFETY: fresh memory of this layout.
-        let entry = unsafe { slot::prepare(place_of_slot.as_ptr(), capacity) };
+        let entry = unsafe { slot::prepare(place.as_ptr(), capacity) };
+        // Any class: it only names the pond here.
+        let Lent { home, _pool } = self.classes[0].origin();
+        let home = home.with_notes(home.notes() | note);
         // SAFETY: just allocated with this capacity.
-        Ok(unsafe { PoolBuf::new(entry, capacity, self.origin(place)) })
+        Ok(unsafe { PoolBuf::new(entry, capacity, Lent { home, _pool }) })
     }
 
     /// Who allocates and frees buffers outside the classes.
-    const fn kind(&self, place: Place<'_>) -> &Fallback {
-        match place {
-            Place::Fallback => &self.fallback,
-            Place::Oversize | Place::Class(_) => &self.oversize,
+    const fn kind(&self, notes: usize) -> &Fallback {
+        if notes & DIRECT != 0 {
+            &self.oversize
+        } else {
+            &self.fallback
         }
     }
 }
 
 impl LocalClass {
+    fn new(config: &Config, pond: NonNull<LocalPond>, floor: usize, size: usize) -> Self {
+        let slots = Slots::of(size, config);
+        Self {
+            span: Span::new(floor, config.pool_min_size, size),
+            notes: if config.wipe_on_release { WIPE } else { 0 },
+            excess: Cell::new(0),
+            engine: LocalEngine::new(config.buffers_per_class, slots).named(config.name),
+            pond,
+        }
+    }
+
+    /// Notes a request with this excess.
+    #[inline(always)]
+    fn note(&self, excess: usize) {
+        if !cfg!(millpond_no_counters) {
+            self.excess.set(self.excess.get() + excess as u64);
+        }
+    }
+
     /// Gives the slot with these bytes back.
     ///
     /// # Safety
     ///
     /// The slot is of this class, the caller's own, and not used afterwards.
     #[inline(always)]
-    unsafe fn bring_home(&self, bytes: NonNull<u8>) {
+    unsafe fn bring_home(&self, bytes: NonNull<u8>, capacity: usize) {
         // SAFETY: the caller's own bytes.
-        unsafe { poison::on_release(bytes, self.span.size) };
+        unsafe { poison::on_release(bytes, capacity) };
         // SAFETY: by the caller.
         let released = unsafe { LocalEngine::release(&self.engine, Entry::from_ptr(bytes.cast())) };
         debug_assert_eq!(released, Released::Home);
     }
-}
 
-impl Lent<'_> {
-    /// As `bring_home`, for a buffer that is wiped, or of no class.
+    /// As [`LocalClass::bring_home`], for a home with notes.
     ///
     /// # Safety
     ///
-    /// As [`Sealed::bring_home`].
+    /// As [`LocalClass::bring_home`]; or it is a slot of no class, of this pool.
     #[cold]
     #[inline(never)]
-    unsafe fn bring_home_slow(self, bytes: NonNull<u8>, capacity: usize) {
-        if self.wipes {
+    unsafe fn bring_home_slow(&self, notes: usize, bytes: NonNull<u8>, capacity: usize) {
+        if notes & WIPE != 0 {
             // SAFETY: the caller's own bytes.
             unsafe { millpond_core::wipe::wipe(bytes, capacity, 0) };
         }
-        if let Place::Class(class) = self.place {
+        if notes & (FALLBACK | DIRECT) == 0 {
             // SAFETY: by the caller.
-            return unsafe { class.bring_home(bytes) };
+            return unsafe { self.bring_home(bytes, capacity) };
         }
+        // SAFETY: alive, as its class is.
+        let pond = unsafe { self.pond.as_ref() };
         let layout = slot::layout(capacity).expect("it was allocated");
         // SAFETY: the bytes of a slot.
         let slot = unsafe { slot::slot_of(Entry::from_ptr(bytes.cast())) };
-        let (kind, slot) = (self.pool.kind(self.place), Entry::from_ptr(slot));
         // SAFETY: allocated there with this layout, and not used afterwards.
-        unsafe { kind.free(slot, layout) };
+        unsafe { pond.kind(notes).free(Entry::from_ptr(slot), layout) };
+    }
+}
+
+impl Routed for LocalClass {
+    #[inline(always)]
+    fn span(&self) -> Span {
+        self.span
+    }
+}
+
+// SAFETY: the engine answers slots of this size (1), and the home is this class, which
+// whoever gets the buffer reached through a pool that is borrowed for so long.
+unsafe impl<'p> Lends<Lent<'p>> for LocalClass {
+    #[inline(always)]
+    fn try_pop(&self, excess: usize) -> Option<Entry> {
+        let entry = self.engine.try_pop()?;
+        self.note(excess);
+        Some(entry)
+    }
+
+    #[inline(always)]
+    fn origin(&self) -> Lent<'p> {
+        Lent {
+            home: Home::new(NonNull::from(self)).with_notes(self.notes),
+            _pool: PhantomData,
+        }
+    }
+}
+
+impl<'p> Lent<'p> {
+    fn class(self) -> &'p LocalClass {
+        // SAFETY: alive by 1.
+        unsafe { self.home.pool().as_ref() }
     }
 }
 
 impl Origin for Lent<'_> {}
 
-// SAFETY: an acquire gives a slot of its own.
+// SAFETY: an acquire gives a slot of its own; pools are not Sync, so what borrows one
+// stays on its thread.
 unsafe impl Sealed for Lent<'_> {
+    type Mode = Local;
+
     #[inline(always)]
     unsafe fn bring_home(self, bytes: NonNull<u8>, capacity: usize) {
-        match self.place {
-            // SAFETY: by the caller.
-            Place::Class(class) if !self.wipes => unsafe { class.bring_home(bytes) },
-            // SAFETY: by the caller.
-            _ => unsafe { self.bring_home_slow(bytes, capacity) },
+        match self.home.pool_if_plain() {
+            Some(class) => {
+                // SAFETY: alive by 1.
+                let class = unsafe { class.as_ref() };
+                // SAFETY: by the caller.
+                unsafe { class.bring_home(bytes, capacity) };
+            }
+            None => {
+                let (class, notes) = (self.class(), self.home.notes());
+                // SAFETY: by the caller.
+                unsafe { class.bring_home_slow(notes, bytes, capacity) };
+            }
         }
     }
 
@@ -370,32 +475,33 @@ unsafe impl Sealed for Lent<'_> {
         len: usize,
         _: &'static Location<'static>,
     ) -> Result<PoolBuf<Self>, AcquireError> {
-        self.pool.try_acquire(len)
+        // SAFETY: alive, as its class is.
+        let pond = unsafe { self.class().pond.as_ref() };
+        pond.acquire_slow(len, Exhaustion::Fail)
     }
 
     fn wiping(self) -> Self {
         Self {
-            wipes: true,
+            home: self.home.with_notes(self.home.notes() | WIPE),
             ..self
         }
     }
 
     fn is_wiping(self) -> bool {
-        self.wipes
+        self.home.notes() & WIPE != 0
     }
 
     fn is_direct(self) -> bool {
-        matches!(self.place, Place::Oversize)
+        self.home.notes() & DIRECT != 0
     }
 }
 
-impl fmt::Debug for Place<'_> {
+impl fmt::Debug for Lent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Class(class) => write!(f, "Class({})", class.span.size),
-            Self::Oversize => f.write_str("Oversize"),
-            Self::Fallback => f.write_str("Fallback"),
-        }
+        f.debug_struct("Lent")
+            .field("class", &self.class().span.size)
+            .field("notes", &self.home.notes())
+            .finish()
     }
 }
 

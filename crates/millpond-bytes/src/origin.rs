@@ -2,11 +2,16 @@
 
 use crate::buf::PoolBuf;
 #[cfg(feature = "std")]
-use crate::class::{Class, DIRECT, Patience, WIPE};
+use crate::class::{Class, Patience};
 #[cfg(feature = "std")]
 use crate::pond::Pond;
 use core::panic::Location;
 use core::ptr::NonNull;
+#[cfg(not(feature = "std"))]
+use millpond_core::engine::Local;
+use millpond_core::engine::Mode;
+#[cfg(feature = "std")]
+use millpond_core::engine::Shared;
 use millpond_core::error::AcquireError;
 #[cfg(feature = "std")]
 use millpond_core::error::Limit;
@@ -17,10 +22,20 @@ use millpond_core::home::Home;
 #[expect(private_bounds, reason = "sealed")]
 pub trait Origin: Sealed {}
 
+/// Note in a home: the buffer is wiped when it is released.
+pub(crate) const WIPE: usize = 4;
+
+/// Note in a home: the buffer was never to be pooled: too large, or too small.
+pub(crate) const DIRECT: usize = 8;
+
 /// # Safety
 ///
-/// `acquire` answers a buffer with a slot of its own.
+/// `acquire` answers a buffer with a slot of its own. Buffers whose mode is for one
+/// thread stay on it.
 pub(crate) unsafe trait Sealed: Copy {
+    /// How many threads may have views of a buffer at once.
+    type Mode: Mode;
+
     /// Takes the slot with these bytes back.
     ///
     /// # Safety
@@ -70,6 +85,8 @@ impl Origin for Pooled {}
 #[cfg(feature = "std")]
 // SAFETY: an acquire gives a slot of its own.
 unsafe impl Sealed for Pooled {
+    type Mode = Shared;
+
     #[inline(always)]
     unsafe fn bring_home(self, bytes: NonNull<u8>, capacity: usize) {
         match self.0.pool_if_plain() {
@@ -116,6 +133,8 @@ unsafe impl Sealed for Pooled {
 #[cfg(not(feature = "std"))]
 // SAFETY: there is no such buffer.
 unsafe impl Sealed for Pooled {
+    type Mode = Local;
+
     unsafe fn bring_home(self, _: NonNull<u8>, _: usize) {
         match self {}
     }

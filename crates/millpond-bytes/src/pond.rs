@@ -11,9 +11,10 @@
 //! until the pond goes, empty: a reader needs no lock and no count to look into
 //! the table it has found.
 
-use crate::class::{Class, DIRECT};
+use crate::class::Class;
 use crate::config::{Config, ConfigError};
 use crate::direct::Direct;
+use crate::origin::DIRECT;
 use crate::slot;
 use crate::sub_pool::SubPool;
 use crate::table::Table;
@@ -42,7 +43,7 @@ const MOST_CLASSES: usize = 1024;
 /// Everything that was ever made for the pond.
 #[derive(Debug)]
 pub(crate) struct Estate {
-    tables: Vec<NonNull<Table>>,
+    tables: Vec<NonNull<Table<Class>>>,
     pub(crate) classes: Vec<NonNull<Class>>,
 }
 
@@ -53,7 +54,7 @@ pub(crate) struct Estate {
 ///    buffer is home.
 /// 3. `parts` is 1 for all handles, and 1 for each class that has not ended.
 pub(crate) struct Pond {
-    table: AtomicPtr<Table>,
+    table: AtomicPtr<Table<Class>>,
     handles: AtomicUsize,
     parts: AtomicUsize,
     pub(crate) config: Config,
@@ -173,7 +174,7 @@ impl Pond {
         // SAFETY: by the caller.
         let this = unsafe { pond.as_ref() };
         let mut estate = this.estate();
-        let has_sizes = |table: &&NonNull<Table>| {
+        let has_sizes = |table: &&NonNull<Table<Class>>| {
             // SAFETY: tables live as long as the pond.
             unsafe { table.as_ref() }.sizes() == &sizes
         };
@@ -198,7 +199,7 @@ impl Pond {
         pond: NonNull<Self>,
         estate: &mut Estate,
         sizes: SizeClasses,
-    ) -> Result<NonNull<Table>, ConfigError> {
+    ) -> Result<NonNull<Table<Class>>, ConfigError> {
         let refused = |bytes| ConfigError::Memory { bytes };
         if estate.tables.len() == MOST_TABLES {
             return Err(ConfigError::TooManyTables { limit: MOST_TABLES });
@@ -215,7 +216,7 @@ impl Pond {
         estate
             .tables
             .try_reserve(1)
-            .map_err(|_| refused(size_of::<NonNull<Table>>()))?;
+            .map_err(|_| refused(size_of::<NonNull<Table<Class>>>()))?;
         let mut floor = 0;
         for &size in sizes.sizes() {
             classes.push(self.class(pond, estate, floor, size)?);
@@ -223,8 +224,10 @@ impl Pond {
         }
         // SAFETY: by 2 they live as long as the pond, and so as its tables.
         let table = unsafe { Table::new(sizes, classes) };
-        let place = region::allocate(Layout::new::<Table>());
-        let place = place.ok_or(refused(size_of::<Table>()))?.cast::<Table>();
+        let place = region::allocate(Layout::new::<Table<Class>>());
+        let place = place
+            .ok_or(refused(size_of::<Table<Class>>()))?
+            .cast::<Table<Class>>();
         // SAFETY: freshly allocated with the layout of a table.
         unsafe { place.write(table) };
         estate.tables.push(place);
@@ -263,7 +266,7 @@ impl Pond {
     }
 
     /// Gives the classes of a table their capacity.
-    fn raise(&self, table: &Table) {
+    fn raise(&self, table: &Table<Class>) {
         use millpond_core::engine::Engine;
 
         for class in table.classes() {
@@ -299,7 +302,7 @@ impl Pond {
 
     /// The table of this moment.
     #[inline(always)]
-    pub(crate) fn table(&self) -> &Table {
+    pub(crate) fn table(&self) -> &Table<Class> {
         let table = self.table.load(Ordering::Acquire);
         // SAFETY: alive by 1.
         unsafe { &*table }
@@ -468,7 +471,7 @@ impl Pond {
             // SAFETY: written when it was allocated; nobody reads it any more.
             unsafe { table.drop_in_place() };
             // SAFETY: allocated with this layout.
-            unsafe { region::free(table.cast(), Layout::new::<Table>()) };
+            unsafe { region::free(table.cast(), Layout::new::<Table<Class>>()) };
         }
         // SAFETY: as above.
         unsafe { pond.drop_in_place() };

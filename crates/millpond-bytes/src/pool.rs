@@ -1,13 +1,13 @@
 //! The pool.
 
 use crate::buf::PoolBuf;
-use crate::class::{Class, DIRECT, Patience};
+use crate::class::{Class, Patience};
 use crate::config::{Config, ConfigError};
-use crate::origin::Pooled;
+use crate::origin::{DIRECT, Pooled};
 use crate::pond::Pond;
 use crate::slot;
 use crate::stale::StaleError;
-use crate::table::Table;
+use crate::table::{Lends, Table};
 use core::fmt;
 use core::panic::Location;
 use core::ptr::NonNull;
@@ -352,31 +352,18 @@ pub(crate) unsafe fn acquire(
     len: usize,
     patience: Patience,
 ) -> Result<PoolBuf, AcquireError> {
+    let location = Location::caller();
     // SAFETY: by the caller.
     let table = unsafe { pond.as_ref() }.table();
-    let popped = table.route_fast(len).and_then(|(class, excess)| {
-        let (capacity, home) = (class.size(), class.home());
-        Some((class.try_pop(excess)?, capacity, home))
-    });
-    let (bytes, _, capacity, origin) = match popped {
-        Some((entry, capacity, home)) => {
-            // SAFETY: just acquired from the class of this size and home.
-            unsafe { PoolBuf::new(entry, capacity, Pooled(home)) }.suspend()
-        }
-        // Taken apart, so that the buffer is put together in one place, and in
-        // registers: the slow path answers in memory.
-        None => {
-            // SAFETY: by the caller.
-            unsafe { Pond::acquire_slow(pond, len, patience, Location::caller()) }?.suspend()
-        }
-    };
-    // SAFETY: just suspended, and empty.
-    Ok(unsafe { PoolBuf::resume(bytes, 0..0, capacity, origin) })
+    // SAFETY: by the caller.
+    table.acquire(len, || unsafe {
+        Pond::acquire_slow(pond, len, patience, location)
+    })
 }
 
 /// Whether a class refused because it was taken out of the table, which
 /// somebody has exchanged or is exchanging: no class of it has capacity 0.
-fn is_outdated(error: &AcquireError, table: &Table, pond: &Pond) -> bool {
+fn is_outdated(error: &AcquireError, table: &Table<Class>, pond: &Pond) -> bool {
     let retired = *error.limit() == Limit::Capacity && error.capacity() == 0;
     retired || !core::ptr::eq(table, pond.table())
 }

@@ -1,7 +1,8 @@
 //! Raw parts: buffers on their way through code that knows only pointers.
 
 use crate::buf::PoolBuf;
-use crate::class::{Class, DIRECT};
+use crate::class::Class;
+use crate::origin::DIRECT;
 use crate::pool::BytePool;
 use crate::slot::header_of;
 use core::fmt;

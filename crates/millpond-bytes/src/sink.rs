@@ -2,9 +2,7 @@
 
 use crate::buf::PoolBuf;
 use crate::origin::Origin;
-#[cfg(feature = "std")]
 use crate::view::PoolBytes;
-#[cfg(feature = "std")]
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -63,9 +61,8 @@ impl<'b, O: Origin> IntoIterator for &'b PoolBuf<O> {
 }
 
 /// A copy.
-#[cfg(feature = "std")]
-impl From<PoolBytes> for Vec<u8> {
-    fn from(bytes: PoolBytes) -> Self {
+impl<O: Origin> From<PoolBytes<O>> for Vec<u8> {
+    fn from(bytes: PoolBytes<O>) -> Self {
         bytes.as_slice().into()
     }
 }

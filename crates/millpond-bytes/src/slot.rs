@@ -16,7 +16,6 @@ use crate::config::Config;
 use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
-#[cfg(feature = "std")]
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 #[cfg(feature = "std")]
@@ -24,7 +23,6 @@ use millpond_core::claim::Claim;
 use millpond_core::entry::Entry;
 use millpond_core::error::Limit;
 use millpond_core::poison;
-#[cfg(feature = "std")]
 use millpond_core::sharing::Sharing;
 use millpond_core::slab::{RetiredSlabs, Slabs};
 use millpond_core::source::{Batch, Source};
@@ -50,16 +48,13 @@ pub(crate) const MAX_BYTES: usize = isize::MAX as usize - 2 * HEADER_BYTES;
 #[repr(C, align(64))]
 pub(crate) struct Header {
     pub(crate) tail: UnsafeCell<usize>,
-    #[cfg(feature = "std")]
     pub(crate) views: Sharing,
     /// Whether the buffer is out as raw parts.
     #[cfg(feature = "std")]
     pub(crate) parts: Claim,
-    #[cfg(feature = "std")]
     whole: UnsafeCell<MaybeUninit<Whole<NonNull<()>>>>,
 }
 
-#[cfg(feature = "std")]
 /// What turns the last view, raw parts or a block that was lent into a buffer again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Whole<O> {
@@ -71,17 +66,14 @@ impl Header {
     const fn new() -> Self {
         Self {
             tail: UnsafeCell::new(0),
-            #[cfg(feature = "std")]
             views: Sharing::new(),
             #[cfg(feature = "std")]
             parts: Claim::new(),
-            #[cfg(feature = "std")]
             whole: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }
 
     /// The place where a buffer of origin `O` is set aside.
-    #[cfg(feature = "std")]
     pub(crate) const fn whole<O>(&self) -> *mut Whole<O> {
         const {
             assert!(size_of::<O>() <= size_of::<NonNull<()>>());

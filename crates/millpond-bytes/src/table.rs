@@ -1,13 +1,37 @@
 //! Tables: which class serves a request.
 
-use crate::class::Class;
+use crate::buf::PoolBuf;
+use crate::origin::Origin;
+use crate::span::Span;
+use alloc::vec::Vec;
 use core::ptr::NonNull;
+use millpond_core::entry::Entry;
+use millpond_core::error::AcquireError;
 use millpond_core::size_class::SizeClasses;
-use std::vec::Vec;
 
 /// Routes of a table: half a page, of which a program touches the lines of its
 /// sizes. A constant, so that the bound is not loaded.
 pub(crate) const ROUTES: usize = 256;
+
+/// A class as tables see it.
+pub(crate) trait Routed {
+    /// Requests that it serves, in every table that it is in.
+    fn span(&self) -> Span;
+}
+
+/// A class that lends its slots to buffers of origin `O`.
+///
+/// # Safety
+///
+/// What `try_pop` answers is a slot of the size of the span, the caller's own, which
+/// goes to `origin`.
+pub(crate) unsafe trait Lends<O: Origin>: Routed {
+    /// Pops a slot that lies ready, for a request with this excess.
+    fn try_pop(&self, excess: usize) -> Option<Entry>;
+
+    /// Where buffers of the class go.
+    fn origin(&self) -> O;
+}
 
 /// Which class serves a request.
 ///
@@ -28,25 +52,25 @@ pub(crate) const ROUTES: usize = 256;
 /// 2. Route `i`, if there is one, is the class that serves every
 ///    length from `(i << shift) + 1` to `(i + 1) << shift`.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct Table<C> {
     shift: u32,
-    routes: [Option<NonNull<Class>>; ROUTES],
-    classes: Vec<NonNull<Class>>,
+    routes: [Option<NonNull<C>>; ROUTES],
+    classes: Vec<NonNull<C>>,
     sizes: SizeClasses,
 }
 
-// SAFETY: what it points to is shared between threads, and it never changes.
-unsafe impl Sync for Table {}
+// SAFETY: what it points to may be shared between threads, and it never changes.
+unsafe impl<C: Sync> Sync for Table<C> {}
 // SAFETY: as above.
-unsafe impl Send for Table {}
+unsafe impl<C: Sync> Send for Table<C> {}
 
-impl Table {
+impl<C: Routed> Table<C> {
     /// A table of classes that have these sizes.
     ///
     /// # Safety
     ///
     /// The classes live as long as the table.
-    pub(crate) unsafe fn new(sizes: SizeClasses, classes: Vec<NonNull<Class>>) -> Self {
+    pub(crate) unsafe fn new(sizes: SizeClasses, classes: Vec<NonNull<C>>) -> Self {
         let mut table = Self {
             shift: shift(sizes.sizes()),
             routes: [None; ROUTES],
@@ -58,7 +82,7 @@ impl Table {
     }
 
     /// The class that serves every length of a step.
-    fn route_of(&self, step: usize) -> Option<NonNull<Class>> {
+    fn route_of(&self, step: usize) -> Option<NonNull<C>> {
         let (first, _) = self.route((step << self.shift) + 1)?;
         let (last, _) = self.route((step + 1) << self.shift)?;
         core::ptr::eq(first, last).then_some(NonNull::from(first))
@@ -67,30 +91,58 @@ impl Table {
     /// The class of a request, and what it gives beyond that. `None` says nothing:
     /// ask [`Table::route`].
     #[inline(always)]
-    pub(crate) fn route_fast(&self, len: usize) -> Option<(&Class, usize)> {
+    pub(crate) fn route_fast(&self, len: usize) -> Option<(&C, usize)> {
         // Wraps for no bytes at all, a rare request, which goes a longer way.
         let step = len.wrapping_sub(1) >> self.shift;
         let class = (*self.routes.get(step)?)?;
         // SAFETY: alive by 1.
         let class = unsafe { class.as_ref() };
         // By 2 it serves the request.
-        Some((class, class.span.size.wrapping_sub(len)))
+        Some((class, class.span().size.wrapping_sub(len)))
     }
 
     /// The class of a request, and what it gives beyond that; `None` for one that
     /// is not pooled.
-    pub(crate) fn route(&self, len: usize) -> Option<(&Class, usize)> {
+    pub(crate) fn route(&self, len: usize) -> Option<(&C, usize)> {
         let class = self.sizes.class_of(len)?;
         // SAFETY: alive by 1.
         let class = unsafe { self.classes[class].as_ref() };
-        Some((class, class.span.excess(len)?))
+        Some((class, class.span().excess(len)?))
+    }
+
+    /// The fast path of every acquire, and `slow` if it gives nothing.
+    #[inline(always)]
+    pub(crate) fn acquire<O: Origin>(
+        &self,
+        len: usize,
+        slow: impl FnOnce() -> Result<PoolBuf<O>, AcquireError>,
+    ) -> Result<PoolBuf<O>, AcquireError>
+    where
+        C: Lends<O>,
+    {
+        let popped = self.route_fast(len).and_then(|(class, excess)| {
+            let (capacity, origin) = (class.span().size, class.origin());
+            Some((class.try_pop(excess)?, capacity, origin))
+        });
+        let (bytes, _, capacity, origin) = match popped {
+            Some((entry, capacity, origin)) => {
+                // SAFETY: just acquired from the class of this size and origin.
+                unsafe { PoolBuf::new(entry, capacity, origin) }.suspend()
+            }
+            // Taken apart, so that the buffer is put together in one place, and in
+            // registers: the slow path answers in memory.
+            None => slow()?.suspend(),
+        };
+        // SAFETY: just suspended, and empty.
+        Ok(unsafe { PoolBuf::resume(bytes, 0..0, capacity, origin) })
     }
 
     pub(crate) const fn sizes(&self) -> &SizeClasses {
         &self.sizes
     }
 
-    pub(crate) fn classes(&self) -> &[NonNull<Class>] {
+    #[cfg(feature = "std")]
+    pub(crate) fn classes(&self) -> &[NonNull<C>] {
         &self.classes
     }
 }

@@ -1,54 +1,58 @@
 //! Frozen buffers: shared, immutable views that go home with the last of them.
 
 use crate::buf::PoolBuf;
+use crate::origin::{Origin, Pooled};
 use crate::slot::{Header, header_of};
 use core::borrow::Borrow;
 use core::cmp::Ordering as Order;
 use core::fmt;
 use core::hash::{Hash, Hasher};
+use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::{Bound, Deref, RangeBounds};
 use core::ptr::NonNull;
 use core::slice;
-use millpond_core::engine::Shared;
 use millpond_core::sharing::Sharing;
 
-/// A view of a frozen [`PoolBuf`]: `Clone`, sliceable, `Send + Sync`. Made by
-/// [`PoolBuf::freeze`].
+/// A view of a frozen [`PoolBuf`]: `Clone`, sliceable, and `Send + Sync` unless the
+/// pool is for one thread. Made by [`PoolBuf::freeze`].
 ///
 /// Neither freezing, nor cloning, slicing and thawing allocate: the views are
 /// counted in the header of the buffer's slot. A clone is one atomic addition, a
-/// drop one subtraction; the last one gives the buffer back.
+/// drop one subtraction, and neither is atomic in a
+/// [`LocalBytePool`](crate::LocalBytePool); the last one gives the buffer back.
 ///
 /// # Invariants
 ///
 /// 1. The slot is frozen: its buffer is set aside, its header counts this value
 ///    among the views, and the bytes do not change.
 /// 2. `first` and the `len` bytes from there are initialised bytes of the slot.
-pub struct PoolBytes {
+pub struct PoolBytes<O: Origin = Pooled> {
     first: NonNull<u8>,
     len: usize,
     /// The bytes of the slot.
     bytes: NonNull<u8>,
+    _origin: PhantomData<O>,
 }
 
-// SAFETY: the bytes do not change, the count is atomic, and a buffer may come
-// home from any thread.
-unsafe impl Send for PoolBytes {}
+// SAFETY: the bytes do not change, and where the buffer goes may be reached from any
+// thread if the origin says so; then the count is atomic.
+unsafe impl<O: Origin + Send + Sync> Send for PoolBytes<O> {}
 // SAFETY: as above.
-unsafe impl Sync for PoolBytes {}
+unsafe impl<O: Origin + Send + Sync> Sync for PoolBytes<O> {}
 
-impl core::panic::UnwindSafe for PoolBytes {}
-impl core::panic::RefUnwindSafe for PoolBytes {}
+impl<O: Origin> core::panic::UnwindSafe for PoolBytes<O> {}
+impl<O: Origin> core::panic::RefUnwindSafe for PoolBytes<O> {}
 
-impl PoolBytes {
-    pub(crate) fn of(buffer: PoolBuf) -> Self {
+impl<O: Origin> PoolBytes<O> {
+    pub(crate) fn of(buffer: PoolBuf<O>) -> Self {
         let (bytes, range) = buffer.set_aside();
         let view = Self {
             // SAFETY: inside the slot.
             first: unsafe { bytes.add(range.start) },
             len: range.len(),
             bytes,
+            _origin: PhantomData,
         };
         view.views().begin();
         view
@@ -169,7 +173,7 @@ impl PoolBytes {
     /// # Errors
     ///
     /// Hands the view back if there are others.
-    pub fn try_into_mut(self) -> Result<PoolBuf, Self> {
+    pub fn try_into_mut(self) -> Result<PoolBuf<O>, Self> {
         // Acquire: what the others read happens before it is written again.
         if !self.is_unique() {
             return Err(self);
@@ -184,23 +188,23 @@ impl PoolBytes {
     /// # Safety
     ///
     /// No view is used afterwards, this one included.
-    unsafe fn thaw(&self) -> PoolBuf {
+    unsafe fn thaw(&self) -> PoolBuf<O> {
         let start = self.first.addr().get() - self.bytes.addr().get();
         // SAFETY: set aside by 1, by the caller nobody else's, and inside by 2.
         unsafe { PoolBuf::put_together(self.bytes, start..start + self.len) }
     }
 }
 
-impl Clone for PoolBytes {
+impl<O: Origin> Clone for PoolBytes<O> {
     fn clone(&self) -> Self {
-        self.views().retain::<Shared>();
+        self.views().retain::<O::Mode>();
         Self { ..*self }
     }
 }
 
-impl Drop for PoolBytes {
+impl<O: Origin> Drop for PoolBytes<O> {
     fn drop(&mut self) {
-        if !self.views().release::<Shared>() {
+        if !self.views().release::<O::Mode>() {
             return;
         }
         // SAFETY: it was the last.
@@ -208,13 +212,13 @@ impl Drop for PoolBytes {
     }
 }
 
-impl From<PoolBuf> for PoolBytes {
-    fn from(buffer: PoolBuf) -> Self {
+impl<O: Origin> From<PoolBuf<O>> for PoolBytes<O> {
+    fn from(buffer: PoolBuf<O>) -> Self {
         buffer.freeze()
     }
 }
 
-impl Deref for PoolBytes {
+impl<O: Origin> Deref for PoolBytes<O> {
     type Target = [u8];
 
     #[inline(always)]
@@ -223,19 +227,19 @@ impl Deref for PoolBytes {
     }
 }
 
-impl AsRef<[u8]> for PoolBytes {
+impl<O: Origin> AsRef<[u8]> for PoolBytes<O> {
     fn as_ref(&self) -> &[u8] {
         self
     }
 }
 
-impl Borrow<[u8]> for PoolBytes {
+impl<O: Origin> Borrow<[u8]> for PoolBytes<O> {
     fn borrow(&self) -> &[u8] {
         self
     }
 }
 
-impl fmt::Debug for PoolBytes {
+impl<O: Origin> fmt::Debug for PoolBytes<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PoolBytes")
             .field("len", &self.len)
@@ -243,27 +247,27 @@ impl fmt::Debug for PoolBytes {
     }
 }
 
-impl<B: AsRef<[u8]> + ?Sized> PartialEq<B> for PoolBytes {
+impl<O: Origin, B: AsRef<[u8]> + ?Sized> PartialEq<B> for PoolBytes<O> {
     fn eq(&self, other: &B) -> bool {
         self.as_slice() == other.as_ref()
     }
 }
 
-impl Eq for PoolBytes {}
+impl<O: Origin> Eq for PoolBytes<O> {}
 
-impl PartialOrd for PoolBytes {
+impl<O: Origin> PartialOrd for PoolBytes<O> {
     fn partial_cmp(&self, other: &Self) -> Option<Order> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for PoolBytes {
+impl<O: Origin> Ord for PoolBytes<O> {
     fn cmp(&self, other: &Self) -> Order {
         self.as_slice().cmp(other)
     }
 }
 
-impl Hash for PoolBytes {
+impl<O: Origin> Hash for PoolBytes<O> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_slice().hash(state);
     }

@@ -161,3 +161,57 @@ fn a_forgotten_buffer_keeps_its_memory() {
     assert_eq!(pool.stats().outstanding(), 1);
     drop(pool);
 }
+
+#[test]
+fn the_last_view_of_a_frozen_buffer_gives_it_back() {
+    let pool = pool(&[64]);
+    let mut buffer = pool.acquire(64).expect("memory");
+    buffer.extend_from_slice(b"head body").expect("it fits");
+    let at = buffer.as_slice().as_ptr();
+    let mut whole = buffer.freeze();
+    let body = whole.slice(5..);
+    let head = whole.split_to(4);
+    assert_eq!(
+        (&head[..], &whole[..], &body[..]),
+        (&b"head"[..], &b" body"[..], &b"body"[..])
+    );
+    let body = body.try_into_mut().expect_err("there are three");
+    drop((head, whole));
+    assert_eq!(pool.stats().outstanding(), 1);
+    assert!(body.is_unique());
+    let mut buffer = body.try_into_mut().expect("the last view");
+    buffer[0] = b'B';
+    assert_eq!((&buffer[..], buffer.capacity()), (&b"Body"[..], 64));
+    let again = buffer.freeze();
+    drop(again.clone());
+    assert_eq!(pool.stats().outstanding(), 1);
+    drop(again);
+    assert_eq!(pool.stats().outstanding(), 0);
+    assert_eq!(pool.acquire(1).expect("memory").as_slice().as_ptr(), at);
+}
+
+#[test]
+fn views_of_buffers_outside_the_classes_free_them_and_wiped_ones_are_wiped() {
+    let pool = pool(&[64]);
+    let large = pool.acquire_zeroed(100).expect("memory").freeze();
+    assert_eq!(pool.stats().oversize_outstanding, 1);
+    drop((large.slice(1..), large));
+    assert_eq!(pool.stats().oversize_outstanding, 0);
+
+    let mut secret = pool.acquire(64).expect("memory");
+    secret.resize(64, 0xEE).expect("it fits");
+    secret.wipe_on_release();
+    drop(secret.freeze());
+    assert_eq!(pool.acquire_stale(64).expect("memory"), [0; 64]);
+}
+
+#[test]
+fn a_pool_moves_with_its_buffers_at_home() {
+    let pool = pool(&[64]);
+    drop(pool.acquire_zeroed(64).expect("memory").freeze());
+    let gets = std::thread::spawn(move || {
+        drop(pool.acquire(1).expect("memory").freeze());
+        pool.stats().gets()
+    });
+    assert_eq!(gets.join().expect("no panic"), 2);
+}

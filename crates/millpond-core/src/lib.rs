@@ -89,7 +89,7 @@ pub mod recording;
 pub mod region;
 #[cfg(feature = "std")]
 pub mod shared;
-#[cfg(feature = "std")]
+#[cfg(feature = "alloc")]
 pub mod sharing;
 #[cfg(feature = "alloc")]
 pub mod size_class;

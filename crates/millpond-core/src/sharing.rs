@@ -8,22 +8,39 @@
 //! item, and is alone with it.
 
 use crate::engine::Mode;
-use crate::sync::{AtomicU64, Ordering, const_unless_model, fence};
+use core::sync::atomic::Ordering;
+
+// Not by way of the shim, which is there with `std` only: local pools count too.
+#[cfg(not(millpond_loom))]
+use core::sync::atomic::{AtomicUsize, fence};
+#[cfg(millpond_loom)]
+use loom::sync::atomic::{AtomicUsize, fence};
 
 /// More holders than can be had without forgetting some on purpose.
-const TOO_MANY: u64 = u64::MAX / 2;
+const TOO_MANY: usize = usize::MAX / 2;
 
 /// A count of holders, of whom there is one when it is made.
 #[derive(Debug)]
 pub struct Sharing {
-    holders: AtomicU64,
+    holders: AtomicUsize,
 }
 
 impl Sharing {
-    const_unless_model! {
-        /// One holder.
-        pub fn new() -> Self {
-            Self { holders: AtomicU64::new(1) }
+    /// One holder.
+    #[cfg(not(millpond_loom))]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            holders: AtomicUsize::new(1),
+        }
+    }
+
+    /// One holder.
+    #[cfg(millpond_loom)]
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            holders: AtomicUsize::new(1),
         }
     }
 
@@ -39,7 +56,7 @@ impl Sharing {
     ///
     /// # Panics
     ///
-    /// If holders were forgotten 2⁶³ times.
+    /// If holders were forgotten half as many times as there are addresses.
     #[inline]
     pub fn retain<M: Mode>(&self) {
         let before = if M::THREADS {
@@ -79,7 +96,7 @@ impl Sharing {
     /// Holders at some instant.
     #[must_use]
     pub fn holders(&self) -> u64 {
-        self.holders.load(Ordering::Relaxed)
+        self.holders.load(Ordering::Relaxed) as u64
     }
 }
 
