@@ -4,7 +4,6 @@
 
 use millpond_bytes::{BytePool, Config};
 use std::error::Error;
-use std::io::Write;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let pool = BytePool::new(Config::for_network().with_name("connections"))?;

@@ -10,6 +10,18 @@ use std::time::{Duration, Instant};
 use std::vec::Vec;
 
 /// What [`BytePool::advise`] proposes.
+///
+/// ```
+/// let pool = millpond_bytes::BytePool::default();
+/// for _ in 0..100 {
+///     drop(pool.acquire(2100)?); // In a buffer of 4,096.
+/// }
+/// let advice = pool.advise(2, 64 << 10)?;
+/// assert!(advice.waste_then.granted_bytes < advice.waste_now.granted_bytes);
+/// pool.apply(&advice.sizes)?;
+/// assert!(pool.acquire(2100)?.capacity() < 2500);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Advice {

@@ -64,6 +64,14 @@ impl<O: Origin> core::panic::UnwindSafe for PoolBuf<O> {}
 impl<O: Origin> core::panic::RefUnwindSafe for PoolBuf<O> {}
 
 /// More was to be written than there is room for. Nothing was.
+///
+/// ```
+/// let mut buffer = millpond_bytes::acquire(2048)?;
+/// let full = buffer.extend_from_slice(&[0; 3000]).unwrap_err();
+/// assert_eq!((full.needed, full.spare), (3000, 2048));
+/// buffer.reserve(full.needed)?;
+/// # Ok::<(), millpond_bytes::AcquireError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full {
     /// Bytes that were to be written.

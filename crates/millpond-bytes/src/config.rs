@@ -186,6 +186,13 @@ impl Config {
 
 /// A configuration of which no pool can be made. Its message begins with the
 /// field that is wrong.
+///
+/// ```
+/// use millpond_bytes::{BytePool, Config};
+///
+/// let error = BytePool::new(Config::new().with_sizes(&[4096, 2048])).unwrap_err();
+/// assert!(error.to_string().starts_with("sizes"), "{error}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {

@@ -3,8 +3,6 @@
 //! # Example
 //!
 //! ```
-//! use std::io::Write;
-//!
 //! let mut buffer = millpond_bytes::acquire(100)?;
 //! write!(buffer, "HTTP/1.1 {} {}\r\n", 200, "OK")?;
 //!

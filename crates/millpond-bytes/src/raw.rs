@@ -12,6 +12,24 @@ use millpond_core::home::FALLBACK;
 /// A buffer taken apart by [`PoolBuf::into_raw_parts`], for foreign interfaces
 /// and completion queues. It is out until
 /// [`BytePool::from_raw_parts`] gets it back.
+///
+/// ```
+/// use millpond_bytes::{BytePool, Discard};
+///
+/// let pool = BytePool::default();
+/// let mut buffer = pool.acquire(100)?;
+/// buffer.extend_from_slice(b"to the kernel")?;
+/// let parts = buffer.into_raw_parts().expect("of a class");
+///
+/// // The completion says that it is ours again.
+/// // SAFETY: nothing else uses the pointer, and the contents are as they were.
+/// let buffer = unsafe { pool.from_raw_parts(parts) }?;
+/// assert_eq!(buffer, b"to the kernel");
+/// // SAFETY: nothing is asked for parts that are not out.
+/// let again = unsafe { pool.from_raw_parts(parts) };
+/// assert_eq!(again.unwrap_err(), Discard::Stale);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RawParts {
     /// The first byte of the contents.

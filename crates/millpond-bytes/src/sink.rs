@@ -1,10 +1,76 @@
 //! Buffers as what text and iterators are poured into.
 
-use crate::buf::PoolBuf;
+use crate::buf::{Full, PoolBuf};
 use crate::origin::Origin;
 use crate::view::PoolBytes;
 use alloc::vec::Vec;
 use core::fmt;
+
+impl<O: Origin> PoolBuf<O> {
+    /// What `write!` calls: no trait has to be in scope, and it does not matter which
+    /// are. Writes all of the text or nothing of it.
+    ///
+    /// ```
+    /// use std::fmt::Write as _;
+    /// use std::io::Write as _;
+    ///
+    /// let mut buffer = millpond_bytes::acquire(100)?;
+    /// write!(buffer, "{} {}", 200, "OK")?;
+    /// assert_eq!(buffer, "200 OK");
+    ///
+    /// let full = write!(buffer, "{:3000}", "").expect_err("a buffer of 2,048");
+    /// assert_eq!((full.needed, buffer.len()), (3000, 6));
+    /// buffer.reserve(full.needed)?;
+    /// write!(buffer, "{:3000}", "")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] says how much room the whole text needs, so that it can be
+    /// [reserved](PoolBuf::reserve).
+    ///
+    /// # Panics
+    ///
+    /// If one of the arguments refuses to be formatted, as `format!` does.
+    pub fn write_fmt(&mut self, text: fmt::Arguments<'_>) -> Result<(), Full> {
+        let (before, spare) = (self.len(), self.spare());
+        let mut pouring = Pouring {
+            buffer: self,
+            needed: 0,
+        };
+        let poured = fmt::Write::write_fmt(&mut pouring, text);
+        poured.expect("the arguments of `write!` can be formatted");
+        let needed = pouring.needed;
+        if needed > spare {
+            self.truncate(before);
+            return Err(Full { needed, spare });
+        }
+        Ok(())
+    }
+}
+
+/// Text on its way into a buffer: once a piece does not fit, the rest is only
+/// counted.
+struct Pouring<'b, O: Origin> {
+    buffer: &'b mut PoolBuf<O>,
+    needed: usize,
+}
+
+impl<O: Origin> fmt::Write for Pouring<'_, O> {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        self.needed = self.needed.saturating_add(piece.len());
+        // What comes behind a piece that did not fit is cut off again.
+        let _ = self.buffer.extend_from_slice(piece.as_bytes());
+        Ok(())
+    }
+}
+
+impl From<Full> for fmt::Error {
+    fn from(_: Full) -> Self {
+        Self
+    }
+}
 
 /// Appends what fits: text of more is an error, and nothing of it is written. For
 /// text that grows there is `PoolString`.
@@ -98,6 +164,25 @@ mod tests {
         let mut buffer = pool.acquire(8).unwrap();
         write!(buffer, "{}", 1234).unwrap();
         buffer.write_str("12345").unwrap_err();
+        let full = write!(buffer, "{}{}-{}", 12, 345, 6).unwrap_err();
+        assert_eq!((full.needed, full.spare), (7, 4));
         assert_eq!(buffer.as_slice(), 1234.to_string().as_bytes());
+        write!(buffer, "{}{}", 56, 78).unwrap();
+        assert_eq!(buffer.as_slice(), b"12345678");
+    }
+
+    #[test]
+    fn a_panic_of_what_is_formatted_leaves_a_whole_buffer() {
+        struct Refuses;
+        impl core::fmt::Display for Refuses {
+            fn fmt(&self, _: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                Err(core::fmt::Error)
+            }
+        }
+        let pool = BytePool::default();
+        let mut buffer = pool.acquire(8).unwrap();
+        let write = || write!(buffer, "before {Refuses}").is_ok();
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(write)).unwrap_err();
+        assert_eq!(buffer, b"before ");
     }
 }

@@ -4,6 +4,13 @@ use core::fmt;
 use millpond_core::error::AcquireError;
 
 /// Why there is no buffer of stale bytes.
+///
+/// ```
+/// use millpond_bytes::{BytePool, Config, StaleError};
+///
+/// let pool = BytePool::new(Config::new().with_wipe_on_release(true)).expect("valid");
+/// assert_eq!(pool.acquire_stale(100).unwrap_err(), StaleError::Wiping);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StaleError {

@@ -182,6 +182,17 @@ pub enum StringSize {
 }
 
 /// A pool of strings in three sizes. Longer ones are allocated directly.
+///
+/// ```
+/// use millpond_bytes::{StringPool, StringSize};
+/// use std::fmt::Write;
+///
+/// let strings = StringPool::new()?;
+/// let mut line = strings.acquire(StringSize::Medium)?;
+/// write!(line, "{} {}", "GET", "/index.html")?;
+/// assert_eq!(&*line, "GET /index.html");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct StringPool {
     pool: BytePool,

@@ -22,6 +22,16 @@ use millpond_core::sharing::Sharing;
 /// drop one subtraction, and neither is atomic in a
 /// [`LocalBytePool`](crate::LocalBytePool); the last one gives the buffer back.
 ///
+/// ```
+/// let mut buffer = millpond_bytes::acquire(100)?;
+/// buffer.extend_from_slice(b"key=value")?;
+/// let mut key = buffer.freeze();
+/// let value = key.split_off(3).slice(1..);
+/// let reader = std::thread::spawn(move || value == "value");
+/// assert!(key == "key" && reader.join().expect("no panic"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Invariants
 ///
 /// 1. The slot is frozen: its buffer is set aside, its header counts this value
