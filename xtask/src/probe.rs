@@ -20,6 +20,7 @@ pub(crate) const FAST_PATHS: &[&str] = &[
     "fast_local_acquire",
     "fast_local_release",
     "fast_local_pair",
+    "fast_id_lookup",
     "fast_row_acquire",
     "fast_row_release",
     "fast_row_pair",

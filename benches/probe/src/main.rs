@@ -21,7 +21,9 @@ use std::process::ExitCode;
 use millpond::Pond;
 use millpond_arena::{ArenaManager, Scope};
 use millpond_bytes::BytePool;
-use millpond_fixed::{Clear, FixedPool, Lease, Local, LocalFixedPool, ObjectPool, Refused};
+use millpond_fixed::{
+    Clear, FixedPool, Id, IdPool, Lease, Local, LocalFixedPool, ObjectPool, Refused, View,
+};
 use millpond_vector::{AcquireError, RowLease, VectorPool, kernel};
 
 /// Sixty-four bytes: one line, copied in by two instructions with wide registers and by
@@ -77,6 +79,23 @@ fn fast_shared_pair(pool: &FixedPool<Item>, value: &Item) -> bool {
 fn fast_local_pair(pool: &LocalFixedPool<Item>, value: &Item) -> bool {
     let lease = pool.try_acquire(*value).map_or_else(refused_cold, Some);
     lease.is_some()
+}
+
+// A value that is named by an id, in a pool at rest.
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn fast_id_lookup<'v>(view: View<'v, Item>, id: Id<Item>) -> Option<&'v Item> {
+    view.get(id)
+}
+
+/// Calls the function above.
+fn by_id(name: &str, times: u64) -> Option<bool> {
+    let mut pool = IdPool::<Item>::new(CAPACITY);
+    let id = pool.try_insert([7; 8]).ok()?;
+    let view = pool.view();
+    let found = |_| fast_id_lookup(black_box(view), id).is_some();
+    (name == "fast_id_lookup").then(|| (0..times).all(found))
 }
 
 // A row of a vector pool: the way from its entry to its address comes on top.
@@ -251,6 +270,7 @@ fn main() -> ExitCode {
             lease.map(fast_local_release).is_some()
         }),
         other => match of_rows(other, times)
+            .or_else(|| by_id(other, times))
             .or_else(|| bytes::called(other, times))
             .or_else(|| through_a_pond(other, times))
         {

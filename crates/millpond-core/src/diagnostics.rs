@@ -14,12 +14,16 @@
 //! releases of items that are not out, and writes through stale pointers into
 //! free slots.
 //!
+//! Pools for one thread have the same levels. Their release tests nothing, so they
+//! find neither double nor foreign releases, which leases make impossible anyway.
+//!
 //! The level of a pool that was not told is that of the environment variable
 //! `MILLPOND_DIAGNOSTICS` (`off`, `sampled`, `recorded`, `full`), read once per
 //! process.
 
 use crate::entry::Entry;
 use crate::observe::Sampled;
+use crate::recording;
 use crate::sync::{AtomicU8, Mutex, Ordering};
 use alloc::vec::Vec;
 use core::panic::Location;
@@ -152,9 +156,47 @@ impl Diagnostics {
         }
     }
 
+    /// Records that `item` of `pool`, which is at `level`, is out. `None` if nobody
+    /// wants to know, else whether its slot holds the pattern.
+    pub(crate) fn record(
+        &self,
+        level: Diagnosis,
+        pool: &'static str,
+        item: Entry,
+        item_bytes: usize,
+        location: &'static Location<'static>,
+    ) -> Option<bool> {
+        match level {
+            Diagnosis::Off => None,
+            Diagnosis::Recorded => {
+                recording::recorder()?.acquired(pool, item, item_bytes);
+                Some(false)
+            }
+            Diagnosis::Sampled | Diagnosis::Full => Some(self.acquired(item, location)),
+        }
+    }
+
+    /// Strikes the record of an item of `pool` that is about to be released.
+    pub(crate) fn strike(&self, pool: &'static str, item: Entry) {
+        if self.level() == Some(Diagnosis::Recorded) {
+            if let Some(recorder) = recording::recorder() {
+                recorder.released(pool, item);
+            }
+        }
+        self.released(item);
+    }
+
+    /// Notes that `bytes` were asked of a pool at `level`, if somebody wants to
+    /// know.
+    pub(crate) fn record_size(&self, level: Diagnosis, bytes: usize) {
+        if matches!(level, Diagnosis::Sampled | Diagnosis::Full) {
+            self.requested(bytes);
+        }
+    }
+
     /// Records an acquire; answers whether the item's slot was patterned when it
     /// was released.
-    pub(crate) fn acquired(&self, item: Entry, location: &'static Location<'static>) -> bool {
+    fn acquired(&self, item: Entry, location: &'static Location<'static>) -> bool {
         let record = Record {
             location,
             thread: thread::current().id(),
@@ -170,7 +212,7 @@ impl Diagnostics {
 
     /// Strikes the record of an item that comes home, and notes for how long it
     /// was out.
-    pub(crate) fn released(&self, item: Entry) {
+    fn released(&self, item: Entry) {
         if self.written.load(Ordering::Relaxed) == 0 {
             return;
         }
@@ -186,7 +228,7 @@ impl Diagnostics {
     }
 
     /// Notes that `bytes` were asked for.
-    pub(crate) fn requested(&self, bytes: usize) {
+    fn requested(&self, bytes: usize) {
         let mut book = self.book.lock();
         book.get_or_insert_default()
             .sampled

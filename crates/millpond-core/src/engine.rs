@@ -1,7 +1,7 @@
 //! What the two engines have in common, so that one typed shell serves both.
 
 #[cfg(feature = "std")]
-use crate::diagnostics::Holder;
+use crate::diagnostics::{Diagnosis, Holder};
 use crate::entry::Entry;
 use crate::error::{AcquireError, Limit};
 #[cfg(feature = "std")]
@@ -146,9 +146,7 @@ pub unsafe trait Engine {
 
     /// Everybody of whom diagnostics have a record, longest holder first.
     #[cfg(feature = "std")]
-    fn holders(&self) -> Vec<Holder> {
-        Vec::new()
-    }
+    fn holders(&self) -> Vec<Holder>;
 
     /// Gives memory back.
     fn trim(&self, level: Level) -> TrimReport;
@@ -157,32 +155,32 @@ pub unsafe trait Engine {
     /// wants to know, else whether its slot still holds the pattern with which
     /// it was filled when it was released.
     #[cfg(feature = "std")]
-    fn record(&self, _item: Entry, _location: &'static Location<'static>) -> Option<bool> {
-        None
-    }
+    fn record(&self, item: Entry, location: &'static Location<'static>) -> Option<bool>;
 
     /// Strikes the record of an item that is about to be released.
     #[cfg(feature = "std")]
-    fn strike(&self, _item: Entry) {}
+    fn strike(&self, item: Entry);
 
     /// Notes that `bytes` were asked for, if somebody wants to know; beside
     /// `record`, on the slow path.
     #[cfg(feature = "std")]
-    fn record_size(&self, _bytes: usize) {}
+    fn record_size(&self, bytes: usize);
 
     /// Whether to fill the slot of an item, which holds no value and is about to
     /// be released, with the pattern.
     #[cfg(feature = "std")]
-    fn should_pattern(&self, _item: Entry) -> bool {
-        false
-    }
+    fn should_pattern(&self, item: Entry) -> bool;
 
     /// Tells the hook of the pool, if it has one.
     #[cfg(feature = "std")]
-    fn tell(&self, _event: &Event<'_>) {}
+    fn tell(&self, event: &Event<'_>);
 
-    /// Changes how many items an acquire may bring into existence. Items beyond
-    /// a lower capacity go with the next trim after they come home.
+    /// Sets the level of diagnostics while the pool is in use.
+    #[cfg(feature = "std")]
+    fn set_diagnosis(&self, level: Diagnosis);
+
+    /// Changes how many items may be out at once. Items beyond a lower capacity go
+    /// with the next trim after they come home, and are not given before.
     fn set_capacity(&self, capacity: usize);
 }
 

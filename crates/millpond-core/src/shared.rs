@@ -121,7 +121,8 @@ const fn full_rounds(capacity: usize, item_bytes: usize) -> u8 {
 ///    acquire and who has not released it.
 /// 2. `state.created` counts them, and never exceeds the largest limit that an
 ///    acquire was allowed to grow to.
-/// 3. While the queue is not empty the pool is strict and the depot is empty.
+/// 3. While the queue is not empty the pool is strict, and the depot is empty
+///    unless as many items are leased as a capacity that was lowered.
 /// 4. While strict, every gate is closed; and every magazine of every cache is
 ///    empty, unless `state.skipped`.
 #[derive(Debug)]

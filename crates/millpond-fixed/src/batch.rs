@@ -11,6 +11,7 @@ use core::ptr::NonNull;
 use millpond_core::engine::{Engine, Mode};
 use millpond_core::entry::Entry;
 use millpond_core::error::{AcquireError, Refused};
+use millpond_core::home::FALLBACK;
 
 #[cfg(feature = "std")]
 use core::time::Duration;
@@ -50,10 +51,12 @@ use std::time::Instant;
 /// # Invariants
 ///
 /// 1. `entries` are slots of the pool at `pool`, each with a value, and this is
-///    their one user. Nothing is unusual about them.
+///    their one user. Those from `inside` on lie outside the capacity; nothing is
+///    unusual about the others.
 #[must_use = "dropping a batch at once gives its slots back"]
 pub struct Batch<'p, T, const N: usize, M: Mode = DefaultMode> {
     entries: [Entry; N],
+    inside: usize,
     pool: NonNull<FixedPool<T, M>>,
     _values: PhantomData<(T, &'p FixedPool<T, M>)>,
 }
@@ -70,9 +73,10 @@ unsafe impl<T: Sync, const N: usize, M: Mode> Sync for Batch<'_, T, N, M> {}
 /// # Invariants
 ///
 /// 1. The first `len` entries are slots of the pool, which hold no values and
-///    have no other user.
+///    have no other user. Those from `inside` on lie outside the capacity.
 struct Gathered<'p, T, const N: usize, M: Mode> {
     entries: [MaybeUninit<Entry>; N],
+    inside: usize,
     len: usize,
     pool: &'p FixedPool<T, M>,
 }
@@ -84,13 +88,20 @@ unsafe impl<T: Send, const N: usize> Send for Gathered<'_, T, N, Shared> {}
 
 impl<T, const N: usize, M: Mode> Drop for Gathered<'_, T, N, M> {
     fn drop(&mut self) {
-        for entry in &self.entries[..self.len] {
+        for (index, entry) in self.entries[..self.len].iter().enumerate() {
             // SAFETY: below `len` (1).
             let entry = unsafe { entry.assume_init() };
             // SAFETY: ours (1), and borrowed.
-            drop(unsafe { Slot::<FixedPool<T, M>>::new(entry, NonNull::from(self.pool)) });
+            let slot = unsafe { Slot::<FixedPool<T, M>>::new(entry, NonNull::from(self.pool)) };
+            drop(slot.noted(note(index, self.inside)));
         }
     }
+}
+
+/// What is unusual about the slot at `index`, if those from `inside` on lie outside
+/// the capacity.
+const fn note(index: usize, inside: usize) -> usize {
+    if index < inside { 0 } else { FALLBACK }
 }
 
 impl<T, M: Mode> FixedPool<T, M> {
@@ -124,8 +135,20 @@ impl<T, M: Mode> FixedPool<T, M> {
 #[cfg(feature = "std")]
 impl<T> FixedPool<T, Shared> {
     /// Takes all values in, or none, and does what the pool's policy says if too few
-    /// slots are free: fail, grow, or wait. A batch has no fallback; under that
-    /// policy this is [`FixedPool::try_acquire_many`].
+    /// slots are free: fail, grow, wait, or take what is missing from outside the
+    /// capacity.
+    ///
+    /// ```
+    /// use millpond_fixed::{Exhaustion, FixedPool};
+    ///
+    /// let policy = Exhaustion::Fallback { at_most: 10 };
+    /// let pool = FixedPool::builder(2).exhaustion(policy).build();
+    /// let batch = pool.acquire_many([1, 2, 3])?;
+    /// let stats = pool.stats();
+    /// assert_eq!((stats.in_use, stats.fallback_in_use), (2, 1));
+    /// # drop(batch);
+    /// # Ok::<(), millpond_fixed::Refused<[i32; 3]>>(())
+    /// ```
     ///
     /// Batches wait for each other, so that two of them never hold what the other
     /// one needs; who waits for a single slot is served between.
@@ -133,7 +156,7 @@ impl<T> FixedPool<T, Shared> {
     /// # Errors
     ///
     /// Hands the values back with the limit that was hit, once the policy is at its
-    /// end; at once if `N` is more than the capacity.
+    /// end; at once if it is to wait and `N` is more than the capacity.
     #[track_caller]
     pub fn acquire_many<const N: usize>(
         &self,
@@ -141,7 +164,7 @@ impl<T> FixedPool<T, Shared> {
     ) -> Result<Batch<'_, T, N>, Refused<[T; N]>> {
         let gathered = match self.slots.policy {
             Exhaustion::Block { timeout } => self.gather_waiting(timeout),
-            Exhaustion::Grow { .. } => {
+            Exhaustion::Grow { .. } | Exhaustion::Fallback { .. } => {
                 let mut gathered = Gathered::new(self);
                 gathered.go_on(Patience::Policy).map(|()| gathered)
             }
@@ -246,7 +269,7 @@ impl<T> FixedPool<T, Shared> {
         let mut gathered = Gathered::new(self);
         while gathered.len < N {
             let entry = self.slots.engine.acquire_async(self.slots.policy.room());
-            gathered.add(entry.await?);
+            gathered.add(entry.await?, true);
         }
         Ok(gathered)
     }
@@ -284,6 +307,7 @@ impl<'p, T, const N: usize, M: Mode> Gathered<'p, T, N, M> {
     fn new(pool: &'p FixedPool<T, M>) -> Self {
         Self {
             entries: [const { MaybeUninit::uninit() }; N],
+            inside: 0,
             len: 0,
             pool,
         }
@@ -294,8 +318,11 @@ impl<'p, T, const N: usize, M: Mode> Gathered<'p, T, N, M> {
     #[track_caller]
     fn go_on(&mut self, patience: Patience) -> Result<(), AcquireError> {
         loop {
-            let room = &mut self.entries[self.len..];
-            self.len += self.pool.slots.engine.try_pop_many(room);
+            if self.inside == self.len {
+                let room = &mut self.entries[self.len..];
+                self.len += self.pool.slots.engine.try_pop_many(room);
+                self.inside = self.len;
+            }
             if self.len == N {
                 return Ok(());
             }
@@ -310,13 +337,19 @@ impl<'p, T, const N: usize, M: Mode> Gathered<'p, T, N, M> {
         let keeper = NonNull::from(self.pool);
         // SAFETY: the slot borrows the pool.
         let slot: Slot<FixedPool<T, M>> = unsafe { self.pool.slots.slot(keeper, patience) }?;
+        let inside = !slot.is_fallback();
         // Records are struck when a lease ends; a batch keeps none.
-        self.add(slot.into_plain_entry());
+        self.add(slot.into_vacant_entry(), inside);
         Ok(())
     }
 
-    fn add(&mut self, entry: Entry) {
+    /// Adds a slot: one inside the capacity goes before those outside.
+    fn add(&mut self, entry: Entry, inside: bool) {
         self.entries[self.len].write(entry);
+        if inside {
+            self.entries.swap(self.inside, self.len);
+            self.inside += 1;
+        }
         self.len += 1;
     }
 
@@ -336,6 +369,7 @@ impl<'p, T, const N: usize, M: Mode> Gathered<'p, T, N, M> {
         }
         Batch {
             entries,
+            inside: this.inside,
             pool,
             _values: PhantomData,
         }
@@ -364,13 +398,31 @@ impl<'p, T, const N: usize, M: Mode> Batch<'p, T, N, M> {
     /// A lease for each value.
     pub fn into_leases(self) -> [Lease<'p, T, M>; N] {
         let batch = ManuallyDrop::new(self);
+        let mut index = 0;
         batch.entries.map(|entry| {
             // SAFETY: by 1; the batch gives each slot up. Memory tools were told
             // of the lease when the value came.
             let slot = unsafe { Slot::already_told(entry, batch.pool) };
+            let slot = slot.noted(note(index, batch.inside));
+            index += 1;
             // SAFETY: by 1 there is a value.
             unsafe { Lease::of_filled(slot) }
         })
+    }
+}
+
+/// Frees slots outside the capacity.
+///
+/// # Safety
+///
+/// Each of `entries` is one, of a pool that is borrowed, holds no value, and is the
+/// caller's.
+#[cold]
+#[inline(never)]
+unsafe fn free_all_slow<T, M: Mode>(pool: NonNull<FixedPool<T, M>>, entries: &[Entry]) {
+    for &entry in entries {
+        // SAFETY: by the caller.
+        drop(unsafe { Slot::already_told(entry, pool) }.noted(FALLBACK));
     }
 }
 
@@ -380,6 +432,7 @@ impl<T, const N: usize, M: Mode> Drop for Batch<'_, T, N, M> {
         /// Gives the slots back, also if a destructor panics.
         struct Home<'b, T, M: Mode> {
             entries: &'b [Entry],
+            inside: usize,
             dropped: usize,
             pool: NonNull<FixedPool<T, M>>,
         }
@@ -392,13 +445,19 @@ impl<T, const N: usize, M: Mode> Drop for Batch<'_, T, N, M> {
                 if panicked {
                     let rest = Self {
                         entries: self.entries,
+                        inside: self.inside,
                         dropped: self.dropped + 1,
                         pool: self.pool,
                     };
                     return drop_rest(rest);
                 }
+                let (inside, outside) = self.entries.split_at(self.inside);
                 // SAFETY: the batch's own, without values now.
-                unsafe { bring_all_home(self.pool, self.entries) };
+                unsafe { bring_all_home(self.pool, inside) };
+                if !outside.is_empty() {
+                    // SAFETY: as above, and outside the capacity by 1.
+                    unsafe { free_all_slow(self.pool, outside) };
+                }
             }
         }
 
@@ -418,6 +477,7 @@ impl<T, const N: usize, M: Mode> Drop for Batch<'_, T, N, M> {
 
         drop_rest(Home {
             entries: &self.entries,
+            inside: self.inside,
             dropped: 0,
             pool: self.pool,
         });

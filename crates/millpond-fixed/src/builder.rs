@@ -16,7 +16,9 @@ use millpond_core::slab::Slabs;
 use millpond_core::source::Source;
 
 #[cfg(feature = "std")]
-use millpond_core::adaptive::{Adaptive, Control};
+use crate::adapting::Adapting;
+#[cfg(feature = "std")]
+use millpond_core::adaptive::Adaptive;
 #[cfg(feature = "std")]
 use millpond_core::budget::Budget;
 #[cfg(feature = "std")]
@@ -25,8 +27,6 @@ use millpond_core::engine::Shared;
 use millpond_core::event::EventHook;
 #[cfg(feature = "std")]
 use millpond_core::shared::SharedEngine;
-#[cfg(feature = "std")]
-use std::sync::Mutex;
 
 /// Builds a [`FixedPool`] or an [`ObjectPool`](crate::ObjectPool).
 ///
@@ -203,7 +203,7 @@ impl<T> Builder<T> {
         self
     }
 
-    /// Tells `hook` what happens on the slow paths of a shared pool.
+    /// Tells `hook` what happens on the slow paths of the pool.
     #[cfg(feature = "std")]
     pub fn on_event(mut self, hook: EventHook) -> Self {
         self.hook = Some(hook);
@@ -241,7 +241,7 @@ impl<T> Builder<T> {
     /// not charged.
     #[must_use]
     pub fn build_local(self) -> FixedPool<T, Local> {
-        FixedPool::of(self.local_slots(self.slabs::<T>()))
+        FixedPool::of(self.local_slots::<T, _>(self.slabs::<T>()))
     }
 
     /// A pool of objects, which `recycle` makes and takes care of, for any
@@ -260,7 +260,7 @@ impl<T> Builder<T> {
     pub fn build_local_objects<R: Recycle<T>>(self, recycle: R) -> ObjectPool<T, R, Local> {
         let recycle = Arc::new(recycle);
         let places = Places::new(self.slabs::<Place<T>>(), Arc::clone(&recycle));
-        ObjectPool::of(self.local_slots(places), recycle)
+        ObjectPool::of(self.local_slots::<Place<T>, _>(places), recycle)
     }
 
     /// Slots for an `I` each, out of `source`.
@@ -269,8 +269,8 @@ impl<T> Builder<T> {
         self.slots(self.shared_engine(size_of::<I>(), source))
     }
 
-    fn local_slots<S: Source>(&self, source: S) -> Slots<S, Local> {
-        self.slots(self.local_engine(source))
+    fn local_slots<I, S: Source>(&self, source: S) -> Slots<S, Local> {
+        self.slots(self.local_engine(size_of::<I>(), source))
     }
 
     #[cfg(feature = "std")]
@@ -286,13 +286,27 @@ impl<T> Builder<T> {
         engine
     }
 
-    pub(crate) fn local_engine<S: Source>(&self, source: S) -> LocalEngine<S> {
-        LocalEngine::new(self.capacity.total(), source).named(self.name)
+    pub(crate) fn local_engine<S: Source>(&self, item_bytes: usize, source: S) -> LocalEngine<S> {
+        let engine = LocalEngine::new(self.capacity.total(), source)
+            .named(self.name)
+            .sized(item_bytes);
+        #[cfg(feature = "std")]
+        if let Some(hook) = &self.hook {
+            return engine.told_to(hook.clone());
+        }
+        engine
     }
 
     /// What the capacity is made of, if it says so.
     pub(crate) fn sum(&self) -> Option<Arc<Capacity>> {
         self.capacity.is_named().then(|| Arc::new(self.capacity))
+    }
+
+    /// What knows which capacity suits, if that is wanted.
+    #[cfg(feature = "std")]
+    pub(crate) fn adapting(&self) -> Option<Adapting> {
+        let adaptive = self.adaptive?;
+        Some(Adapting::new(adaptive, self.adapts))
     }
 
     fn slots<S: Source, M: Mode>(&self, engine: M::Engine<S>) -> Slots<S, M> {
@@ -302,10 +316,7 @@ impl<T> Builder<T> {
         slots.fallback = self.fallback();
         #[cfg(feature = "std")]
         {
-            slots.adaptive = self
-                .adaptive
-                .map(|adaptive| Mutex::new(Control::new(adaptive)));
-            slots.adapts = self.adapts;
+            slots.adaptive = self.adapting();
         }
         slots
     }

@@ -11,6 +11,7 @@
 //! Chunks do not move, so an id finds its cell while others insert: in the first
 //! chunk by an addition, in the others by a shift and a load more.
 
+use crate::adapting::Adapting;
 use crate::builder::Builder;
 use crate::pool::DefaultMode;
 use alloc::sync::Arc;
@@ -124,7 +125,7 @@ impl<T> Directory<T> {
         }
         let first = self.first.load(Ordering::Relaxed);
         let (chunk, place) = place_of(index, first);
-        let base = self.chunks[chunk].load(Ordering::Relaxed);
+        let base = self.chunks.get(chunk)?.load(Ordering::Relaxed);
         // SAFETY: below `carved`, so inside a chunk that is there (2).
         let cell = unsafe { base.add(place) };
         // SAFETY: initialised by 2, and alive as long as the borrow.
@@ -151,7 +152,8 @@ impl<T> Directory<T> {
 #[inline(always)]
 fn place_of(index: u32, first: u32) -> (usize, usize) {
     let (index, first) = (index as usize, first as usize);
-    let chunk = ((index + first) >> first.trailing_zeros()).ilog2() as usize;
+    // At least 1 without the last bit too, which saves the test for a logarithm of 0.
+    let chunk = ((index + first) >> first.trailing_zeros() | 1).ilog2() as usize;
     (chunk, index + first - (first << chunk))
 }
 
@@ -494,6 +496,7 @@ pub struct IdPool<T, M: Mode = DefaultMode> {
     engine: M::Engine<Chunks<T>>,
     directory: Arc<Directory<T>>,
     policy: Exhaustion,
+    adaptive: Option<Adapting>,
     /// What the capacity is made of, for errors.
     sum: Option<Arc<Capacity>>,
     _values: PhantomData<*mut T>,
@@ -515,7 +518,10 @@ impl<T, M: Mode> core::panic::RefUnwindSafe for IdPool<T, M> {}
 
 impl<T> Builder<T> {
     /// A pool whose values are named by ids, for any number of threads. Its
-    /// policies are fail, grow and block; it does not fall back.
+    /// policies are fail, grow and block. It does not fall back: an id names a slot
+    /// of the pool's own table, and nothing outside of it; under that policy it
+    /// fails. If it [adapts](Builder::adaptive) it raises its capacity by itself; a
+    /// lower one is for [`IdPool::apply`], which needs the pool alone.
     #[must_use]
     pub fn build_ids(self) -> IdPool<T, Shared> {
         let directory = Arc::new(Directory::new());
@@ -527,7 +533,7 @@ impl<T> Builder<T> {
     #[must_use]
     pub fn build_local_ids(self) -> IdPool<T, Local> {
         let directory = Arc::new(Directory::new());
-        let engine = self.local_engine(self.chunks(&directory));
+        let engine = self.local_engine(size_of::<Cell<T>>(), self.chunks(&directory));
         IdPool::of(engine, directory, self)
     }
 
@@ -646,6 +652,7 @@ impl<T, M: Mode> IdPool<T, M> {
             engine,
             directory,
             policy: builder.policy,
+            adaptive: builder.adapting(),
             sum: builder.sum(),
             _values: PhantomData,
         }
@@ -681,6 +688,7 @@ impl<T, M: Mode> IdPool<T, M> {
     #[cold]
     #[inline(never)]
     fn insert_slow(&self, value: T, policy: Exhaustion) -> Result<Id<T>, Refused<T>> {
+        self.adapt();
         let entry = match policy {
             Exhaustion::Block { timeout } => self.engine.acquire_waiting(0, timeout),
             policy => self.engine.acquire_slow(policy.room()),
@@ -688,6 +696,45 @@ impl<T, M: Mode> IdPool<T, M> {
         match entry {
             Ok(entry) => Ok(self.name(entry, value)),
             Err(error) => Err(self.refuse(error, value)),
+        }
+    }
+
+    /// Raises the capacity if demand says so and the pool adapts.
+    fn adapt(&self) {
+        let adaptive = self.adaptive.as_ref();
+        let due = adaptive.and_then(|adaptive| adaptive.due(|| self.engine.observe()));
+        if let Some(capacity) = due.filter(|&capacity| capacity > self.capacity()) {
+            self.set_capacity(capacity);
+        }
+    }
+
+    /// The capacity that suits what happened since this was last asked, if it is
+    /// another one, of a pool that was built to [know](Builder::advised). Costs what
+    /// [`stats`](Self::stats) costs.
+    pub fn advise(&self) -> Option<usize> {
+        self.adaptive.as_ref()?.advise(|| self.engine.observe())
+    }
+
+    /// Sets the capacity, and gives back the last chunks as far as they are free.
+    ///
+    /// ```
+    /// use millpond_fixed::{Adaptive, FixedPool, IdPool};
+    ///
+    /// let adaptive = Adaptive::between(10, 1000);
+    /// let mut pool: IdPool<u64> = FixedPool::builder(10).advised(adaptive).build_ids();
+    /// let ids: Vec<_> = (0..100).filter_map(|i| pool.try_insert(i).ok()).collect();
+    /// assert_eq!(ids.len(), 10);
+    /// let advice = pool.advise().expect("nine of ten were refused");
+    /// pool.apply(advice);
+    /// assert_eq!(pool.capacity(), advice);
+    /// assert!(advice > 10);
+    /// assert_eq!(pool.get(ids[7]), Some(&7), "ids stay what they are");
+    /// ```
+    pub fn apply(&mut self, advice: usize) {
+        let created = self.engine.observe().created;
+        self.set_capacity(advice);
+        if advice < created {
+            let _report = self.trim(Level::Moderate);
         }
     }
 

@@ -75,6 +75,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "std")]
+mod adapting;
 mod batch;
 #[cfg(all(feature = "allocator-api2", feature = "std"))]
 mod blocks;

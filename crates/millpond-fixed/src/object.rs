@@ -311,17 +311,6 @@ impl<T, R: Recycle<T>> ObjectPool<T, R, Shared> {
         }
     }
 
-    /// Switches diagnostics while the pool is in use: who holds what. Slots are
-    /// not patterned, for there are objects in them.
-    pub fn set_diagnosis(&self, level: Diagnosis) {
-        self.slots.engine.set_diagnosis(level);
-    }
-
-    /// Everybody of whom diagnostics have a record, longest holder first.
-    pub fn holders(&self) -> Vec<Holder> {
-        self.slots.engine.holders()
-    }
-
     /// Closes the pool: acquires fail from now on, and whoever waits is told.
     pub fn close(&self) {
         self.slots.engine.close();
@@ -342,6 +331,19 @@ impl<T, R: Recycle<T>> ObjectPool<T, R, Local> {
 }
 
 impl<T, R: Recycle<T>, M: Mode> ObjectPool<T, R, M> {
+    /// Switches diagnostics while the pool is in use: who holds what. Slots are
+    /// not patterned, for there are objects in them.
+    #[cfg(feature = "std")]
+    pub fn set_diagnosis(&self, level: Diagnosis) {
+        self.slots.engine.set_diagnosis(level);
+    }
+
+    /// Everybody of whom diagnostics have a record, longest holder first.
+    #[cfg(feature = "std")]
+    pub fn holders(&self) -> Vec<Holder> {
+        self.slots.engine.holders()
+    }
+
     pub(crate) const fn of(slots: Slots<Places<T, R>, M>, recycle: Arc<R>) -> Self {
         Self { slots, recycle }
     }

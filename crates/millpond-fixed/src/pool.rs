@@ -184,31 +184,6 @@ impl<T> FixedPool<T, Shared> {
         }
     }
 
-    /// Switches diagnostics while the pool is in use; see
-    /// [`millpond_core::diagnostics`] for the levels and what they cost.
-    ///
-    /// ```
-    /// use millpond_fixed::{Diagnosis, FixedPool};
-    ///
-    /// let pool = FixedPool::new(10);
-    /// pool.set_diagnosis(Diagnosis::Full);
-    /// let lease = pool.try_acquire(1)?;
-    /// let holders = pool.holders();
-    /// assert_eq!(holders.len(), 1);
-    /// assert!(holders[0].location.file().ends_with(".rs"));
-    /// # drop(lease);
-    /// # Ok::<(), millpond_fixed::Refused<i32>>(())
-    /// ```
-    pub fn set_diagnosis(&self, level: Diagnosis) {
-        self.slots.engine.set_diagnosis(level);
-    }
-
-    /// Everybody of whom diagnostics have a record, longest holder first: the
-    /// leak report of a pool whose leases should have ended.
-    pub fn holders(&self) -> Vec<Holder> {
-        self.slots.engine.holders()
-    }
-
     /// Makes the pool usable in the child of a fork of a process with several
     /// threads. Leases of threads that the child does not have stay leased.
     ///
@@ -239,7 +214,8 @@ impl<T> FixedPool<T, Local> {
         use millpond_core::local::LocalEngine;
 
         let slabs = Slabs::new(size_of::<T>(), align_of::<T>());
-        Self::of(Slots::over(LocalEngine::new(capacity, slabs)))
+        let engine = LocalEngine::new(capacity, slabs).sized(size_of::<T>());
+        Self::of(Slots::over(engine))
     }
 }
 
@@ -315,6 +291,33 @@ impl<T, M: Mode> FixedPool<T, M> {
             Ok(slot) => Ok(Lease::of(slot, value)),
             Err(error) => Err(Refused::new(error, value)),
         }
+    }
+
+    /// Switches diagnostics while the pool is in use; see
+    /// [`millpond_core::diagnostics`] for the levels and what they cost.
+    ///
+    /// ```
+    /// use millpond_fixed::{Diagnosis, FixedPool};
+    ///
+    /// let pool = FixedPool::new(10);
+    /// pool.set_diagnosis(Diagnosis::Full);
+    /// let lease = pool.try_acquire(1)?;
+    /// let holders = pool.holders();
+    /// assert_eq!(holders.len(), 1);
+    /// assert!(holders[0].location.file().ends_with(".rs"));
+    /// # drop(lease);
+    /// # Ok::<(), millpond_fixed::Refused<i32>>(())
+    /// ```
+    #[cfg(feature = "std")]
+    pub fn set_diagnosis(&self, level: Diagnosis) {
+        self.slots.engine.set_diagnosis(level);
+    }
+
+    /// Everybody of whom diagnostics have a record, longest holder first: the
+    /// leak report of a pool whose leases should have ended.
+    #[cfg(feature = "std")]
+    pub fn holders(&self) -> Vec<Holder> {
+        self.slots.engine.holders()
     }
 
     /// The capacity that suits what happened since this was last asked, if it is

@@ -1,13 +1,13 @@
 //! Slots on loan: the part of every lease that brings the slot home.
 
+#[cfg(feature = "std")]
+use crate::adapting::Adapting;
 use alloc::sync::Arc;
 use core::alloc::Layout;
 use core::panic::Location;
 use core::ptr::NonNull;
 #[cfg(feature = "std")]
 use core::time::Duration;
-#[cfg(feature = "std")]
-use millpond_core::adaptive::Control;
 use millpond_core::capacity::Capacity;
 use millpond_core::engine::{Engine, Mode, Released};
 use millpond_core::entry::Entry;
@@ -17,8 +17,6 @@ use millpond_core::home::{FALLBACK, Home};
 use millpond_core::observe::Observation;
 use millpond_core::poison;
 use millpond_core::source::Source;
-#[cfg(feature = "std")]
-use std::sync::Mutex;
 
 #[cfg(feature = "std")]
 use millpond_core::event::Event;
@@ -40,15 +38,8 @@ pub struct Slots<S: Source, M: Mode> {
     pub(crate) sum: Option<Arc<Capacity>>,
     /// Knows which capacity suits.
     #[cfg(feature = "std")]
-    pub(crate) adaptive: Option<Mutex<Control>>,
-    /// Whether slow paths set the capacity that suits.
-    #[cfg(feature = "std")]
-    pub(crate) adapts: bool,
+    pub(crate) adaptive: Option<Adapting>,
 }
-
-/// Acquires between two looks at whether the capacity fits.
-#[cfg(feature = "std")]
-const WINDOW: u64 = 100;
 
 /// A pool of this crate that lends slots.
 ///
@@ -232,10 +223,8 @@ impl<K: Keeper> Slot<K> {
         entry
     }
 
-    /// As [`Slot::into_entry`], of a slot inside the capacity; whoever gets it
-    /// tells memory tools.
-    pub(crate) fn into_plain_entry(self) -> Entry {
-        debug_assert!(!self.is_fallback());
+    /// As [`Slot::into_entry`]; whoever gets it tells memory tools.
+    pub(crate) fn into_vacant_entry(self) -> Entry {
         let entry = self.into_entry();
         if !K::Pool::KEEPS {
             let bytes = size_of::<ItemOf<K>>();
@@ -403,8 +392,6 @@ impl<S: Source, M: Mode> Slots<S, M> {
             sum: None,
             #[cfg(feature = "std")]
             adaptive: None,
-            #[cfg(feature = "std")]
-            adapts: false,
         }
     }
 
@@ -488,24 +475,11 @@ impl<S: Source, M: Mode> Slots<S, M> {
     }
 
     /// Sets the capacity that suits what happened lately, if the pool adapts.
-    /// Whoever is at it already does it for the others.
     #[cfg(feature = "std")]
     fn adapt(&self) {
-        let Some(adaptive) = &self.adaptive else {
-            return;
-        };
-        let Ok(mut control) = adaptive.try_lock() else {
-            return;
-        };
-        let figures = self.demand();
-        control.look(&figures);
-        if !self.adapts || control.window(&figures).acquires < WINDOW {
-            return;
-        }
-        let advised = control.advise(&figures);
-        // Raising a capacity may wake others, who run their own code.
-        drop(control);
-        if let Some(capacity) = advised {
+        let adaptive = self.adaptive.as_ref();
+        // Raising a capacity may wake others, who run their own code: no lock held.
+        if let Some(capacity) = adaptive.and_then(|adaptive| adaptive.due(|| self.demand())) {
             self.resize(capacity);
         }
     }
@@ -522,8 +496,7 @@ impl<S: Source, M: Mode> Slots<S, M> {
     /// one, and the pool was built to know.
     #[cfg(feature = "std")]
     pub(crate) fn advise(&self) -> Option<usize> {
-        let mut control = self.adaptive.as_ref()?.lock().ok()?;
-        control.advise(&self.demand())
+        self.adaptive.as_ref()?.advise(|| self.demand())
     }
 
     /// Sets the capacity while leases are out, and gives back what is beyond it and

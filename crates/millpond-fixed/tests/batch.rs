@@ -3,7 +3,10 @@
 //! whose type is forgotten are leases like all others.
 #![cfg(feature = "std")]
 
-use millpond_fixed::{Diagnosis, DynLease, FixedPool, Limit, LocalFixedPool, Mode};
+use millpond_core::budget::Budget;
+use millpond_fixed::{
+    Diagnosis, DynLease, Exhaustion, FixedPool, Level, Limit, LocalFixedPool, Mode,
+};
 use millpond_testing::{Bomb, Census, Fuse, explode_everywhere};
 use std::fmt::{Debug, Display};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,6 +54,68 @@ fn a_batch_holds_what_it_was_given_and_everything_comes_home() {
     let diagnosed = FixedPool::new(200);
     diagnosed.set_diagnosis(Diagnosis::Full);
     check(&diagnosed);
+    let diagnosed = LocalFixedPool::new_local(200);
+    diagnosed.set_diagnosis(Diagnosis::Full);
+    check(&diagnosed);
+}
+
+/// What a batch does not find inside is allocated, counted and charged, and goes
+/// back to where it came from: by the batch, by its leases, or by a failure.
+#[test]
+fn a_batch_falls_back_if_its_pool_does() {
+    let budget = Budget::new("batches", 1 << 20);
+    let policy = Exhaustion::Fallback { at_most: 6 };
+    let builder = FixedPool::<[u64; 16]>::builder(4).budget(&budget);
+    let pool = builder.exhaustion(policy).build();
+    for level in [Diagnosis::Off, Diagnosis::Full] {
+        pool.set_diagnosis(level);
+        let one = pool.try_acquire([0; 16]).expect("room");
+        let inside = budget.held();
+        let batch = pool
+            .acquire_many([1, 2, 3, 4, 5].map(|i| [i; 16]))
+            .expect("two outside");
+        let stats = pool.stats();
+        assert_eq!((stats.in_use, stats.fallback_in_use), (4, 2));
+        assert!(budget.held() >= inside + 256);
+        assert!(batch.iter().zip(1..).all(|(value, i)| *value == [i; 16]));
+        let refused = pool
+            .acquire_many([[9; 16]; 5])
+            .expect_err("four are allowed");
+        assert_eq!(*refused.error().limit(), Limit::Capacity);
+        assert_eq!(pool.stats().fallback_in_use, 2, "none was kept");
+        assert!(
+            pool.try_acquire_many([[9; 16]; 1]).is_err(),
+            "which never falls back"
+        );
+        drop(batch);
+        assert_eq!((pool.stats().in_use, pool.stats().fallback_in_use), (1, 0));
+        let batch = pool.acquire_many([[7; 16]; 5]).expect("two outside");
+        let [first, .., last] = batch.into_leases();
+        assert_eq!((*first, *last), ([7; 16], [7; 16]));
+        assert_eq!((pool.stats().in_use, pool.stats().fallback_in_use), (2, 1));
+        drop((first, last, one));
+        let stats = pool.stats();
+        assert_eq!((stats.in_use, stats.fallback_in_use), (0, 0));
+    }
+    pool.set_diagnosis(Diagnosis::Off);
+    pool.trim(Level::Full);
+    assert_eq!(pool.stats().held_bytes, 0);
+}
+
+/// Bombs in every position of a batch that lies half outside.
+#[test]
+fn a_panic_in_a_batch_frees_what_lies_outside() {
+    explode_everywhere(Fuse::at_drop, |fuse| {
+        let policy = Exhaustion::Fallback { at_most: 8 };
+        let pool = FixedPool::<Bomb>::builder(2).exhaustion(policy).build();
+        let batch = pool.acquire_many([0, 1, 2, 3].map(|stamp| Bomb::new(fuse, stamp)));
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(batch)));
+        let stats = pool.stats();
+        assert_eq!((stats.in_use, stats.fallback_in_use), (0, 0));
+        if let Err(panic) = dropped {
+            std::panic::resume_unwind(panic);
+        }
+    });
 }
 
 #[test]

@@ -11,7 +11,9 @@ use millpond_core::event::{Event, EventHook};
 use millpond_core::observe::Observe;
 use millpond_core::shared::SharedEngine;
 use millpond_core::slab::Slabs;
-use millpond_fixed::{Diagnosis, Exhaustion, FixedPool, Holder, Level};
+use millpond_fixed::{
+    Clear, Diagnosis, Exhaustion, FixedPool, Holder, Level, Local, LocalFixedPool, Mode, ObjectPool,
+};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -52,22 +54,25 @@ fn lines(holders: &[Holder]) -> Vec<u32> {
 
 #[test]
 fn hold_times_are_sampled_at_every_level_but_off() {
-    for (level, at_least) in [
-        (Diagnosis::Off, 0),
-        (Diagnosis::Sampled, 1),
-        (Diagnosis::Full, 10),
-    ] {
-        let pool = FixedPool::<u64>::new(4);
+    fn check<M: Mode>(pool: &FixedPool<u64, M>, level: Diagnosis, at_least: u64) {
         pool.set_diagnosis(level);
         for value in 0..10 {
             let lease = pool.try_acquire(value).expect("room for four");
             thread::sleep(Duration::from_micros(50));
             drop(lease);
         }
-        let held = Observe::sampled(&pool).hold_ns;
+        let held = Observe::sampled(pool).hold_ns;
         assert!(held.count() >= at_least, "{level:?}: {held:?}");
         assert!(level != Diagnosis::Off || held.is_empty());
         assert!(held.sum() >= held.count() * 50_000, "{level:?}: {held:?}");
+    }
+    for (level, at_least) in [
+        (Diagnosis::Off, 0),
+        (Diagnosis::Sampled, 1),
+        (Diagnosis::Full, 10),
+    ] {
+        check(&FixedPool::new(4), level, at_least);
+        check(&LocalFixedPool::new_local(4), level, at_least);
     }
 }
 
@@ -207,8 +212,7 @@ fn a_leak_is_reported_with_its_line() {
 #[test]
 fn each_level_records_what_it_says() {
     // What is held when nobody asks, and how many of five leases are known.
-    let known = |level: Diagnosis| {
-        let pool = FixedPool::<u64>::new(100);
+    fn known<M: Mode>(pool: &FixedPool<u64, M>, level: Diagnosis) -> (usize, usize) {
         pool.set_diagnosis(level);
         let warm = pool.try_acquire(0);
         let five: Vec<_> = (0..5).map(|i| pool.try_acquire(i)).collect();
@@ -219,14 +223,59 @@ fn each_level_records_what_it_says() {
         drop((warm, five, next));
         assert_eq!(pool.holders(), []);
         (known, after - known)
-    };
-    assert_eq!(known(Diagnosis::Off), (0, 0));
-    assert_eq!(known(Diagnosis::Full), (6, 1));
-    let (sampled, after) = known(Diagnosis::Sampled);
-    let least = 1;
-    let most = if cfg!(miri) { 6 } else { 2 };
-    assert!((least..=most).contains(&sampled), "{sampled}");
-    assert_eq!(after, 1);
+    }
+    fn check<M: Mode>(pool: impl Fn() -> FixedPool<u64, M>) {
+        assert_eq!(known(&pool(), Diagnosis::Off), (0, 0));
+        assert_eq!(known(&pool(), Diagnosis::Full), (6, 1));
+        let (sampled, after) = known(&pool(), Diagnosis::Sampled);
+        let least = 1;
+        let most = if cfg!(miri) { 6 } else { 2 };
+        assert!((least..=most).contains(&sampled), "{sampled}");
+        assert_eq!(after, 1);
+    }
+    check(|| FixedPool::new(100));
+    check(|| LocalFixedPool::new_local(100));
+}
+
+/// Every way to acquire from a pool for one thread, by the line that it is called on.
+#[test]
+fn a_holder_in_a_local_pool_is_known_by_the_line_of_its_acquire() {
+    let policy = Exhaustion::Fallback { at_most: 1 };
+    let pool = FixedPool::<u64>::builder(4).exhaustion(policy);
+    let pool = pool.build_local();
+    let unseen = pool.try_acquire(0);
+    pool.set_diagnosis(Diagnosis::Full);
+    let mut expected = vec![line!() + 1];
+    let a = pool.try_acquire(1);
+    expected.push(line!() + 1);
+    let b = pool.try_acquire_with(|| 2);
+    expected.push(line!() + 1);
+    let c = pool.acquire(3);
+    expected.push(line!() + 1);
+    let d = pool.acquire(4);
+    assert_eq!(pool.stats().fallback_in_use, 1, "the last is on the heap");
+    let holders = pool.holders();
+    assert_eq!(lines(&holders), expected, "{holders:#?}");
+    assert!(holders.is_sorted_by_key(|holder| std::cmp::Reverse(holder.held)));
+    // What came home unseen is given out again, and seen.
+    drop(unseen);
+    let line = line!() + 1;
+    let e = pool.try_acquire(5);
+    assert_eq!(lines(&pool.holders())[4..], [line]);
+    assert_eq!(c.map(millpond_fixed::Lease::into_inner), Ok(3));
+    drop((a, b, d, e));
+    assert_eq!(pool.holders(), []);
+}
+
+#[test]
+fn objects_of_a_local_pool_have_holders() {
+    let pool = ObjectPool::<String, _, Local>::new_local(4, Clear::keeping_all());
+    pool.set_diagnosis(Diagnosis::Full);
+    let line = line!() + 1;
+    let object = pool.try_acquire();
+    assert_eq!(lines(&pool.holders()), [line]);
+    drop(object);
+    assert_eq!(pool.holders(), []);
 }
 
 // ---- Damage --------------------------------------------------------------------------------
@@ -236,10 +285,7 @@ fn each_level_records_what_it_says() {
 #[test]
 #[cfg_attr(miri, ignore = "does what Miri is there to refuse")]
 fn a_write_into_a_free_slot_is_told() {
-    for offset in [0, 1, 500, 1023] {
-        let notes = Notes::default();
-        let pool = FixedPool::<[u8; 1024]>::builder(1).name("hurt");
-        let pool = pool.on_event(notes.hook()).build();
+    fn check<M: Mode>(pool: &FixedPool<[u8; 1024], M>, notes: &Notes, offset: usize) {
         pool.set_diagnosis(Diagnosis::Full);
         let mut lease = pool.try_acquire([0; 1024]).expect("free");
         let stale: *mut u8 = lease.as_mut_ptr();
@@ -265,6 +311,13 @@ fn a_write_into_a_free_slot_is_told() {
         drop(pool.try_acquire([3; 1024]));
         assert_eq!(notes.take(), Vec::<String>::new());
     }
+    for offset in [0, 1, 500, 1023] {
+        let notes = Notes::default();
+        let pool = FixedPool::<[u8; 1024]>::builder(1).name("hurt");
+        let pool = pool.on_event(notes.hook());
+        check(&pool.clone().build(), &notes, offset);
+        check(&pool.build_local(), &notes, offset);
+    }
 }
 
 /// No false alarms: not for slots that were never used, that were used while
@@ -272,12 +325,22 @@ fn a_write_into_a_free_slot_is_told() {
 #[test]
 fn whole_slots_are_not_called_damaged() {
     let notes = Notes::default();
-    // Large enough for a slab that is mapped: the next one is likely to lie where
-    // the last one was.
-    const SIZE: usize = if cfg!(miri) { 64 } else { 16384 };
-    let pool = FixedPool::<[u8; SIZE]>::builder(8)
-        .on_event(notes.hook())
-        .build();
+    let pool = FixedPool::builder(8).on_event(notes.hook());
+    leaves_slots_whole(&pool.clone().build());
+    leaves_slots_whole(&pool.build_local());
+    let damaged: Vec<String> = notes
+        .take()
+        .into_iter()
+        .filter(|note| note.contains("Damaged"))
+        .collect();
+    assert_eq!(damaged, Vec::<String>::new());
+}
+
+/// Large enough for a slab that is mapped: the next one is likely to lie where
+/// the last one was.
+const SIZE: usize = if cfg!(miri) { 64 } else { 16384 };
+
+fn leaves_slots_whole<M: Mode>(pool: &FixedPool<[u8; SIZE], M>) {
     let levels = [
         Diagnosis::Full,
         Diagnosis::Off,
@@ -303,12 +366,6 @@ fn whole_slots_are_not_called_damaged() {
             }
         }
     }
-    let damaged: Vec<String> = notes
-        .take()
-        .into_iter()
-        .filter(|note| note.contains("Damaged"))
-        .collect();
-    assert_eq!(damaged, Vec::<String>::new());
 }
 
 // ---- Switching -----------------------------------------------------------------------------
@@ -361,20 +418,49 @@ fn the_level_is_switched_while_threads_run() {
 /// Diagnostics that are off again cost nothing again.
 #[test]
 fn the_fast_path_comes_back_when_diagnostics_go() {
-    let pool = FixedPool::<u64>::new(100);
-    pool.set_diagnosis(Diagnosis::Full);
+    fn check<M: Mode>(pool: &FixedPool<u64, M>, calm: u64) {
+        pool.set_diagnosis(Diagnosis::Full);
+        let pairs = |count: u64| {
+            let before = pool.stats().hits;
+            (0..count).for_each(|i| drop(pool.try_acquire(i)));
+            pool.stats().hits - before
+        };
+        pairs(10);
+        assert_eq!(pairs(20), 0, "every operation comes by");
+        pool.set_diagnosis(Diagnosis::Off);
+        pairs(calm);
+        assert_eq!(pairs(20), 20, "every operation is a hit");
+        let stats = pool.stats();
+        let why = stats.misses_created + stats.misses_refilled + stats.misses_strict;
+        assert_eq!(stats.misses, why);
+    }
     // Calm releases after which caches open again.
-    let calm = if cfg!(miri) { 20 } else { 200 };
-    let pairs = |count: u64| {
-        let before = pool.stats().hits;
-        (0..count).for_each(|i| drop(pool.try_acquire(i)));
-        pool.stats().hits - before
-    };
-    pairs(10);
-    assert_eq!(pairs(20), 0, "every operation comes by");
-    pool.set_diagnosis(Diagnosis::Off);
-    pairs(calm);
-    assert_eq!(pairs(20), 20, "every operation is a hit");
+    check(&FixedPool::new(100), if cfg!(miri) { 20 } else { 200 });
+    check(&LocalFixedPool::new_local(100), 1);
+}
+
+/// A hook that is told of growth may take what has grown, and acquires of a local
+/// pool go on until the capacity is out.
+#[test]
+fn a_hook_may_use_its_local_pool() {
+    static TAKEN: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static POOL: LocalFixedPool<u64> = FixedPool::builder(3)
+            .on_event(EventHook::new(|_, event| {
+                if matches!(event, Event::Grown { .. }) {
+                    // As many as there are.
+                    while let Ok(lease) = POOL.with(|pool| pool.try_acquire(1).map(std::mem::forget)) {
+                        let () = lease;
+                        TAKEN.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }))
+            .build_local();
+    }
+    let refused = POOL.with(|pool| pool.try_acquire(7).map(std::mem::forget).map_err(drop));
+    assert_eq!(refused, Err(()), "the hook has all of them");
+    assert_eq!(TAKEN.load(Ordering::Relaxed), 3);
+    assert_eq!(POOL.with(|pool| pool.stats().in_use), 3);
 }
 
 // ---- The environment --------------------------------------------------------------------------
@@ -387,13 +473,24 @@ fn the_environment_sets_the_level_of_pools_that_were_not_told() {
     const CHILD: &str = "MILLPOND_TEST_SAY_LEVEL";
     const NAME: &str = "the_environment_sets_the_level_of_pools_that_were_not_told";
     if std::env::var_os(CHILD).is_some() {
+        let local = LocalFixedPool::<u64>::new_local(10);
         let (asked, told) = (FixedPool::<u64>::new(10), FixedPool::<u64>::new(10));
         told.set_diagnosis(Diagnosis::Off);
         let leases: Vec<_> = (0..9)
-            .map(|i| (asked.try_acquire(i), told.try_acquire(i)))
+            .map(|i| {
+                (
+                    asked.try_acquire(i),
+                    told.try_acquire(i),
+                    local.try_acquire(i),
+                )
+            })
             .collect();
         let (known, others) = (asked.holders().len(), told.holders().len());
+        let by_one_thread = local.holders().len();
+        assert_eq!(by_one_thread == 0, known == 0);
+        assert_eq!(by_one_thread == 9, known == 9);
         drop(leases);
+        assert_eq!(local.holders(), []);
         assert_eq!(others, 0, "told to be off");
         assert_eq!(asked.holders(), []);
         println!("known={known}.");

@@ -3,7 +3,9 @@ use millpond_core::budget::Budget;
 use millpond_core::shared::SharedEngine;
 use millpond_core::slab::Slabs;
 use millpond_fixed::*;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 const fn sends<T: Send + Sync>() {}
@@ -72,15 +74,98 @@ fn a_budget_is_used_up_before_it_refuses() {
 /// Once, everything that existed was handed out after the capacity was lowered.
 #[test]
 fn a_lowered_capacity_counts_for_later_acquires() {
-    let pool = FixedPool::<u64>::new(10);
-    drop(
-        (0..10)
-            .map(|i| pool.try_acquire(i).unwrap())
-            .collect::<Vec<_>>(),
-    );
-    pool.set_capacity(2);
-    let leases: Vec<_> = (0..10).map_while(|i| pool.try_acquire(i).ok()).collect();
-    assert!(leases.len() <= 2, "{} of 2", leases.len());
+    fn check<M: Mode>(pool: &FixedPool<u64, M>) {
+        let acquire =
+            |count| -> Vec<_> { (0..count).map_while(|i| pool.try_acquire(i).ok()).collect() };
+        drop(acquire(10));
+        pool.set_capacity(2);
+        assert_eq!(acquire(10).len(), 2);
+        // With more leased than it allows: as they come home, not one goes out.
+        pool.set_capacity(10);
+        let mut leases = acquire(10);
+        pool.set_capacity(3);
+        while leases.pop().is_some() {
+            let room = 3usize.saturating_sub(leases.len());
+            assert_eq!(acquire(10).len(), room, "beside {}", leases.len());
+        }
+        // A trim takes the surplus away, and the fast path comes back.
+        pool.trim(Level::Full);
+        assert!(pool.stats().created <= 3);
+        assert_eq!(acquire(10).len(), 3);
+        pool.set_capacity(5);
+        assert_eq!(acquire(10).len(), 5);
+        for _ in 0..200 {
+            drop(pool.try_acquire(1));
+        }
+        let before = pool.stats().hits;
+        drop(pool.try_acquire(1));
+        assert_eq!(pool.stats().hits, before + 1);
+    }
+    check(&FixedPool::new(10));
+    check(&LocalFixedPool::new_local(10));
+}
+
+/// Once, an acquire that may grow beyond the capacity never came back.
+#[test]
+fn a_lowered_capacity_leaves_room_to_grow() {
+    fn check<M: Mode>(pool: &FixedPool<u64, M>) {
+        let acquire = || (0..30).map_while(|i| pool.acquire(i).ok());
+        let leases: Vec<_> = acquire().take(10).collect();
+        pool.set_capacity(2);
+        let more: Vec<_> = acquire().collect();
+        assert_eq!(leases.len() + more.len(), 2 + 15);
+        assert!(pool.try_acquire(1).is_err());
+    }
+    let builder = FixedPool::builder(10).exhaustion(Exhaustion::Grow { extra: 15 });
+    let limit = {
+        let pool = builder.clone().build();
+        (0..100)
+            .map_while(|i| pool.acquire(i).ok())
+            .collect::<Vec<_>>()
+            .len()
+    };
+    assert_eq!(limit, 25, "what `extra` means");
+    check(&builder.clone().build());
+    check(&builder.build_local());
+}
+
+/// Polls those who wait, who keep what they are given; answers how many were served.
+fn served<'p, F>(waiting: &mut Vec<Pin<Box<F>>>) -> usize
+where
+    F: Future<Output = Result<Lease<'p, u64>, Refused<u64>>>,
+{
+    let mut context = Context::from_waker(Waker::noop());
+    let before = waiting.len();
+    waiting.retain_mut(|future| match future.as_mut().poll(&mut context) {
+        Poll::Pending => true,
+        Poll::Ready(lease) => {
+            std::mem::forget(lease.expect("open"));
+            false
+        }
+    });
+    before - waiting.len()
+}
+
+/// Once, whoever waited was given what a lower capacity had taken away.
+#[test]
+fn a_lowered_capacity_counts_for_those_who_wait() {
+    let pool = FixedPool::<u64>::new(3);
+    let mut leases: Vec<_> = (0..3).map(|i| pool.try_acquire(i).unwrap()).collect();
+    let mut waiting: Vec<_> = (0..3).map(|i| Box::pin(pool.acquire_async(i))).collect();
+    assert_eq!(served(&mut waiting), 0);
+    pool.set_capacity(1);
+    leases.pop();
+    assert_eq!(served(&mut waiting), 0, "two are leased of one");
+    assert!(pool.try_acquire(9).is_err());
+    leases.pop();
+    assert_eq!(served(&mut waiting), 0, "one is leased of one");
+    leases.pop();
+    assert_eq!(served(&mut waiting), 1);
+    pool.trim(Level::Full);
+    assert_eq!(served(&mut waiting), 0);
+    pool.set_capacity(3);
+    assert_eq!(served(&mut waiting), 2, "what was kept back is given");
+    assert_eq!(pool.stats().in_use, 3);
 }
 
 /// The high-water mark is an upper bound of what was leased.

@@ -65,6 +65,13 @@ pool_table!(diagnosed, |case| {
     borrowed(pool)
 });
 
+#[cfg(not(miri))]
+pool_table!(local_diagnosed, |case| {
+    let pool = LocalFixedPool::<T>::new_local(case.capacity);
+    pool.set_diagnosis(Diagnosis::Full);
+    borrowed(pool)
+});
+
 pool_table!(objects, |case| Lending::<_, T>::new(Objects {
     pool: ObjectPool::<Option<T>, _>::new(case.capacity, Emptied),
 }));

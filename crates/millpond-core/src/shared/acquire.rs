@@ -88,7 +88,7 @@ impl<S: Source> SharedEngine<S> {
             if state.closed {
                 return Attempt::Refused(Limit::Closed, state);
             }
-            if let Some(entry) = self.take(&mut state, cache, fresh) {
+            if let Some(entry) = self.take(&mut state, cache, room, fresh) {
                 drop(state);
                 return Attempt::Given(entry);
             }
@@ -124,9 +124,15 @@ impl<S: Source> SharedEngine<S> {
 
     /// Takes an item out of the owner's magazines or the depot, if there is one;
     /// `fresh` says that items were created for this acquire.
-    fn take(&self, state: &mut State, cache: Option<&Cache>, fresh: bool) -> Option<Entry> {
+    fn take(
+        &self,
+        state: &mut State,
+        cache: Option<&Cache>,
+        room: usize,
+        fresh: bool,
+    ) -> Option<Entry> {
         let usable = cache.filter(|cache| self.settle(state, cache));
-        if state.shrinking && state.leased() >= state.capacity {
+        if !state.may_give(room) {
             return None;
         }
         let entry = match usable {
@@ -271,7 +277,7 @@ impl<S: Source> SharedEngine<S> {
         loop {
             let mut wakes = Wakes::new();
             let mut state = self.state.lock();
-            while !state.waiters.is_empty() && !wakes.is_full() {
+            while !state.waiters.is_empty() && !wakes.is_full() && state.may_give(0) {
                 let Some(entry) = state.depot.pop() else {
                     break;
                 };
@@ -327,5 +333,10 @@ impl State {
     /// How many items an acquire with `room` may bring into existence.
     fn limit(&self, room: usize) -> usize {
         self.capacity.saturating_add(room)
+    }
+
+    /// Whether a capacity that was lowered lets one more item be leased.
+    fn may_give(&self, room: usize) -> bool {
+        !self.shrinking || self.leased() < self.limit(room)
     }
 }

@@ -6,7 +6,6 @@ use crate::diagnostics::{self, Diagnosis, Holder};
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::observe::Sampled;
-use crate::recording;
 use crate::source::Source;
 use alloc::vec::Vec;
 use core::panic::Location;
@@ -58,33 +57,20 @@ impl<S: Source> SharedEngine<S> {
     /// Records that `item`, which the slow path gave, is out. `None` if nobody
     /// wants to know, else whether its slot holds the pattern.
     pub fn record(&self, item: Entry, location: &'static Location<'static>) -> Option<bool> {
-        match self.diagnosis() {
-            Diagnosis::Off => None,
-            Diagnosis::Recorded => {
-                let recorder = recording::recorder()?;
-                recorder.acquired(self.name, item, self.item_bytes);
-                Some(false)
-            }
-            Diagnosis::Sampled | Diagnosis::Full => Some(self.diagnostics.acquired(item, location)),
-        }
+        let level = self.diagnosis();
+        self.diagnostics
+            .record(level, self.name, item, self.item_bytes, location)
     }
 
     /// Strikes the record of an item that is about to be released.
     pub fn strike(&self, item: Entry) {
-        if self.diagnostics.level() == Some(Diagnosis::Recorded) {
-            if let Some(recorder) = recording::recorder() {
-                recorder.released(self.name, item);
-            }
-        }
-        self.diagnostics.released(item);
+        self.diagnostics.strike(self.name, item);
     }
 
     /// Notes that `bytes` were asked for, if somebody wants to know: for pools
     /// of several sizes, beside [`SharedEngine::record`].
     pub fn record_size(&self, bytes: usize) {
-        if matches!(self.diagnosis(), Diagnosis::Sampled | Diagnosis::Full) {
-            self.diagnostics.requested(bytes);
-        }
+        self.diagnostics.record_size(self.diagnosis(), bytes);
     }
 
     /// What was sampled so far: hold times, and sizes where the pool records

@@ -2,7 +2,7 @@
 
 use super::SharedEngine;
 use super::stop::Patience;
-use crate::diagnostics::Holder;
+use crate::diagnostics::{Diagnosis, Holder};
 use crate::engine::{Engine, Released};
 use crate::entry::Entry;
 use crate::error::{AcquireError, Limit};
@@ -123,6 +123,10 @@ unsafe impl<S: Source> Engine for SharedEngine<S> {
         unsafe { Self::release_many(engine, entries) }
     }
 
+    fn set_diagnosis(&self, level: Diagnosis) {
+        Self::set_diagnosis(self, level);
+    }
+
     fn record(&self, item: Entry, location: &'static Location<'static>) -> Option<bool> {
         Self::record(self, item, location)
     }
@@ -167,6 +171,8 @@ unsafe impl<S: Source> Engine for SharedEngine<S> {
             self.stop(&mut state, Patience::Endless);
         }
         drop(state);
+        // What a lower capacity kept back may be given now.
+        self.serve();
         self.fill_for_waiters();
     }
 }

@@ -61,9 +61,15 @@ impl<S: Source> SharedEngine<S> {
 
 impl State {
     /// Places one free item: with the first waiter, whom the caller wakes after
-    /// unlocking, or in the depot.
+    /// unlocking, or in the depot: also if somebody waits, while more are leased
+    /// than a capacity that was lowered.
     #[must_use]
     pub(super) fn place(&mut self, entry: Entry) -> Option<Wake> {
+        // Not in the depot yet, so counted among the leased ones.
+        if self.shrinking && self.leased() > self.capacity {
+            self.depot.push(entry);
+            return None;
+        }
         // SAFETY: the lock is held: `self` is what it protects.
         match unsafe { self.waiters.decide_first(Turn::Given(entry)) } {
             Ok(wake) => {
