@@ -300,10 +300,9 @@ impl ScopePool {
         let this = unsafe { arena.as_ref() };
         this.hands.touch();
         let used = this.used_bytes();
-        let due = this.tally.count(used);
-        if due | (this.flags() != 0) {
+        if this.tally.count(used) || this.flags() != 0 {
             // SAFETY: by the caller.
-            return unsafe { take_back_slow(arena, due) };
+            return unsafe { take_back_slow(arena) };
         }
         this.leased.store(false, Relaxed);
         let pool = this.pool;
@@ -407,14 +406,14 @@ fn entry(arena: NonNull<Arena>) -> Entry {
 ///
 /// # Safety
 ///
-/// As [`ScopePool::take_back`]; the lease was counted, and `due` says whether the
-/// scope should be told.
+/// As [`ScopePool::take_back`]; the lease was counted.
 #[cold]
 #[inline(never)]
-unsafe fn take_back_slow(arena: NonNull<Arena>, due: bool) {
+unsafe fn take_back_slow(arena: NonNull<Arena>) {
     // SAFETY: the caller is the holder; the pool lives until the arena is home.
     let this = unsafe { arena.as_ref() };
     let pool = this.pool();
+    let due = this.tally.note(this.used_bytes());
     // SAFETY: by the caller.
     let panic = unsafe { clean(this) };
     if this.has(TRACKED) {

@@ -20,11 +20,23 @@ const FIRST_BIN_SHIFT: usize = 6;
 /// a service at a hundred requests a second follows in less than a minute.
 const HALF_LIFE: u64 = 4096;
 
-/// The bin of `used` bytes.
+/// How often 64 bytes must be doubled to be more than `used`: the bin, if there is
+/// one with that number.
 #[inline(always)]
+pub(crate) const fn doublings(used: usize) -> usize {
+    // Of a number that is not 0 the logarithm is one instruction.
+    let first = (1 << FIRST_BIN_SHIFT) - 1;
+    (used | first).ilog2() as usize + 1 - FIRST_BIN_SHIFT
+}
+
+/// The bin of `used` bytes.
 pub(crate) const fn bin(used: usize) -> usize {
-    let bits = (usize::BITS - (used >> FIRST_BIN_SHIFT).leading_zeros()) as usize;
-    if bits < BINS { bits } else { BINS - 1 }
+    let doublings = doublings(used);
+    if doublings < BINS {
+        doublings
+    } else {
+        BINS - 1
+    }
 }
 
 /// The most bytes that fall into `bin`; the last has no end.
@@ -99,6 +111,7 @@ mod tests {
     #[test]
     fn bins_end_where_the_next_begins() {
         assert_eq!(bin(0), 0);
+        assert_eq!(bin(1 << 40), BINS - 1);
         for number in 0..BINS - 1 {
             assert_eq!(bin(bin_end(number)), number);
             assert_eq!(bin(bin_end(number) + 1), number + 1);
