@@ -2,10 +2,10 @@
 
 use millpond_vector::{Builder, Level, LocalVectorPool, RowId, VectorPool};
 
-const DIMENSION: usize = 128;
+const DIMENSION: usize = if cfg!(miri) { 16 } else { 128 };
 /// Rows of a slab, and the slabs that the tests fill.
-const EACH: usize = 16;
-const SLABS: usize = if cfg!(miri) { 12 } else { 60 };
+const EACH: usize = if cfg!(miri) { 4 } else { 16 };
+const SLABS: usize = if cfg!(miri) { 10 } else { 60 };
 const ROWS: usize = EACH * SLABS;
 const SLAB_BYTES: usize = EACH * DIMENSION * 4;
 
