@@ -80,6 +80,10 @@ pub(crate) struct Head {
 pub(crate) struct Directory {
     bases: AtomicPtr<Base>,
     stride: usize,
+    /// What the odd part of the stride is multiplied with to give 1, modulo the
+    /// words of this machine: every row that is stored is found by it, and a
+    /// division took three times as long.
+    inverse: usize,
     /// Bits of a row number that are the row in its slab, and how many.
     mask: usize,
     shift: u32,
@@ -116,6 +120,19 @@ const fn locate(slab: usize) -> (usize, usize) {
     (segment as usize, place - (FIRST << segment))
 }
 
+/// The inverse of an odd number, modulo the words of this machine.
+const fn inverse(odd: usize) -> usize {
+    // An odd number is its own inverse in its last three bits, and each step
+    // doubles the bits that are right.
+    let mut inverse = odd;
+    let mut right = 3;
+    while right < usize::BITS {
+        inverse = inverse.wrapping_mul(2_usize.wrapping_sub(odd.wrapping_mul(inverse)));
+        right *= 2;
+    }
+    inverse
+}
+
 fn heads_of(segment: usize) -> Option<Layout> {
     Layout::array::<Head>(FIRST << segment).ok()
 }
@@ -136,6 +153,7 @@ impl Directory {
         Self {
             bases: AtomicPtr::new(ptr::null_mut()),
             stride,
+            inverse: inverse(stride >> stride.trailing_zeros()),
             mask: (1 << shift) - 1,
             shift,
             arrays,
@@ -199,7 +217,9 @@ impl Directory {
     /// The number of an entry's row.
     #[inline]
     pub(crate) fn number_of(&self, entry: Entry) -> usize {
-        self.number(Self::slab_of(entry), Self::offset_of(entry) / self.stride)
+        // Divided by the stride, of which an offset is a multiple.
+        let offset = Self::offset_of(entry) >> self.stride.trailing_zeros();
+        self.number(Self::slab_of(entry), offset.wrapping_mul(self.inverse))
     }
 
     /// Where a slab with rows that exist begins.
@@ -526,6 +546,17 @@ mod tests {
                     assert_eq!(Directory::offset_of(entry), row * stride);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_odd_number_times_its_inverse_is_one() {
+        let few = if cfg!(miri) { 99 } else { 99_999 };
+        for odd in (1..few)
+            .chain(usize::MAX - few..usize::MAX)
+            .filter(|n| n % 2 == 1)
+        {
+            assert_eq!(odd.wrapping_mul(inverse(odd)), 1);
         }
     }
 
