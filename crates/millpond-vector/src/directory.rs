@@ -96,6 +96,17 @@ pub(crate) struct Directory {
     to_leave: AtomicUsize,
 }
 
+/// While it lives, the source leaves free rows.
+#[derive(Debug)]
+#[must_use = "dropped at once, it says nothing"]
+pub(crate) struct Leaving<'d>(&'d Directory);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.to_leave.store(0, Ordering::Relaxed);
+    }
+}
+
 /// Where a slab begins; null if there is none.
 type Base = AtomicPtr<u8>;
 
@@ -172,9 +183,11 @@ impl Directory {
         self.to_leave.load(Ordering::Relaxed)
     }
 
-    /// Tells the source how many free rows to leave.
-    pub(crate) fn leave(&self, rows: usize) {
+    /// Tells the source how many free rows to leave, as long as the answer lives:
+    /// a trim runs the user's hook, which may panic.
+    pub(crate) fn leave(&self, rows: usize) -> Leaving<'_> {
         self.to_leave.store(rows, Ordering::Relaxed);
+        Leaving(self)
     }
 
     /// The number of a row.

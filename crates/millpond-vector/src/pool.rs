@@ -233,9 +233,9 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         let in_use = figures.in_use;
         let mut free = figures.created.saturating_sub(in_use);
         if let Some(left) = self.spare.to_leave(free, in_use) {
-            self.directory.leave(left);
+            let leaving = self.directory.leave(left);
             free -= self.trim(Level::Moderate).freed_items.min(free);
-            self.directory.leave(0);
+            drop(leaving);
         }
         self.spare.look_later(free, in_use);
     }

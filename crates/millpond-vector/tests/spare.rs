@@ -1,6 +1,8 @@
 //! What a pool keeps when removals empty its slabs.
 
+use millpond_core::event::{Event, EventHook};
 use millpond_vector::{Builder, Level, LocalVectorPool, RowId, VectorPool};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const DIMENSION: usize = if cfg!(miri) { 16 } else { 128 };
 /// Rows of a slab, and the slabs that the tests fill.
@@ -88,6 +90,21 @@ fn spare_rows_are_as_many_as_was_said() {
 
     let (mut pool, ids) = filled(VectorPool::builder(DIMENSION).spare_rows(0));
     assert!(ids.into_iter().all(|id| pool.remove(id)));
+    assert_eq!(pool.stats().held_bytes, 0);
+}
+
+#[test]
+fn a_hook_that_panics_leaves_nothing_behind() {
+    let hook = EventHook::new(|_, event| {
+        assert!(!matches!(event, Event::Trimmed { .. }), "the hook's");
+    });
+    let (mut pool, ids) = filled(VectorPool::builder(DIMENSION).on_event(hook));
+    for id in ids {
+        // Whether the panic comes through or not, the row is removed.
+        let _ = catch_unwind(AssertUnwindSafe(|| pool.remove(id)));
+        assert!(!pool.contains(id));
+    }
+    let _ = catch_unwind(|| pool.trim(Level::Full));
     assert_eq!(pool.stats().held_bytes, 0);
 }
 

@@ -149,6 +149,7 @@ fn pool<E: Stamp>(choices: &mut Choices<'_>) -> Option<(VectorPool<E>, Model<E>)
         .spread(spread)
         .side_arrays(SideArrays::ALL)
         .slab_bytes(1 << (8 + choices.below(6)?))
+        .spare_rows([0, 3, usize::MAX][choices.below(3)?])
         .capacity(1 + choices.below(40)?)
         .build()
         .expect("a small row");
