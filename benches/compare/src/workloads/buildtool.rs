@@ -1,8 +1,8 @@
 //! Chapter `buildtool`: strings, buffers and logs of a container build.
 
 use super::{
-    Bout, HEAP, Job, Judge, MIMALLOC, Modes, POOLED, allocator_share, bytes, calls, share, uses,
-    versus, whole,
+    Bout, HEAP, Job, Judge, MIMALLOC, POOLED, allocator_share, bytes, calls, share, uses, versus,
+    whole,
 };
 use anyhow::{Context, Result};
 use millpond_bench::bar::{Bar, Figure};
@@ -18,7 +18,6 @@ use millpond_workloads::buildtool::reference::Reference;
 use millpond_workloads::buildtool::runtime::{Runtime, StandIn};
 use millpond_workloads::buildtool::{Service, Workshop};
 use millpond_workloads::corpus;
-use std::fmt::Write as _;
 use std::hint::black_box;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -36,7 +35,7 @@ pub const CHAPTER: Chapter = Chapter {
     ],
     rows: ROWS,
     tasks: |mode| super::tasks(mode, JOBS),
-    work: |request| super::measure(request, Modes::Both, JOBS),
+    work: |request| super::measure(request, JOBS),
     bars,
 };
 
@@ -69,6 +68,7 @@ const BYTES: [&str; 4] = [
     "bytes-service",
 ];
 
+const KEPT: &str = "a string that is kept";
 const STREAMING: &str = "heap, SHA-256, one thread";
 const HEAP_SHA: &str = "heap, SHA-256, two threads";
 const POOLED_SHA: &str = "millpond, SHA-256, two threads";
@@ -180,65 +180,58 @@ const ROWS: &[RowSpec] = &[
 
 pub const JOBS: &[Job] = &[
     Job::all(FLAGS, 2, flags),
-    Job::all(REFERENCE, 2, |request, modes| {
-        each(request, modes, REFERENCE, name::<Heap>, name::<Pooled>)
+    Job::all(REFERENCE, 2, |request| {
+        each(request, REFERENCE, name::<Heap>, name::<Pooled>)
     }),
-    Job::all(STRING, 2, |request, modes| {
-        each(request, modes, STRING, string::<Heap>, string::<Pooled>)
-    }),
-    Job::all(BUFFER, 2, |request, modes| {
-        each(request, modes, BUFFER, buffer::<Heap>, buffer::<Pooled>)
+    Job::all(STRING, 3, strings),
+    Job::all(BUFFER, 2, |request| {
+        each(request, BUFFER, buffer::<Heap>, buffer::<Pooled>)
     }),
     Job::all(LOG, 2, logging),
     Job::all(KEYS, 2, keys),
-    Job::ours(RUNTIME, 4, |request, _| asked(request)),
-    Job::all(AGAIN, 6, again),
-    Job::ours(TREE, 40, |request, _| trees(request)),
-    Job::all(BUILD, 6, |request, modes| builds(request, modes, BUILD, 1)),
-    Job::all(BUILDS, 9, |request, modes| {
-        builds(request, modes, BUILDS, 3)
-    }),
-    Job::all(LATENCY, 8, |request, modes| {
-        whole::latency(request, modes, prepare)
-    }),
-    Job::apart(MEMORY, 2, |request, _| whole::footprint(request, prepare)),
-    Job::ours(SHARE, 2, |request, _| {
+    Job::ours(RUNTIME, 5, |request| asked(request)),
+    Job::all(AGAIN, 3, again),
+    Job::ours(TREE, 11, |request| trees(request)),
+    Job::all(BUILD, 2, |request| builds(request, BUILD, 1)),
+    Job::all(BUILDS, 2, |request| builds(request, BUILDS, 3)),
+    Job::all(LATENCY, 12, |request| whole::latency(request, prepare)),
+    Job::apart(MEMORY, 2, |request| whole::footprint(request, prepare)),
+    Job::ours(SHARE, 1, |request| {
         let description = description()?;
         let shares = allocator_share(request.rounds, 5_000, || description.as_flags());
         Ok(vec![Measurement::new(SHARE, HEAP, shares)])
     }),
-    Job::ours(SPACE, 4, |request, _| space(request)),
+    Job::ours(SPACE, 2, |request| space(request)),
 ];
 
 /// A small operation in both modes.
 fn each<T>(
     request: &Request,
-    modes: Modes,
     row: &str,
     heap: fn(&Heap) -> T,
     pooled: fn(&Pooled) -> T,
 ) -> Result<Vec<Measurement>> {
     let pools = Pooled::new()?;
     Ok(versus(
-        (request, modes),
+        request,
         (row, 1.0),
         || heap(&Heap),
         || pooled(&pools),
     ))
 }
 
-fn flags(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
+fn flags(request: &Request) -> Result<Vec<Measurement>> {
     let (pools, description) = (Pooled::new()?, description()?);
     let on_pools = || description.as_flags_in(&pools).is_ok();
     Ok(versus(
-        (request, modes),
+        request,
         (FLAGS, 1.0),
         || description.as_flags(),
         on_pools,
     ))
 }
 
-fn keys(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
+fn keys(request: &Request) -> Result<Vec<Measurement>> {
     let texts: Vec<String> = (0..64)
         .map(|n| format!("org.opencontainers.image.label{}", n % 16))
         .collect();
@@ -256,7 +249,7 @@ fn keys(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
         numbers.extend(texts.iter().filter_map(|text| interner.key(text).ok()));
         numbers.len()
     };
-    Ok(versus((request, modes), (KEYS, 1.0), owned, interned))
+    Ok(versus(request, (KEYS, 1.0), owned, interned))
 }
 
 /// Asks a stand-in on this machine, on a new connection each or on pooled ones.
@@ -282,12 +275,12 @@ fn asked(request: &Request) -> Result<Vec<Measurement>> {
 
 const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-fn logging(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
+fn logging(request: &Request) -> Result<Vec<Measurement>> {
     let pools = Pooled::new()?;
     let mut heap = Log::new(&Heap, Level::Info, io::sink());
     let mut pooled = Log::new(&pools, Level::Info, io::sink());
     Ok(versus(
-        (request, modes),
+        request,
         (LOG, 1.0),
         || entry(&mut heap),
         || entry(&mut pooled),
@@ -329,13 +322,29 @@ fn name<M: Memory>(memory: &M) -> usize {
     text.map_or(0, |text| black_box(text).len())
 }
 
+/// Strings of both modes, and the writing alone: into a string that is never given back.
+fn strings(request: &Request) -> Result<Vec<Measurement>> {
+    let (pools, mut kept) = (Pooled::new()?, String::with_capacity(200));
+    let mut bout = Bout::new(request);
+    bout.add(HEAP, || string(&Heap));
+    bout.add(POOLED, || string(&pools));
+    bout.add(KEPT, || {
+        kept.clear();
+        write_parts(&mut kept)
+    });
+    Ok(bout.run(STRING, 1.0))
+}
+
 fn string<M: Memory>(memory: &M) -> usize {
-    let Ok(mut text) = memory.text(200) else {
-        return 0;
-    };
+    memory
+        .text(200)
+        .map_or(0, |mut text| write_parts(&mut text))
+}
+
+fn write_parts<T: std::fmt::Write + std::ops::Deref<Target = str>>(text: &mut T) -> usize {
     let part = black_box("fifty bytes of text, as they stand in a description");
     let written = (0..4).all(|_| text.write_str(&part[..50]).is_ok());
-    black_box(&*text).len() + usize::from(written)
+    black_box(&**text).len() + usize::from(written)
 }
 
 fn buffer<M: Memory>(memory: &M) -> usize {
@@ -428,20 +437,20 @@ impl Work {
     }
 }
 
-fn builds(request: &Request, modes: Modes, row: &str, services: usize) -> Result<Vec<Measurement>> {
+fn builds(request: &Request, row: &str, services: usize) -> Result<Vec<Measurement>> {
     let (work, pools) = (Work::of(request, 300_000)?, Pooled::new()?);
     let on_heap = || (0..services).all(|_| work.build(&Heap));
     let on_pools = || (0..services).all(|_| work.build(&pools));
-    Ok(versus((request, modes), (row, 1e-3), on_heap, on_pools))
+    Ok(versus(request, (row, 1e-3), on_heap, on_pools))
 }
 
 /// The same build in a workshop that has built it before.
-fn again(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
+fn again(request: &Request) -> Result<Vec<Measurement>> {
     let (work, pools) = (Work::of(request, 300_000)?, Pooled::new()?);
     let (mut heap, mut pooled) = (Workshop::new(&Heap, 1)?, Workshop::new(&pools, 1)?);
     let on_heap = || work.build_in(&mut heap, &Heap);
     let on_pools = || work.build_in(&mut pooled, &pools);
-    Ok(versus((request, modes), (AGAIN, 1e-3), on_heap, on_pools))
+    Ok(versus(request, (AGAIN, 1e-3), on_heap, on_pools))
 }
 
 fn space(request: &Request) -> Result<Vec<Measurement>> {

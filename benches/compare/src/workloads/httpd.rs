@@ -1,20 +1,22 @@
 //! Chapter `httpd`: an HTTP server under load, its buffers on the heap and in classes.
 
 use super::{
-    Bout, HEAP, Job, Judge, MIMALLOC, Modes, POOLED, allocator_share, bytes, calls, share, uses,
+    Bout, HEAP, Job, Judge, MIMALLOC, POOLED, SLICE, allocator_share, bytes, calls, share, uses,
     whole,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use millpond_bench::bar::{Bar, Figure};
 use millpond_bench::chapter::{Chapter, RowSpec, Section, Unit};
-use millpond_bench::counting;
 use millpond_bench::record::ChapterRecord;
 use millpond_bench::worker::{Measurement, Request};
+use millpond_bench::{counting, pin};
 use millpond_workloads::corpus;
 use millpond_workloads::httpd::load::{Call, Load};
 use millpond_workloads::httpd::{Heap, Limits, Memory, Pooled, Server};
 use std::fmt::Write;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 pub const CHAPTER: Chapter = Chapter {
@@ -22,13 +24,13 @@ pub const CHAPTER: Chapter = Chapter {
     question: "What do pooled buffers buy in an HTTP server: requests, their slowest, memory?",
     caveats: &[
         "Server and clients share this machine and the loopback device: most of the time is the kernel's, in all modes alike.",
-        "One thread serves, one thread asks over kept connections; the next request on a connection waits for the last answer, so slow answers slow the asking down.",
+        "One thread serves on a core, one asks on another over kept connections; the next request on a connection waits for the last answer, so slow answers slow the asking down.",
         "All modes release the buffers of idle connections; a heap mode that kept them would allocate less and hold more.",
         "Files come from the system's cache. What buffers cost alone stands in field-bytes, the load test and the planning table too.",
     ],
     rows: ROWS,
     tasks: |mode| super::tasks(mode, JOBS),
-    work: |request| super::measure(request, Modes::Both, JOBS),
+    work: |request| super::measure(request, JOBS),
     bars,
 };
 
@@ -45,6 +47,8 @@ const ALLOCATIONS: &str = "allocations";
 const BYTES: &str = "bytes";
 const SPACE: &str = "space";
 const MISSES: &str = "misses";
+const WRK: &str = "wrk";
+const WRK_PERCENTILES: [&str; 3] = ["wrk-p50", "wrk-p99", "wrk-p999"];
 
 const QUANTILES: [f64; 3] = [0.5, 0.99, 0.999];
 const PERCENTILES: [&str; 3] = ["latency-p50", "latency-p99", "latency-p999"];
@@ -52,6 +56,11 @@ const HALVES_PERCENTILES: [&str; 3] = ["halves-p50", "halves-p99", "halves-p999"
 
 const fn latency_row(id: &'static str, title: &'static str) -> RowSpec {
     let what = "from the request's first byte sent to the answer's last read; median over rounds";
+    RowSpec::new(id, title, what, Unit::Nanos, Section::Latency)
+}
+
+const fn wrk_row(id: &'static str, title: &'static str) -> RowSpec {
+    let what = "as wrk says, 64 connections; median over its runs";
     RowSpec::new(id, title, what, Unit::Nanos, Section::Latency)
 }
 
@@ -91,6 +100,16 @@ const ROWS: &[RowSpec] = &[
         Unit::Micros,
         Section::RealInput,
     ),
+    RowSpec::new(
+        WRK,
+        "request under wrk",
+        "mixed traffic from the program of that name, 64 connections; each mode in a process of its own",
+        Unit::Micros,
+        Section::RealInput,
+    ),
+    wrk_row(WRK_PERCENTILES[0], "under wrk p50"),
+    wrk_row(WRK_PERCENTILES[1], "under wrk p99"),
+    wrk_row(WRK_PERCENTILES[2], "under wrk p99.9"),
     latency_row(PERCENTILES[0], "mixed traffic p50"),
     latency_row(PERCENTILES[1], "mixed traffic p99"),
     latency_row(PERCENTILES[2], "mixed traffic p99.9"),
@@ -111,24 +130,19 @@ const ROWS: &[RowSpec] = &[
 ];
 
 pub const JOBS: &[Job] = &[
-    Job::all(MIXED, 2, |request, modes| throughput(request, modes, MIXED)),
-    Job::all(SMALL, 2, |request, modes| throughput(request, modes, SMALL)),
-    Job::all(PIPELINED, 2, |request, modes| {
-        throughput(request, modes, PIPELINED)
+    Job::all(MIXED, 2, |request| throughput(request, MIXED)),
+    Job::all(SMALL, 2, |request| throughput(request, SMALL)),
+    Job::all(PIPELINED, 2, |request| throughput(request, PIPELINED)),
+    Job::all(LARGE, 2, |request| throughput(request, LARGE)),
+    Job::all(HALVES, 2, |request| throughput(request, HALVES)),
+    Job::all(LATENCY, 12, |request| latency(request, MIXED, PERCENTILES)),
+    Job::all(HALVES_LATENCY, 15, |request| {
+        latency(request, HALVES, HALVES_PERCENTILES)
     }),
-    Job::all(LARGE, 2, |request, modes| throughput(request, modes, LARGE)),
-    Job::all(HALVES, 2, |request, modes| {
-        throughput(request, modes, HALVES)
-    }),
-    Job::all(LATENCY, 12, |request, modes| {
-        latency(request, modes, MIXED, PERCENTILES)
-    }),
-    Job::all(HALVES_LATENCY, 12, |request, modes| {
-        latency(request, modes, HALVES, HALVES_PERCENTILES)
-    }),
-    Job::apart(MEMORY, 4, |request, _| whole::footprint(request, prepare)),
-    Job::ours(SHARE, 4, |request, _| allocation_share(request)),
-    Job::ours(SPACE, 2, |request, _| space(request)),
+    Job::apart(WRK, 13, under_wrk),
+    Job::apart(MEMORY, 2, |request| whole::footprint(request, prepare)),
+    Job::ours(SHARE, 6, |request| allocation_share(request)),
+    Job::ours(SPACE, 2, |request| space(request)),
 ];
 
 /// Connections of the load, where they do not pipeline.
@@ -229,9 +243,106 @@ fn document(root: &Path, files: &[PathBuf]) -> Result<String> {
     Ok(text)
 }
 
+/// What wrk is told: the calls in turn, and to say its figures in one line.
+fn wrk_script(calls: &[Call]) -> String {
+    let mut script = String::from("local calls, turn = {}, 0\n");
+    for call in calls {
+        script.push_str("calls[#calls + 1] = \"");
+        for byte in call.as_bytes() {
+            let _ = write!(script, "\\{byte:03}");
+        }
+        script.push_str("\"\n");
+    }
+    script.push_str(
+        "request = function() turn = turn % #calls + 1 return calls[turn] end\n\
+         done = function(summary, latency)\n\
+         local errors = summary.errors\n\
+         local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout\n\
+         io.write(string.format('said %d %d %d %d %d %d\\n', summary.requests, summary.duration, failed,\n\
+         latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))\n\
+         end\n",
+    );
+    script
+}
+
+/// What `wrk` measures of a server in the mode that the request names. Nothing, where
+/// there is no such program.
+fn under_wrk(request: &Request) -> Result<Vec<Measurement>> {
+    counting::pause();
+    let traffic = Traffic::of(request)?;
+    let folder = std::env::temp_dir().join(format!("millpond-wrk-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let script = folder.join("traffic.lua");
+    std::fs::write(&script, wrk_script(&traffic.calls(WRK)))?;
+    let measured = if request.contender == POOLED {
+        runs_of_wrk(request, &start(&traffic, warm()?)?, &script)
+    } else {
+        runs_of_wrk(request, &start(&traffic, Heap::default())?, &script)
+    };
+    std::fs::remove_dir_all(&folder)?;
+    measured
+}
+
+fn runs_of_wrk<M: Memory>(
+    request: &Request,
+    server: &Server<M>,
+    script: &Path,
+) -> Result<Vec<Measurement>> {
+    let rows = [
+        WRK,
+        WRK_PERCENTILES[0],
+        WRK_PERCENTILES[1],
+        WRK_PERCENTILES[2],
+    ];
+    let mut measured = rows.map(|row| Measurement::new(row, &*request.contender, Vec::new()));
+    // Less than a second cannot be asked for.
+    let quick = SLICE.as_micros() >= request.slice_micros.into();
+    for _ in 0..if quick { 1 } else { 3 } {
+        let ran = Command::new("wrk")
+            .args([
+                "--threads",
+                "1",
+                "--connections",
+                "64",
+                "--duration",
+                "1s",
+                "--script",
+            ])
+            .arg(script)
+            .arg(format!("http://{}", server.address()))
+            .output();
+        let output = match ran {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            ran => ran?,
+        };
+        let said = String::from_utf8_lossy(&output.stdout);
+        let line = said.lines().find_map(|line| line.strip_prefix("said "));
+        let line = line.with_context(|| format!("wrk said {said:?}"))?;
+        let numbers: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
+        let [requests, micros, failed, p50, p99, p999] = numbers[..] else {
+            bail!("wrk said {line:?}");
+        };
+        ensure!(failed == 0.0 && requests > 0.0, "wrk said {line:?}");
+        let found = [micros / requests, p50 * 1e3, p99 * 1e3, p999 * 1e3];
+        for (measurement, figure) in measured.iter_mut().zip(found) {
+            measurement.values.push(figure);
+        }
+    }
+    Ok(measured.into())
+}
+
+/// The core of whoever asks, `wrk` included, and that of the server, whose threads begin
+/// where they are started. Left to the system, they share one in some processes and not in
+/// others, which is more than any allocator makes of it.
+const CLIENT: usize = 0;
+const SERVER: usize = 1;
+
 fn start<M: Memory + Sync>(traffic: &Traffic, memory: M) -> Result<Server<M>> {
     let any = "127.0.0.1:0".parse()?;
-    Server::start(any, &traffic.root, 1, Limits::default(), memory)
+    let _ = pin::to_core(SERVER);
+    let server = Server::start(any, &traffic.root, 1, Limits::default(), memory);
+    let _ = pin::to_core(CLIENT);
+    server
 }
 
 /// Pools that have seen traffic.
@@ -242,7 +353,7 @@ fn warm() -> Result<Pooled> {
 }
 
 /// Microseconds a request.
-fn throughput(request: &Request, modes: Modes, row: &str) -> Result<Vec<Measurement>> {
+fn throughput(request: &Request, row: &str) -> Result<Vec<Measurement>> {
     let traffic = Traffic::of(request)?;
     let heap = start(&traffic, Heap::default())?;
     let mut on_heap = traffic.on(&heap, row)?;
@@ -251,29 +362,22 @@ fn throughput(request: &Request, modes: Modes, row: &str) -> Result<Vec<Measurem
     let requests = on_heap.turn(|_| ())?;
     let mut bout = Bout::new(request);
     bout.add(HEAP, || on_heap.turn(|_| ()).expect("the server answers"));
-    if modes == Modes::Both {
-        bout.add(POOLED, || {
-            on_pools.turn(|_| ()).expect("the server answers")
-        });
-    }
+    bout.add(POOLED, || {
+        on_pools.turn(|_| ()).expect("the server answers")
+    });
     Ok(bout.run(row, 1e-3 / requests as f64))
 }
 
 /// Percentiles of single requests under load, round by round, the modes in turn.
-fn latency(
-    request: &Request,
-    modes: Modes,
-    row: &str,
-    rows: [&str; 3],
-) -> Result<Vec<Measurement>> {
+fn latency(request: &Request, row: &str, rows: [&str; 3]) -> Result<Vec<Measurement>> {
     counting::pause();
     let traffic = Traffic::of(request)?;
     let heap = start(&traffic, Heap::default())?;
     let pooled = start(&traffic, warm()?)?;
-    let mut loads = vec![(HEAP, traffic.on(&heap, row)?)];
-    if modes == Modes::Both {
-        loads.push((POOLED, traffic.on(&pooled, row)?));
-    }
+    let mut loads = [
+        (HEAP, traffic.on(&heap, row)?),
+        (POOLED, traffic.on(&pooled, row)?),
+    ];
     let slice = 5 * Duration::from_micros(request.slice_micros);
     let mut measured = Vec::new();
     for (name, _) in &loads {
@@ -370,8 +474,9 @@ fn bars(record: &ChapterRecord) -> Vec<Bar> {
         hits(0.95, "the reference calls 95 % excellent"),
         over(PERCENTILES[2], HEAP, 0.8, "our bar"),
         over(HALVES_PERCENTILES[2], HEAP, 0.8, "our bar"),
+        over(WRK_PERCENTILES[2], HEAP, 0.8, "our bar"),
     ];
-    for row in [MIXED, SMALL, PIPELINED, LARGE, HALVES] {
+    for row in [WRK, MIXED, SMALL, PIPELINED, LARGE, HALVES] {
         bars.push(over(
             row,
             MIMALLOC,

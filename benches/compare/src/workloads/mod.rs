@@ -2,8 +2,11 @@
 //!
 //! ```text
 //!  this binary     heap, millpond pooled    in turn, in one process
-//!  on-mimalloc     heap on mimalloc         a process of its own, between those
+//!  on-mimalloc     the same on mimalloc     a process of its own, between those
 //! ```
+//!
+//! Of the second only the heap mode is kept. The pooled one runs beside it all the same,
+//! so that it takes as much of the processor's caches from it as it does here.
 //!
 //! A chapter is a list of [`Job`]s: what a fresh process measures, and in which builds.
 //! What all systems are asked, [latency and memory](whole), is asked in one place.
@@ -42,22 +45,13 @@ pub const POOLED: &str = "millpond pooled";
 const PROCESSES: (u32, u32) = (2, 5);
 const ROUNDS: (u32, u32) = (8, 6);
 
-/// The modes that a process measures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Modes {
-    /// Heap and pools.
-    Both,
-    /// The heap, in a build with another allocator under it.
-    Heap,
-}
-
 /// What a fresh process measures for a chapter.
 pub struct Job {
     name: &'static str,
     builds: Builds,
-    /// Slices of a round that it takes: one for each contender, if those are all.
+    /// Slices of a round that it takes: one for each contender, and what it prepares.
     slices: u32,
-    work: fn(&Request, Modes) -> Result<Vec<Measurement>>,
+    work: fn(&Request) -> Result<Vec<Measurement>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,7 +71,7 @@ impl Job {
     pub const fn ours(
         name: &'static str,
         slices: u32,
-        work: fn(&Request, Modes) -> Result<Vec<Measurement>>,
+        work: fn(&Request) -> Result<Vec<Measurement>>,
     ) -> Self {
         let builds = Builds::Ours;
         Self {
@@ -92,7 +86,7 @@ impl Job {
     pub const fn once(
         name: &'static str,
         slices: u32,
-        work: fn(&Request, Modes) -> Result<Vec<Measurement>>,
+        work: fn(&Request) -> Result<Vec<Measurement>>,
     ) -> Self {
         let builds = Builds::Once;
         Self {
@@ -103,11 +97,11 @@ impl Job {
         }
     }
 
-    /// A job with a heap mode, which runs on mimalloc too.
+    /// A job with a heap mode, which is measured on mimalloc too.
     pub const fn all(
         name: &'static str,
         slices: u32,
-        work: fn(&Request, Modes) -> Result<Vec<Measurement>>,
+        work: fn(&Request) -> Result<Vec<Measurement>>,
     ) -> Self {
         let builds = Builds::Both;
         Self {
@@ -123,7 +117,7 @@ impl Job {
     pub const fn apart(
         name: &'static str,
         slices: u32,
-        work: fn(&Request, Modes) -> Result<Vec<Measurement>>,
+        work: fn(&Request) -> Result<Vec<Measurement>>,
     ) -> Self {
         let builds = Builds::Apart;
         Self {
@@ -164,10 +158,10 @@ impl Job {
 }
 
 /// Time that one contender gets in one round of a quick run.
-const SLICE: Duration = Duration::from_millis(8);
+pub const SLICE: Duration = Duration::from_millis(8);
 
-/// Time that a process needs for its corpus, before it measures.
-const STARTING: Duration = Duration::from_millis(150);
+/// Time that a process needs to start and to read some of its corpus.
+const STARTING: Duration = Duration::from_millis(40);
 
 /// The tasks of a chapter: each job in fresh processes, the modes in turn.
 pub fn tasks(mode: Mode, jobs: &[Job]) -> Vec<Task> {
@@ -182,13 +176,13 @@ pub fn tasks(mode: Mode, jobs: &[Job]) -> Vec<Task> {
 }
 
 /// Carries out a task of a chapter.
-pub fn measure(request: &Request, modes: Modes, jobs: &[Job]) -> Result<Vec<Measurement>> {
+pub fn measure(request: &Request, jobs: &[Job]) -> Result<Vec<Measurement>> {
     let job = jobs.iter().find(|job| job.name == request.task);
     let job = job.with_context(|| format!("no task {}", request.task))?;
-    (job.work)(request, modes)
+    (job.work)(request)
 }
 
-/// Carries out a task of any of these chapters on the heap alone.
+/// Carries out a task of any of these chapters, and keeps the heap mode.
 #[allow(dead_code, reason = "the other binary's entry")]
 pub fn on_the_heap(request: &Request) -> Result<Vec<Measurement>> {
     let jobs = match request.chapter.as_str() {
@@ -200,7 +194,9 @@ pub fn on_the_heap(request: &Request) -> Result<Vec<Measurement>> {
         "pipeline" => pipeline::JOBS,
         other => bail!("no chapter {other} on this allocator"),
     };
-    measure(request, Modes::Heap, jobs)
+    let mut measured = measure(request, jobs)?;
+    measured.retain(|measurement| measurement.contender == HEAP);
+    Ok(measured)
 }
 
 /// A row of [`allocator_share`].
@@ -219,18 +215,16 @@ pub const fn bytes(id: &'static str, title: &'static str) -> RowSpec {
     RowSpec::space(id, title, "bytes asked of the allocator", Unit::Bytes)
 }
 
-/// The same operation in both modes of this build, in turn.
+/// The same operation in both modes, in turn.
 pub fn versus<A, B>(
-    (request, modes): (&Request, Modes),
+    request: &Request,
     (row, scale): (&str, f64),
     heap: impl FnMut() -> A,
     pooled: impl FnMut() -> B,
 ) -> Vec<Measurement> {
     let mut bout = Bout::new(request);
     bout.add(HEAP, heap);
-    if modes == Modes::Both {
-        bout.add(POOLED, pooled);
-    }
+    bout.add(POOLED, pooled);
     bout.run(row, scale)
 }
 

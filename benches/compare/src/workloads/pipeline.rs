@@ -1,8 +1,8 @@
 //! Chapter `pipeline`: N-Triples to receipts, in cycles.
 
 use super::{
-    Bout, HEAP, Job, Judge, MIMALLOC, Modes, POOLED, allocator_share, bytes, calls, cycles,
-    documents, share, uses, versus, whole,
+    Bout, HEAP, Job, Judge, MIMALLOC, POOLED, allocator_share, bytes, calls, cycles, documents,
+    share, uses, versus, whole,
 };
 use anyhow::Result;
 use millpond_bench::bar::{Bar, Figure};
@@ -34,7 +34,7 @@ pub const CHAPTER: Chapter = Chapter {
     ],
     rows: ROWS,
     tasks: |mode| super::tasks(mode, JOBS),
-    work: |request| super::measure(request, Modes::Both, JOBS),
+    work: |request| super::measure(request, JOBS),
     bars,
 };
 
@@ -140,24 +140,22 @@ const ROWS: &[RowSpec] = &[
 ];
 
 pub const JOBS: &[Job] = &[
-    Job::all(HOT, 2, hot),
-    Job::ours(COLD, 40, |request, _| cold(request)),
+    Job::all(HOT, 3, hot),
+    Job::ours(COLD, 15, |request| cold(request)),
     Job::all(RECEIPT, 2, receipts),
     Job::all(RUN, 2, run),
-    Job::ours(RINGS, 2, |request, _| over_rings(request)),
+    Job::ours(RINGS, 2, |request| over_rings(request)),
     Job::all(INGEST, 4, ingest),
-    Job::all(LATENCY, 4, |request, modes| {
-        whole::latency(request, modes, prepare)
-    }),
-    Job::apart(MEMORY, 2, |request, _| whole::footprint(request, prepare)),
-    Job::ours(SHARE, 2, |request, _| allocation_share(request)),
-    Job::ours(SPACE, 1, |_, _| space()),
+    Job::all(LATENCY, 2, |request| whole::latency(request, prepare)),
+    Job::apart(MEMORY, 0, |request| whole::footprint(request, prepare)),
+    Job::ours(SHARE, 1, |request| allocation_share(request)),
+    Job::ours(SPACE, 0, |_| space()),
 ];
 
 /// Statements in the text of one iteration.
 const STATEMENTS: usize = 4_000;
 
-fn hot(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
+fn hot(request: &Request) -> Result<Vec<Measurement>> {
     let (pool, nothing) = (local_buffers(), 0_u64);
     let mut bout = Bout::new(request);
     bout.add(EMPTY, || black_box(&raw const nothing));
@@ -165,12 +163,10 @@ fn hot(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
         let buffer = Heap.buffer();
         buffer.map(|buffer| black_box(buffer.as_ptr())).is_ok()
     });
-    if modes == Modes::Both {
-        bout.add(POOLED, || {
-            let buffer = pool.buffer();
-            buffer.map(|buffer| black_box(buffer.as_ptr())).is_ok()
-        });
-    }
+    bout.add(POOLED, || {
+        let buffer = pool.buffer();
+        buffer.map(|buffer| black_box(buffer.as_ptr())).is_ok()
+    });
     Ok(less_the_loop(bout.run(HOT, cycles())))
 }
 
@@ -184,13 +180,11 @@ fn less_the_loop(mut measured: Vec<Measurement>) -> Vec<Measurement> {
     measured
 }
 
-fn run(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
+fn run(request: &Request) -> Result<Vec<Measurement>> {
     let pool = local_buffers();
     let (mut heap, mut pooled) = (heap(), hooked(&pool, Page::new(RECEIPTS)));
     let on_heap = || process(&mut heap);
-    let measured = versus((request, modes), (RUN, 1.0), on_heap, || {
-        process(&mut pooled)
-    });
+    let measured = versus(request, (RUN, 1.0), on_heap, || process(&mut pooled));
     let in_cycles = measured.iter().map(|found| {
         let values = found.values.iter().map(|nanos| nanos * cycles()).collect();
         Measurement::new(RUN_CYCLES, found.contender.clone(), values)
@@ -254,12 +248,12 @@ fn process<B: Buffers, L: Ledger>(pipeline: &mut Pipeline<'_, B, L>) -> u64 {
     answers ^ u64::from(done.is_ok())
 }
 
-fn receipts(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
+fn receipts(request: &Request) -> Result<Vec<Measurement>> {
     let written = Receipt::default();
     let write = |page: &mut Page| page.write(*black_box(&written)).is_ok();
     let (mut heap, mut pooled) = (Heap, Page::new(RECEIPTS));
     Ok(versus(
-        (request, modes),
+        request,
         (RECEIPT, cycles()),
         || heap.with_page(1, write),
         || pooled.with_page(1, write),
@@ -329,29 +323,27 @@ fn over_rings(request: &Request) -> Result<Vec<Measurement>> {
     Ok(bout.run(RINGS, each))
 }
 
-fn ingest(request: &Request, modes: Modes) -> Result<Vec<Measurement>> {
+fn ingest(request: &Request) -> Result<Vec<Measurement>> {
     let text = sample::ntriples(&documents(request, 400_000)?, STATEMENTS);
     let scale = 1.0 / text.lines().count() as f64;
     let pool = local_buffers();
     let (mut heap, mut pooled) = (heap(), hooked(&pool, Page::new(RECEIPTS)));
     let mut measured = versus(
-        (request, modes),
+        request,
         (INGEST, scale),
         || all_of(&mut heap, &text),
         || all_of(&mut pooled, &text),
     );
-    if modes == Modes::Both {
-        let mut apart = Bout::new(request);
-        apart.add(HEAP, || statements(&text, |_| ()));
-        measured.extend(apart.run(PARSE, scale));
-        let (mut terms, mut apart) = (Terms::new(), Bout::new(request));
-        apart.add(HEAP, || {
-            statements(&text, |statement| {
-                black_box(statement.map(|term| terms.id_of(term)));
-            })
-        });
-        measured.extend(apart.run(TRANSFORM, scale));
-    }
+    let mut apart = Bout::new(request);
+    apart.add(HEAP, || statements(&text, |_| ()));
+    measured.extend(apart.run(PARSE, scale));
+    let (mut terms, mut apart) = (Terms::new(), Bout::new(request));
+    apart.add(HEAP, || {
+        statements(&text, |statement| {
+            black_box(statement.map(|term| terms.id_of(term)));
+        })
+    });
+    measured.extend(apart.run(TRANSFORM, scale));
     Ok(measured)
 }
 

@@ -1,7 +1,7 @@
 //! What every system is asked of one operation as a whole: how long single ones
 //! take, and what memory the process has from the system.
 
-use super::{HEAP, Modes, POOLED};
+use super::{HEAP, POOLED};
 use anyhow::Result;
 use millpond_bench::chapter::{RowSpec, Section, Unit};
 use millpond_bench::percentiles::{EMPTY, Latencies, SHOWN, empty_measurement};
@@ -44,8 +44,8 @@ pub const MEMORY: [RowSpec; 2] = {
 /// Fewer samples than this say nothing about one in a thousand.
 const SAMPLES: u32 = 2_000;
 
-/// Percentiles of single operations, in each mode.
-pub fn latency(request: &Request, modes: Modes, prepare: Prepare) -> Result<Vec<Measurement>> {
+/// Percentiles of single operations, in each mode, or on the heap if the request names it.
+pub fn latency(request: &Request, prepare: Prepare) -> Result<Vec<Measurement>> {
     counting::pause();
     let mut measured = Vec::new();
     let mut note = |name: &str, latencies: &Latencies| {
@@ -66,7 +66,7 @@ pub fn latency(request: &Request, modes: Modes, prepare: Prepare) -> Result<Vec<
         note(name, &latencies);
     };
     prepare(request, false, &mut |operation| timed(HEAP, operation))?;
-    if modes == Modes::Both {
+    if request.contender != HEAP {
         prepare(request, true, &mut |operation| timed(POOLED, operation))?;
         note(EMPTY, &empty_measurement(u64::from(SAMPLES)));
     }

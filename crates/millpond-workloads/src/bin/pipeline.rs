@@ -34,6 +34,9 @@ struct Arguments {
     memory: MemoryArgs,
 }
 
+/// Bytes between two steps of the progress bar, so that it costs nothing beside a run.
+const PROGRESS: u64 = 256 << 10;
+
 fn main() -> ExitCode {
     cli::run(|arguments: Arguments| match arguments.memory.memory {
         Memory::Heap => pass(&arguments, &Heap, Heap),
@@ -57,12 +60,20 @@ fn pass<B: Buffers, L: Ledger>(arguments: &Arguments, buffers: &B, ledger: L) ->
     let mut out = BufWriter::new(io::stdout().lock());
     let (mut answers, mut written) = (vec![0_u64; arguments.predicate.len()], Ok(()));
     let began = Instant::now();
-    let ended = pipeline.ingest(&text, |receipt| {
+    let bar = cli::progress_bytes("reading", text.len() as u64);
+    let read = |bytes: usize| {
+        if bytes as u64 >= bar.position() + PROGRESS {
+            bar.set_position(bytes as u64);
+        }
+    };
+    let ended = pipeline.ingest_watched(&text, read, |receipt| {
         answers[receipt.hook as usize] += u64::from(receipt.answer);
         if arguments.receipts && written.is_ok() {
             written = print(&mut out, receipt);
         }
     });
+    let took = began.elapsed();
+    bar.finish_and_clear();
     ended.with_context(|| name.clone())?;
     written?;
     for (predicate, answer) in arguments.predicate.iter().zip(answers) {
@@ -76,8 +87,7 @@ fn pass<B: Buffers, L: Ledger>(arguments: &Arguments, buffers: &B, ledger: L) ->
     let (terms, memory) = (pipeline.terms().len(), arguments.memory.memory);
     writeln!(
         out,
-        "{name}: {statements} statements, {terms} terms, {runs} runs, {receipts} receipts in {:.1?} ({memory})",
-        began.elapsed()
+        "{name}: {statements} statements, {terms} terms, {runs} runs, {receipts} receipts in {took:.1?} ({memory})"
     )?;
     out.flush()?;
     Ok(())

@@ -110,12 +110,13 @@ impl<'s, S: Scope> Json<'s, S> {
 pub fn quote(into: &mut impl Text, text: &str) -> Result<(), Full> {
     into.push_str("\"")?;
     let mut rest = text;
-    while let Some(at) = rest
-        .bytes()
-        .position(|b| b < 0x20 || b == b'"' || b == b'\\')
-    {
+    loop {
+        let at = plain(rest.as_bytes());
         into.push_str(&rest[..at])?;
-        match rest.as_bytes()[at] {
+        let Some(escaped) = rest.as_bytes().get(at) else {
+            return into.push_str("\"");
+        };
+        match escaped {
             b'"' => into.push_str("\\\"")?,
             b'\\' => into.push_str("\\\\")?,
             b'\n' => into.push_str("\\n")?,
@@ -125,8 +126,23 @@ pub fn quote(into: &mut impl Text, text: &str) -> Result<(), Full> {
         }
         rest = &rest[at + 1..];
     }
-    into.push_str(rest)?;
-    into.push_str("\"")
+}
+
+/// How many of the first bytes can be in a string as they are.
+///
+/// Looked at in blocks, so that the compiler compares all bytes of one at once.
+fn plain(bytes: &[u8]) -> usize {
+    const BLOCK: usize = 16;
+    let escaped = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    let blocks = bytes.chunks_exact(BLOCK);
+    let blocks = blocks.take_while(|block| {
+        let found = block.iter().map(|&byte| escaped(byte));
+        !found.fold(false, |any, found| any | found)
+    });
+    let at = BLOCK * blocks.count();
+    let rest = &bytes[at..];
+    let here = rest.iter().position(|&byte| escaped(byte));
+    at + here.unwrap_or(rest.len())
 }
 
 impl<S: Scope> fmt::Debug for Json<'_, S> {

@@ -37,9 +37,25 @@ pub fn pack<M: Memory>(
     documents: &[Document],
     memory: &M,
     out: &mut impl Write,
-    mut done: impl FnMut(u64),
+    done: impl FnMut(u64),
 ) -> Result<Packed> {
     let dictionary = Dictionary::learn(documents.iter().map(|document| &*document.text));
+    pack_with(&dictionary, documents, memory, out, done)
+}
+
+/// The same with a dictionary that is known already, from an earlier batch: learning
+/// takes most of the time of [`pack`].
+///
+/// # Errors
+///
+/// As [`pack`].
+pub fn pack_with<M: Memory>(
+    dictionary: &Dictionary,
+    documents: &[Document],
+    memory: &M,
+    out: &mut impl Write,
+    mut done: impl FnMut(u64),
+) -> Result<Packed> {
     let mut head = MAGIC.to_vec();
     dictionary.write(&mut head);
     out.write_all(&head)?;
@@ -47,7 +63,7 @@ pub fn pack<M: Memory>(
         archive_bytes: head.len(),
         ..Packed::default()
     };
-    let (mut encoder, mut pages) = (Encoder::new(&dictionary, memory), Vec::new());
+    let (mut encoder, mut pages) = (Encoder::new(dictionary, memory), Vec::new());
     for Document { path, text } in documents {
         encoder.encode(text, &mut pages)?;
         let length: usize = pages.iter().map(|page| page.len()).sum();

@@ -59,7 +59,10 @@ impl Dictionary {
     }
 
     fn of_pieces<P: AsRef<[u8]>>(pieces: &[P]) -> Self {
-        let mut dictionary = Self::default();
+        let mut dictionary = Self {
+            codes: HashMap::with_capacity(pieces.len()),
+            ..Self::default()
+        };
         for (piece, code) in pieces.iter().zip(0..) {
             let piece = piece.as_ref();
             dictionary.bytes.extend_from_slice(piece);
@@ -188,6 +191,8 @@ fn count_inside(counts: &mut HashMap<&[u8], u64>, singles: &mut [u64; 256]) {
         .iter()
         .map(|(token, count)| (*token, *count))
         .collect();
+    // Fewer than there will be, so that the table grows only in the end.
+    counts.reserve(4 * tokens.len());
     for (token, count) in tokens {
         token
             .iter()
@@ -203,20 +208,34 @@ fn count_inside(counts: &mut HashMap<&[u8], u64>, singles: &mut [u64; 256]) {
 }
 
 /// The pieces in the order of their codes: what saves most has the short codes.
-fn chosen(counts: &HashMap<&[u8], u64>, singles: &[u64; 256]) -> Vec<Box<[u8]>> {
+fn chosen<'t>(counts: &HashMap<&'t [u8], u64>, singles: &[u64; 256]) -> Vec<&'t [u8]> {
     // A literal of one byte costs three.
-    let single = (0..=u8::MAX).zip(singles).filter(|(_, count)| **count > 0);
-    let single = single.map(|(byte, count)| (count * 2, Box::from([byte])));
+    let single = BYTES.chunks_exact(1).zip(singles);
+    let single = single.filter(|(_, count)| **count > 0);
+    let single = single.map(|(byte, count)| (Reverse(count * 2), byte));
     let several = counts
         .iter()
         .filter(|(piece, count)| piece.len() > 1 && **count > 2);
-    let several =
-        several.map(|(piece, count)| (count * (piece.len() as u64 - 1), Box::from(*piece)));
-    let mut ranked: Vec<(u64, Box<[u8]>)> = single.chain(several).collect();
-    ranked.sort_by(|a, b| (Reverse(a.0), &a.1).cmp(&(Reverse(b.0), &b.1)));
-    ranked.truncate(SHORT + LONG);
+    let several = several.map(|(piece, count)| (Reverse(count * (piece.len() as u64 - 1)), *piece));
+    let mut ranked: Vec<(Reverse<u64>, &[u8])> = single.chain(several).collect();
+    // Most are not chosen, and need not be sorted.
+    if ranked.len() > SHORT + LONG {
+        ranked.select_nth_unstable(SHORT + LONG);
+        ranked.truncate(SHORT + LONG);
+    }
+    ranked.sort_unstable();
     ranked.into_iter().map(|(_, piece)| piece).collect()
 }
+
+/// Every byte, as a piece of one.
+static BYTES: [u8; 256] = {
+    let (mut bytes, mut byte) = ([0; 256], 0_u8);
+    while byte < u8::MAX {
+        byte += 1;
+        bytes[byte as usize] = byte;
+    }
+    bytes
+};
 
 #[cfg(test)]
 mod tests {

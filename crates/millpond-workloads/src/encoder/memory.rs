@@ -125,6 +125,8 @@ pub struct PageStats {
     pub resizes: u64,
     /// Most pages in use at once ÷ size.
     pub efficiency: f64,
+    /// Pages from outside that are out.
+    pub outside: usize,
     /// Bytes that the pool has from the system.
     pub held_bytes: usize,
 }
@@ -169,6 +171,7 @@ impl Pooled {
             overflow_rate: seen.fallbacks as f64 / acquires.max(1) as f64,
             resizes: self.resizes.get(),
             efficiency: peak as f64 / seen.capacity.max(1) as f64,
+            outside: seen.fallback_in_use,
             held_bytes: seen.held_bytes,
         }
     }

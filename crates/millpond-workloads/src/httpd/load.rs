@@ -41,6 +41,12 @@ impl Call {
         let bytes = [head.as_bytes(), body].concat();
         Self { bytes }
     }
+
+    /// What is sent.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Connections to one server, with the calls that they make in turn.

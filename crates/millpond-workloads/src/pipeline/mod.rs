@@ -150,7 +150,21 @@ impl<'m, B: Buffers, L: Ledger> Pipeline<'m, B, L> {
     /// # Errors
     ///
     /// The first [`Fault`]. What came before it has been emitted.
-    pub fn ingest(&mut self, text: &str, mut emit: impl FnMut(&Receipt)) -> Result<(), Fault> {
+    pub fn ingest(&mut self, text: &str, emit: impl FnMut(&Receipt)) -> Result<(), Fault> {
+        self.ingest_watched(text, |_| (), emit)
+    }
+
+    /// The same; `read` is told after each run how many bytes of `text` were read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipeline::ingest`].
+    pub fn ingest_watched(
+        &mut self,
+        text: &str,
+        mut read: impl FnMut(usize),
+        mut emit: impl FnMut(&Receipt),
+    ) -> Result<(), Fault> {
         let mut parser = Parser::new(text);
         let mut waiting = [Triple::default(); LANES];
         let mut length = 0;
@@ -160,12 +174,14 @@ impl<'m, B: Buffers, L: Ledger> Pipeline<'m, B, L> {
             length += 1;
             if length == LANES {
                 self.process(&waiting, &mut emit)?;
+                read(text.len() - parser.left_bytes());
                 length = 0;
             }
         }
         if length > 0 {
             self.process(&waiting[..length], &mut emit)?;
         }
+        read(text.len());
         Ok(())
     }
 
@@ -244,6 +260,17 @@ mod tests {
             Some("line 10, column 1")
         );
         assert_eq!(answers, [8]);
+    }
+
+    #[test]
+    fn progress_never_goes_back_and_ends_with_the_text() {
+        let mut pipeline = Pipeline::new(&Heap, Heap);
+        let line = "<urn:a> <urn:b> <urn:c> .\n";
+        let text = line.repeat(20);
+        let mut seen = Vec::new();
+        let read = pipeline.ingest_watched(&text, |bytes| seen.push(bytes), |_| ());
+        assert_eq!(read, Ok(()));
+        assert_eq!(seen, [8, 16, 20].map(|lines| lines * line.len()));
     }
 
     #[test]

@@ -89,6 +89,12 @@ impl<'a> Parser<'a> {
         self.line
     }
 
+    /// Bytes that are still to be read.
+    #[must_use]
+    pub fn left_bytes(&self) -> usize {
+        self.rest.len()
+    }
+
     /// The next statement, or `None` at the end of the text.
     ///
     /// # Errors
