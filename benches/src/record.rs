@@ -1,7 +1,9 @@
 //! A run as it is kept: every round of every contender, with provenance.
 //!
 //! Records live in `benches/record/NAME.json`. They hold the rounds themselves,
-//! not only medians, so that a later run can be compared with intervals.
+//! not only medians, so that a later run can be compared with intervals; those of the
+//! release build, which is what is compared, in as many digits as mean something. A
+//! clone carries them for ever.
 
 use crate::bar::Bar;
 use crate::chapter::{Chapter, Section, Unit};
@@ -228,16 +230,34 @@ impl Run {
         Ok(run)
     }
 
-    /// Keeps this run as the record `name` below `directory`.
+    /// Keeps this run as the record `name` below `directory`: without the rounds under
+    /// fat link-time optimisation, of which the estimates stay, and with rounds in
+    /// [`DIGITS`] digits.
     ///
     /// # Errors
     ///
     /// A refusal if `name` is no plain name; otherwise what writing said.
     pub fn save(&self, directory: &Path, name: &str) -> Result<PathBuf> {
         let path = path_of(directory, name)?;
-        let json = serde_json::to_string_pretty(self)?;
+        let mut kept = self.clone();
+        for series in kept.series_mut() {
+            series.fat.clear();
+            series
+                .values
+                .iter_mut()
+                .for_each(|value| *value = rounded(*value));
+        }
+        let json = numbers_in_rows(&serde_json::to_string_pretty(&kept)?);
         crate::report::write::atomically(&path, &json)?;
         Ok(path)
+    }
+
+    fn series_mut(&mut self) -> impl Iterator<Item = &mut Series> {
+        let rows = self
+            .chapters
+            .iter_mut()
+            .flat_map(|chapter| &mut chapter.rows);
+        rows.flat_map(|row| &mut row.series)
     }
 
     /// Refuses to be compared with a run over another corpus.
@@ -255,6 +275,35 @@ impl Run {
             then.digest, then.nodes, then.edges, now.digest, now.nodes, now.edges
         )))
     }
+}
+
+/// Digits of a round that a record keeps. What is measured repeats in two or three; the
+/// comparison calls a hundredth no difference.
+const DIGITS: usize = 5;
+
+fn rounded(value: f64) -> f64 {
+    let text = format!("{value:.*e}", DIGITS - 1);
+    text.parse().unwrap_or(value)
+}
+
+/// JSON with one line for each list of numbers, in place of one for each number.
+fn numbers_in_rows(pretty: &str) -> String {
+    let mut rows = String::with_capacity(pretty.len());
+    let mut after_number = false;
+    for line in pretty.lines() {
+        let word = line.trim().trim_end_matches(',');
+        let number = word.parse::<f64>().is_ok();
+        let joins =
+            (number && (after_number || rows.ends_with('['))) || (after_number && word == "]");
+        if !joins {
+            rows.push('\n');
+            rows.push_str(line);
+        } else {
+            rows.push_str(line.trim());
+        }
+        after_number = number;
+    }
+    rows.trim_start().to_owned()
 }
 
 /// Where the record `name` lives; names are plain words, not paths.
@@ -287,6 +336,28 @@ mod tests {
             );
         }
         assert!(path_of(Path::new("record"), "2026-11-21_a.1").is_ok());
+    }
+
+    #[test]
+    fn rounds_are_kept_in_the_digits_that_mean_something() {
+        assert_eq!(rounded(57.086_920_227_920_23), 57.087);
+        assert_eq!(rounded(1_636_087.25), 1_636_100.0);
+        assert_eq!(rounded(0.000_123_456_78), 0.000_123_46);
+        assert_eq!(rounded(0.0), 0.0);
+        assert!(rounded(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn lists_of_numbers_are_one_line_each_and_mean_the_same() {
+        let value =
+            serde_json::json!({"a": [1.5, -2e9, 3], "b": {"c": 1, "d": [], "e": [[1, 2], "3"]}});
+        let pretty = serde_json::to_string_pretty(&value).unwrap();
+        let rows = numbers_in_rows(&pretty);
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&rows).unwrap(),
+            value
+        );
+        assert!(rows.contains("\"a\": [1.5,-2000000000.0,3]"), "{rows}");
     }
 
     #[test]

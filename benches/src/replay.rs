@@ -69,6 +69,14 @@ impl Steps {
         self.places
     }
 
+    /// The size of every acquire, if it is the same one.
+    #[must_use]
+    pub fn one_size(&self) -> Option<usize> {
+        let mut sizes = self.steps.iter().filter_map(|step| step.bytes);
+        let first = sizes.next()?;
+        sizes.all(|size| size == first).then_some(first)
+    }
+
     /// Does all of it once. Answers how many acquires were refused.
     #[inline(never)]
     pub fn run<T>(&self, mut acquire: impl FnMut(usize) -> Option<T>) -> u64 {
@@ -134,7 +142,10 @@ mod tests {
         });
         assert_eq!((refused, out.get()), (0, 0), "all came back");
         assert_eq!(most.get(), 20 + 30 + 40);
-        assert_eq!(Steps::of(&trace, Some("b")).count(), 1);
+        let other = Steps::of(&trace, Some("b"));
+        assert_eq!((other.count(), other.one_size()), (1, Some(30)));
+        assert_eq!(steps.one_size(), None);
+        assert_eq!(Steps::default().one_size(), None);
         assert_eq!(steps.run(|_| None::<()>), 5);
     }
 }

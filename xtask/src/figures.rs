@@ -128,7 +128,8 @@ struct Estimate {
     high: f64,
 }
 
-/// The page, of records with their names, in order.
+/// The page, of records with their names, in order. A chapter that several records have
+/// is shown of the latest.
 pub(crate) fn page(records: &[(&str, &str)]) -> Result<String> {
     let mut page = String::from(
         "# Measured figures\n\n\
@@ -136,14 +137,33 @@ pub(crate) fn page(records: &[(&str, &str)]) -> Result<String> {
          typed. They are those of one machine on one day: quote ratios, and measure your own with\n\
          `cargo xtask bench`. Figures are medians with 95 % intervals.\n",
     );
-    for (name, text) in records {
-        let said = match *name {
-            "icount" => counted(text),
-            name => measured(name, text),
+    let mut runs = Vec::new();
+    for &(name, text) in records {
+        let no_record = || format!("{RECORDS}{name}.json is no record");
+        if name == "icount" {
+            page += &counted(text).with_context(no_record)?;
+        } else {
+            let run: Run = serde_json::from_str(text).with_context(no_record)?;
+            runs.push((name, run));
+        }
+    }
+    for (name, run) in &runs {
+        let is_latest = |chapter: &&Chapter| {
+            let others = runs.iter().filter(|(other, _)| other != name);
+            let mut has_it = others.filter(|(_, other)| other.has(&chapter.name));
+            let date = &run.provenance.date;
+            has_it.all(|(other, its)| (&its.provenance.date, other) < (date, name))
         };
-        page += &said.with_context(|| format!("{RECORDS}{name}.json is no record"))?;
+        let chapters: Vec<&Chapter> = run.chapters.iter().filter(is_latest).collect();
+        page += &measured(name, run, &chapters)?;
     }
     Ok(page)
+}
+
+impl Run {
+    fn has(&self, chapter: &str) -> bool {
+        self.chapters.iter().any(|other| other.name == chapter)
+    }
 }
 
 fn counted(text: &str) -> Result<String> {
@@ -165,8 +185,30 @@ fn counted(text: &str) -> Result<String> {
     Ok(said)
 }
 
-fn measured(name: &str, text: &str) -> Result<String> {
-    let run: Run = serde_json::from_str(text)?;
+fn measured(name: &str, run: &Run, chapters: &[&Chapter]) -> Result<String> {
+    let mut said = String::new();
+    for chapter in chapters {
+        let (question, of) = (&chapter.question, &chapter.name);
+        write!(said, "\n## {question}\n\nChapter `{of}`, ")?;
+        provenance(&mut said, name, run)?;
+        bars(&mut said, &chapter.bars)?;
+        said += "\n| row | who | figure | interval |\n|---|---|---:|---:|\n";
+        for row in &chapter.rows {
+            rows(&mut said, row)?;
+        }
+        said += "\nWhat is done:\n\n";
+        for Row { title, what, .. } in &chapter.rows {
+            writeln!(said, "- {title}: {what}")?;
+        }
+        said += "\nNot to be claimed:\n\n";
+        for caveat in &chapter.caveats {
+            writeln!(said, "- {caveat}")?;
+        }
+    }
+    Ok(said)
+}
+
+fn provenance(said: &mut String, name: &str, run: &Run) -> Result<()> {
     let Provenance {
         date,
         commit,
@@ -176,36 +218,15 @@ fn measured(name: &str, text: &str) -> Result<String> {
         build,
     } = &run.provenance;
     let (mode, compiler) = (&run.mode, &build.compiler);
-    let mut said = String::new();
-    for chapter in &run.chapters {
-        let Chapter {
-            name: of,
-            question,
-            caveats,
-            ..
-        } = chapter;
-        write!(
-            said,
-            "\n## {question}\n\n\
-             Chapter `{of}`, {mode} run kept as `{name}`: commit {commit}, {date}, {compiler}, \
-             {machine}, {cores} × {cpu}.\n\n| row | who | figure | interval |\n|---|---|---:|---:|\n"
-        )?;
-        for row in &chapter.rows {
-            rows(&mut said, row)?;
-        }
-        bars(&mut said, &chapter.bars)?;
-        said += "\nWhat is done:\n\n";
-        for Row { title, what, .. } in &chapter.rows {
-            writeln!(said, "- {title}: {what}")?;
-        }
-        said += "\nNot to be claimed:\n\n";
-        for caveat in caveats {
-            writeln!(said, "- {caveat}")?;
-        }
-    }
-    Ok(said)
+    writeln!(
+        said,
+        "{mode} run kept as `{name}`: commit {commit}, {date}, {compiler}, {machine}, \
+         {cores} × {cpu}."
+    )?;
+    Ok(())
 }
 
+/// A line for each contender that was measured; the row is named on its first.
 fn rows(said: &mut String, row: &Row) -> Result<()> {
     let unit = match row.unit.as_str() {
         "nanos" => "ns",
@@ -216,6 +237,7 @@ fn rows(said: &mut String, row: &Row) -> Result<()> {
         "count" => "",
         other => other,
     };
+    let mut title = row.title.as_str();
     for Series {
         contender,
         estimate,
@@ -224,12 +246,12 @@ fn rows(said: &mut String, row: &Row) -> Result<()> {
         if let Some(Estimate { median, low, high }) = estimate {
             let (median, low, high) = (short(*median), short(*low), short(*high));
             let figure = format!("{median} {unit}");
-            let title = &row.title;
             writeln!(
                 said,
                 "| {title} | {contender} | {} | {low}–{high} |",
                 figure.trim()
             )?;
+            title = "";
         }
     }
     Ok(())
@@ -293,6 +315,22 @@ mod tests {
             page.contains("| pair | b | 15.0 ns | – | not measured |"),
             "{page}"
         );
+        let (bars, rows) = (page.find("| bar |"), page.find("| row |"));
+        assert!(bars < rows, "verdicts first: {page}");
+    }
+
+    #[test]
+    fn a_chapter_is_shown_once_of_the_latest_record() {
+        let later = RUN
+            .replace(r#""date": "d""#, r#""date": "e""#)
+            .replace("12.345", "99.9");
+        let twice = page(&[("a", RUN), ("b", RUN)]).unwrap();
+        assert_eq!(twice.matches("kept as `b`").count(), 1, "{twice}");
+        for records in [[("a", RUN), ("b", &later)], [("a", &later), ("b", RUN)]] {
+            let page = page(&records).unwrap();
+            assert_eq!(page.matches("## How long?").count(), 1, "{page}");
+            assert!(page.contains("99.9") && !page.contains("12.3"), "{page}");
+        }
     }
 
     #[test]

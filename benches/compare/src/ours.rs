@@ -1,51 +1,19 @@
-//! Our pools as contenders.
-//!
-//! Items are built in place (`try_acquire_with`), as the other contenders do when
-//! they write through a pointer; `try_acquire` carries the value along so that it
-//! can hand it back, which the compiler does not always see through.
+//! Our pool for one thread, beside a bare free list.
 
-use crate::contender::{Contender, Item, Kind, Pool, Value};
+use crate::contender::Item;
 use crate::contenders::intrusive::FreeList;
 use crate::field_fixed::{into_measurements, rows};
 use crate::kernels::{self, Orders};
 use millpond_bench::runner::{Contest, Schedule};
 use millpond_bench::worker::Measurement;
-use millpond_fixed::{FixedPool, Lease, Level, LocalFixedPool, Shared};
+use millpond_fixed::LocalFixedPool;
 use std::ops::DerefMut;
 use std::time::Duration;
 
-/// The shared pool's name.
-pub const SHARED: &str = "millpond FixedPool";
 /// The single-thread pool's name.
 pub const LOCAL: &str = "millpond LocalFixedPool";
 /// The yardstick of the single-thread pool.
 pub const LIST: &str = "intrusive free list";
-
-/// The shared pool.
-pub struct Ours;
-
-impl Contender for Ours {
-    const NAME: &'static str = SHARED;
-    const KIND: Kind = Kind::Bounded;
-    type Pool<T: Value> = FixedPool<T>;
-}
-
-impl<T: Value> Pool<T> for FixedPool<T> {
-    type Lease<'a> = Lease<'a, T, Shared>;
-
-    fn with_capacity(capacity: usize) -> Self {
-        Self::new(capacity)
-    }
-
-    #[inline(always)]
-    fn try_acquire(&self, value: T) -> Option<Lease<'_, T, Shared>> {
-        FixedPool::try_acquire_with(self, || value).ok()
-    }
-
-    fn trim(&self) {
-        FixedPool::trim(self, Level::Full);
-    }
-}
 
 /// Items of the single-thread pools.
 const CAPACITY: usize = 8192;

@@ -1,10 +1,12 @@
 //! The page: one HTML file for people, which needs no network.
 
 mod chart;
+mod region;
 mod style;
 
 use crate::calibration::Calibration;
 use crate::figure;
+use crate::map::MemoryMap;
 use crate::savings::Savings;
 use crate::series::Series;
 use crate::snapshot::{PoolSnapshot, Snapshot};
@@ -16,7 +18,7 @@ use std::fmt;
 /// Most pools that get pictures of their own: those that hold most.
 const MOST_PICTURED: usize = 24;
 
-/// A page about a snapshot: figures, memory maps, sizes against classes, top
+/// A page about a snapshot: figures, memory by use and by address, sizes against classes, top
 /// holders; with a series also what happened over time, and beside an earlier
 /// snapshot what changed.
 ///
@@ -35,6 +37,7 @@ pub struct Page<'p> {
     series: Option<&'p Series>,
     earlier: Option<&'p Snapshot>,
     machine: Option<&'p Calibration>,
+    map: Option<&'p MemoryMap>,
 }
 
 impl<'p> Page<'p> {
@@ -46,6 +49,7 @@ impl<'p> Page<'p> {
             series: None,
             earlier: None,
             machine: None,
+            map: None,
         }
     }
 
@@ -67,6 +71,22 @@ impl<'p> Page<'p> {
     #[must_use]
     pub const fn calibrated(mut self, machine: &'p Calibration) -> Self {
         self.machine = Some(machine);
+        self
+    }
+
+    /// With the regions of the pools by address, and how full they are.
+    ///
+    /// ```
+    /// use millpond_analytics::{Page, Registry};
+    ///
+    /// let registry = Registry::new();
+    /// let (snapshot, map) = (registry.snapshot(), registry.memory_map());
+    /// let html = Page::of(&snapshot).mapped(&map).to_string();
+    /// # assert!(html.starts_with("<!DOCTYPE html>"));
+    /// ```
+    #[must_use]
+    pub const fn mapped(mut self, map: &'p MemoryMap) -> Self {
+        self.map = Some(map);
         self
     }
 
@@ -113,6 +133,7 @@ impl fmt::Display for Page<'_> {
         self.pools(f)?;
         self.over_time(f)?;
         self.memory(f)?;
+        self.regions(f)?;
         self.sizes(f)?;
         self.holders(f)?;
         self.changes(f)?;
@@ -248,6 +269,23 @@ impl Page<'_> {
         )?;
         for pool in pools.iter().filter(|pool| pool.figures.held_bytes > 0) {
             chart::memory_map(f, pool)?;
+        }
+        f.write_str("</div>\n")
+    }
+
+    fn regions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(map) = self.map.filter(|map| !map.pools.is_empty()) else {
+            return Ok(());
+        };
+        let mut pools: Vec<_> = map.pools.iter().collect();
+        pools.sort_by_key(|pool| std::cmp::Reverse(pool.bytes()));
+        f.write_str(
+            "<h2>Memory by address</h2>\n<p class=\"key\"><span><i class=\"use\"></i>leased, the \
+             darker the fuller</span> <span><i class=\"depot\"></i>free</span> \
+             <span><i class=\"fresh\"></i>never handed out</span></p>\n<div class=\"charts\">\n",
+        )?;
+        for pool in pools.iter().take(MOST_PICTURED) {
+            region::map(f, pool)?;
         }
         f.write_str("</div>\n")
     }

@@ -1,5 +1,6 @@
 //! The registry: which pools there are.
 
+use crate::map::{MemoryMap, PoolRegions};
 use crate::snapshot::{BudgetFigures, HolderFigures, PoolSnapshot, Snapshot};
 use millpond_core::budget::Budget;
 use millpond_core::observe::Observe;
@@ -232,6 +233,30 @@ impl Registry {
         snapshot.pools = pools.iter().map(look).collect();
         snapshot.budgets = budgets.iter().map(BudgetFigures::of).collect();
         snapshot
+    }
+
+    /// Where the memory of all pools lies that know: the map by address of
+    /// [`Page::mapped`](crate::Page::mapped). Stops the caches of each pool in turn and
+    /// looks at its free items: for pages and reports, not for loops.
+    ///
+    /// ```
+    /// use millpond_analytics::Registry;
+    ///
+    /// let registry = Registry::new();
+    /// // Register pools, let them work, and then:
+    /// for pool in registry.memory_map().pools {
+    ///     for region in pool.regions {
+    ///         println!("{}: {:#x}, {} items", pool.pool, region.address, region.in_use);
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn memory_map(&self) -> MemoryMap {
+        let regions = |(name, pool): (String, Live)| PoolRegions::of(name, pool.regions());
+        let pools = self.live().into_iter().map(regions);
+        MemoryMap {
+            pools: pools.filter(|pool| !pool.regions.is_empty()).collect(),
+        }
     }
 
     /// The figures of one pool, with all its holders; `None` if it does not live.

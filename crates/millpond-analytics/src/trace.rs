@@ -13,8 +13,14 @@
 //!
 //! Numbers are varints (LEB128), differences of items zigzag: an event takes
 //! three to seven bytes. Order over all threads is exact: an item's release comes
-//! before its next acquire. Time is taken once for each chunk and spread evenly
+//! after its acquire and before its next one. Acquires are numbered; a release has the
+//! number of the next acquire, whosever it will be, and comes before that. Time is taken once for each chunk and spread evenly
 //! over its events, because a clock costs more than everything else together.
+//!
+//! Why that is exact: a release reads the number of the next acquire, `n`. Whoever
+//! gave the item out took a number before that, so less than `n`; whoever gets it next
+//! takes a number after that, so `n` or more. Reading what threads seldom write costs
+//! little; adding to it costs more than all the rest of an event.
 
 use millpond_core::entry::Entry;
 use millpond_core::recording::{self, AlreadyInstalled};
@@ -44,6 +50,9 @@ const CHUNK: usize = 1024;
 
 /// Bytes of a head and four numbers, each as long as can be.
 const LONGEST_EVENT: usize = 1 + 4 * varint::LONGEST;
+
+/// Bytes that an event may touch beyond its end.
+const SPREAD: usize = 8;
 
 const RELEASE: u8 = 1;
 const OTHER_POOL: u8 = 2;
@@ -77,7 +86,7 @@ const MOST_POOLS: usize = 1 << 15;
 pub struct TraceRecorder {
     began: Instant,
     lost: AtomicU64,
-    /// Events so far: what puts those of several threads in order.
+    /// Acquires so far: what puts the events of several threads in order.
     order: AtomicU64,
     output: Mutex<Output>,
     lanes: Mutex<Lanes>,
@@ -89,6 +98,8 @@ struct Output {
     writer: Option<Box<dyn Write + Send>>,
     error: Option<io::Error>,
     pools: HashMap<&'static str, u64>,
+    /// Room for the events of a chunk as they are written.
+    encoded: Box<[u8]>,
 }
 
 /// The lanes of the threads that live.
@@ -141,6 +152,7 @@ impl TraceRecorder {
                 writer: Some(writer),
                 error: None,
                 pools: HashMap::new(),
+                encoded: vec![0; CHUNK * LONGEST_EVENT + SPREAD].into_boxed_slice(),
             }),
             lanes: Mutex::new(Lanes::default()),
         };
@@ -189,7 +201,16 @@ impl TraceRecorder {
         let events = &lane.events[..len];
         let began_ns = lane.began_ns.load(Ordering::Relaxed);
         let took_ns = self.now_ns().saturating_sub(began_ns);
-        if len > 0 && !output.send(&encode(lane.thread, (began_ns, took_ns), events)) {
+        if len == 0 {
+            return;
+        }
+        let written = encode(events, &mut output.encoded);
+        let mut chunk = vec![2];
+        for number in [lane.thread, began_ns, took_ns, len as u64, written as u64] {
+            varint::push(&mut chunk, number);
+        }
+        chunk.extend_from_slice(&output.encoded[..written]);
+        if !output.send(&chunk) {
             self.lost.fetch_add(len as u64, Ordering::Relaxed);
         }
     }
@@ -199,12 +220,16 @@ impl TraceRecorder {
 struct Installed(TraceRecorder);
 
 impl Installed {
-    #[inline]
-    fn note(&'static self, pool: &'static str, item: Entry, bytes: usize, release: bool) {
+    /// Notes an acquire of so many bytes, or a release.
+    #[inline(always)]
+    fn note(&'static self, pool: &'static str, item: Entry, acquired: Option<usize>) {
         let noted = OWN.try_with(|own| {
             let mut own = own.try_borrow_mut().ok()?;
-            own.get_or_insert_with(|| Own::join(&self.0))
-                .note(pool, item, bytes, release)
+            let own = match &mut *own {
+                Some(own) => own,
+                none => none.insert(Own::join(&self.0)),
+            };
+            own.note(pool, item, acquired)
         });
         if !matches!(noted, Ok(Some(()))) {
             self.0.lost.fetch_add(1, Ordering::Relaxed);
@@ -234,7 +259,8 @@ impl Own {
     }
 
     /// `None` if there is no room for the pool.
-    fn note(&mut self, pool: &'static str, item: Entry, bytes: usize, release: bool) -> Option<()> {
+    #[inline(always)]
+    fn note(&mut self, pool: &'static str, item: Entry, acquired: Option<usize>) -> Option<()> {
         let known = self.pools.iter().find(|known| known.0 == pool.as_ptr());
         let pool = match known {
             Some(&(_, id)) => id,
@@ -245,11 +271,19 @@ impl Own {
             let now_ns = self.recorder.now_ns();
             self.lane.began_ns.store(now_ns, Ordering::Relaxed);
         }
-        let order = self.recorder.order.fetch_add(1, Ordering::Relaxed);
+        // What an item's lease and its next one agree on orders these too: the item
+        // is handed on by way of something that both threads synchronise with.
+        let order = match acquired {
+            Some(_) => self.recorder.order.fetch_add(1, Ordering::Relaxed),
+            None => self.recorder.order.load(Ordering::Relaxed),
+        };
         let item = item.as_ptr().as_ptr().addr() as u64;
-        let size = (bytes as u64).min(LARGEST);
+        let size = (acquired.unwrap_or(0) as u64).min(LARGEST);
         let [first, second, third] = &self.lane.events[len];
-        first.store(order << 1 | u64::from(release), Ordering::Relaxed);
+        first.store(
+            order << 1 | u64::from(acquired.is_none()),
+            Ordering::Relaxed,
+        );
         second.store(item, Ordering::Relaxed);
         third.store(pool << 48 | size, Ordering::Relaxed);
         self.lane.len.store(len + 1, Ordering::Release);
@@ -268,6 +302,7 @@ impl Own {
     }
 
     #[cold]
+    #[inline(never)]
     fn empty(&self) {
         let mut output = self.recorder.output.lock();
         self.recorder.write(&mut output, &self.lane);
@@ -284,43 +319,67 @@ impl Drop for Own {
     }
 }
 
-/// A chunk, as it is written.
-fn encode(thread: u64, (began_ns, took_ns): (u64, u64), lane: &[[AtomicU64; 3]]) -> Vec<u8> {
-    // Room for all, written in place: a copy of each event would cost more than it.
-    let mut events = vec![0; lane.len() * LONGEST_EVENT];
+/// Writes events as they are on disk, in place; answers the bytes. There is room for
+/// [`LONGEST_EVENT`] bytes each, and [`SPREAD`] more.
+fn encode(lane: &[[AtomicU64; 3]], room: &mut [u8]) -> usize {
+    let mut before = Encoded {
+        order: 0,
+        item: 0,
+        pool: None,
+        bytes: None,
+    };
     let mut end = 0;
-    let (mut order, mut item, mut pool, mut bytes) = (0, 0_u64, None, None);
     for event in lane {
+        end += before.put_next(event, &mut room[end..]);
+    }
+    end
+}
+
+/// What the next event of a chunk differs from.
+struct Encoded {
+    order: u64,
+    item: u64,
+    pool: Option<u64>,
+    bytes: Option<u64>,
+}
+
+impl Encoded {
+    /// Writes an event to the front of `room`; answers its bytes.
+    #[inline(always)]
+    fn put_next(&mut self, event: &[AtomicU64; 3], room: &mut [u8]) -> usize {
         let [first, second, third] = event.each_ref().map(|word| word.load(Ordering::Relaxed));
         let is_release = first & 1 == 1;
         let (id, size) = (third >> 48, third & LARGEST);
         // The size of what comes home is known from its acquire.
-        let other_bytes = bytes != Some(size) && (!is_release || bytes.is_none());
+        let other_bytes = self.bytes != Some(size) && (!is_release || self.bytes.is_none());
         let mut head = u8::from(is_release) * RELEASE;
-        head |= u8::from(pool != Some(id)) * OTHER_POOL;
+        head |= u8::from(self.pool != Some(id)) * OTHER_POOL;
         head |= u8::from(other_bytes) * OTHER_BYTES;
-        events[end] = head;
-        end += 1;
-        let mut put = |number| end += varint::put(&mut events[end..], number);
-        put((first >> 1) - order);
-        put(varint::zigzag(second.wrapping_sub(item) as i64));
+        let order = (first >> 1) - self.order;
+        let item = varint::zigzag(second.wrapping_sub(self.item) as i64);
+        (self.order, self.item, self.pool) = (first >> 1, second, Some(id));
+        // Nearly all events are of the pool and the size before, and of items that lie
+        // near: then all of it is one store, and nothing is tested byte by byte.
+        if head <= RELEASE && order < 0x80 && item < 1 << varint::SPREAD_BITS {
+            let (spread, len) = varint::spread(item);
+            let word = u64::from(head) | order << 8 | u64::from(spread) << 16;
+            room[..SPREAD].copy_from_slice(&word.to_le_bytes());
+            return 2 + len;
+        }
+        room[0] = head;
+        let mut end = 1;
+        let mut put = |number| end += varint::put(&mut room[end..], number);
+        put(order);
+        put(item);
         if head & OTHER_POOL != 0 {
             put(id);
         }
         if other_bytes {
             put(size);
-            bytes = Some(size);
+            self.bytes = Some(size);
         }
-        (order, item, pool) = (first >> 1, second, Some(id));
+        end
     }
-    events.truncate(end);
-    let mut chunk = vec![2];
-    let lengths = [lane.len() as u64, events.len() as u64];
-    for number in [thread, began_ns, took_ns, lengths[0], lengths[1]] {
-        varint::push(&mut chunk, number);
-    }
-    chunk.extend_from_slice(&events);
-    chunk
 }
 
 impl Output {
@@ -360,11 +419,11 @@ impl Output {
 
 impl recording::Recorder for Installed {
     fn acquired(&'static self, pool: &'static str, item: Entry, bytes: usize) {
-        self.note(pool, item, bytes, false);
+        self.note(pool, item, Some(bytes));
     }
 
     fn released(&'static self, pool: &'static str, item: Entry) {
-        self.note(pool, item, 0, true);
+        self.note(pool, item, None);
     }
 }
 

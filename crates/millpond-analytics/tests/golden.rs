@@ -71,7 +71,9 @@ fn page_with_everything_on_it() {
     let mut now = now;
     now.pools[2].holders = vec![serde_json::from_str(holder).unwrap()];
     let machine = machine();
+    let map = server().registry.memory_map();
     let page = Page::of(&now).over(&series).calibrated(&machine);
+    let page = page.mapped(&map);
     let page = page.against(earlier.as_ref().unwrap()).to_string();
     golden("tests/golden/page.html", &page);
     for outside in [

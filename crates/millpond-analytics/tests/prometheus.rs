@@ -415,7 +415,11 @@ impl Machine {
 
     fn work(&self) {
         self.pool.engine.exercise(10).unwrap();
-        (0..10).for_each(|_| self.pool.engine.record_size(self.bytes));
+        self.pool
+            .sizes
+            .lock()
+            .unwrap()
+            .record_many(self.bytes as u64, 10);
     }
 }
 

@@ -4,10 +4,11 @@
 mod fixture;
 
 use fixture::{Told, Working, figures};
-use millpond_analytics::{LONGEST_NAME, RegisterError, Registry, Tracker, Watch};
+use millpond_analytics::{LONGEST_NAME, MemoryMap, RegisterError, Registry, Tracker, Watch};
 use millpond_core::budget::Budget;
 use millpond_core::diagnostics::Diagnosis;
-use millpond_core::observe::{Observation, Observe};
+use millpond_core::observe::{Observation, Observe, RegionFigures};
+use millpond_core::shared::SharedEngine;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -25,6 +26,42 @@ fn a_dropped_pool_is_gone_and_its_name_free() {
     assert!(registry.snapshot().pools.is_empty());
     registry.register(&second).unwrap();
     assert_eq!(registry.snapshot().pools[0].figures.acquires, 2);
+}
+
+#[test]
+fn the_map_of_memory_says_where_pools_lie() {
+    let registry = Registry::new();
+    let pool = Arc::new(Working::new("frames", 100, 64));
+    registry.register(&pool).unwrap();
+    let unknowing = Arc::new(Told::new("told", Observation::default()));
+    registry.register(&unknowing).unwrap();
+    assert!(registry.memory_map().pools.is_empty(), "nothing was made");
+
+    let item = pool.engine.acquire(0).unwrap();
+    let map = registry.memory_map();
+    let [frames] = map.pools.as_slice() else {
+        panic!("{map:?}");
+    };
+    let address = item.as_ptr().addr().get();
+    let holds = |region: &&_| {
+        let RegionFigures {
+            address: from,
+            bytes,
+            ..
+        } = **region;
+        (from..from + bytes).contains(&address)
+    };
+    let region = frames
+        .regions
+        .iter()
+        .find(holds)
+        .expect("the item is somewhere");
+    assert_eq!((region.in_use, region.item_bytes), (1, 64));
+    assert_eq!(frames.bytes(), pool.observe().held_bytes as u64);
+    let json = serde_json::to_string(&map).unwrap();
+    assert_eq!(serde_json::from_str::<MemoryMap>(&json).unwrap(), map);
+    // SAFETY: acquired above, and released once.
+    let _ = unsafe { SharedEngine::release(&raw const pool.engine, item) };
 }
 
 #[test]

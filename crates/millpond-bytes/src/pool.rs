@@ -161,7 +161,7 @@ impl BytePool {
                     Ok(entry) => {
                         class.note(excess);
                         // SAFETY: just acquired from this class.
-                        return Ok(unsafe { class.finish(entry, location) });
+                        return Ok(unsafe { class.finish(entry, len, location) });
                     }
                     Err(error) if is_outdated(&error, table, self.pond()) => {}
                     Err(error) => return Err(error),
@@ -369,16 +369,21 @@ fn is_outdated(error: &AcquireError, table: &Table<Class>, pond: &Pond) -> bool 
 }
 
 impl Class {
-    /// The buffer of a slot that did not come by the fast path: recorded, and
-    /// looked at for damage, if diagnostics are on.
+    /// The buffer of a slot that did not come by the fast path, for a request of `len`
+    /// bytes: recorded, and looked at for damage, if diagnostics are on.
     ///
     /// # Safety
     ///
     /// `entry` was just acquired from this class.
-    unsafe fn finish(&self, entry: Entry, location: &'static Location<'static>) -> PoolBuf {
+    unsafe fn finish(
+        &self,
+        entry: Entry,
+        len: usize,
+        location: &'static Location<'static>,
+    ) -> PoolBuf {
         // SAFETY: by the caller.
         let mut buffer = unsafe { PoolBuf::new(entry, self.size(), Pooled(self.home())) };
-        let Some(patterned) = self.engine.record(entry, location) else {
+        let Some(patterned) = self.engine.record_sized(entry, location, len) else {
             return buffer;
         };
         // Noted before a hook runs, which may panic.
@@ -434,7 +439,7 @@ impl Pond {
             }
             let error = match class.acquire_slow(excess, patience, policy) {
                 // SAFETY: just acquired from this class.
-                Ok(entry) => return Ok(unsafe { class.finish(entry, location) }),
+                Ok(entry) => return Ok(unsafe { class.finish(entry, len, location) }),
                 Err(error) => error,
             };
             if is_outdated(&error, table, this) {

@@ -22,6 +22,7 @@ use core::ptr::NonNull;
 use millpond_core::claim::Claim;
 use millpond_core::entry::Entry;
 use millpond_core::error::Limit;
+use millpond_core::observe::RegionFigures;
 use millpond_core::poison;
 use millpond_core::sharing::Sharing;
 use millpond_core::slab::{RetiredSlabs, Slabs};
@@ -223,5 +224,12 @@ impl Source for Slots {
         // Perhaps the address of something else, so not by `slot_of`.
         let header = entry.as_ptr().as_ptr().wrapping_byte_sub(HEADER_BYTES);
         NonNull::new(header).is_some_and(|slot| self.0.owns(Entry::from_ptr(slot)))
+    }
+
+    fn regions(&self, free: &[Entry]) -> Vec<RegionFigures> {
+        // SAFETY: free items are slots.
+        let slot = |&entry: &Entry| Entry::from_ptr(unsafe { slot_of(entry) });
+        let slots: Vec<Entry> = free.iter().map(slot).collect();
+        self.0.regions(&slots)
     }
 }

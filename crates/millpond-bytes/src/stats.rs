@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use millpond_core::diagnostics::Holder;
 use millpond_core::histogram::Histogram;
 use millpond_core::notes::Noted;
-use millpond_core::observe::{Observation, Observe, Sampled};
+use millpond_core::observe::{Observation, Observe, RegionFigures, Sampled};
 use std::string::ToString;
 use std::sync::Mutex;
 use std::vec::Vec;
@@ -221,5 +221,10 @@ impl Observe for BytePool {
 
     fn holders(&self) -> Vec<Holder> {
         Self::holders(self)
+    }
+
+    fn regions(&self) -> Vec<RegionFigures> {
+        let classes = self.pond().all_classes();
+        classes.flat_map(|class| class.engine.regions()).collect()
     }
 }

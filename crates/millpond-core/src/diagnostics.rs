@@ -129,6 +129,7 @@ impl Diagnostics {
     }
 
     /// The level; `None` if nobody chose.
+    #[inline]
     pub(crate) fn level(&self) -> Option<Diagnosis> {
         match self.level.load(Ordering::Relaxed) {
             0 => None,
@@ -156,20 +157,22 @@ impl Diagnostics {
         }
     }
 
-    /// Records that `item` of `pool`, which is at `level`, is out. `None` if nobody
+    /// Records that `item` of `pool`, which is at `level`, is out, when `bytes` were
+    /// asked for. `None` if nobody
     /// wants to know, else whether its slot holds the pattern.
+    #[inline]
     pub(crate) fn record(
         &self,
         level: Diagnosis,
         pool: &'static str,
         item: Entry,
-        item_bytes: usize,
+        bytes: usize,
         location: &'static Location<'static>,
     ) -> Option<bool> {
         match level {
             Diagnosis::Off => None,
             Diagnosis::Recorded => {
-                recording::recorder()?.acquired(pool, item, item_bytes);
+                recording::recorder()?.acquired(pool, item, bytes);
                 Some(false)
             }
             Diagnosis::Sampled | Diagnosis::Full => Some(self.acquired(item, location)),
@@ -177,20 +180,15 @@ impl Diagnostics {
     }
 
     /// Strikes the record of an item of `pool` that is about to be released.
+    #[inline]
     pub(crate) fn strike(&self, pool: &'static str, item: Entry) {
         if self.level() == Some(Diagnosis::Recorded) {
             if let Some(recorder) = recording::recorder() {
                 recorder.released(pool, item);
             }
         }
-        self.released(item);
-    }
-
-    /// Notes that `bytes` were asked of a pool at `level`, if somebody wants to
-    /// know.
-    pub(crate) fn record_size(&self, level: Diagnosis, bytes: usize) {
-        if matches!(level, Diagnosis::Sampled | Diagnosis::Full) {
-            self.requested(bytes);
+        if self.written.load(Ordering::Relaxed) != 0 {
+            self.released(item);
         }
     }
 
@@ -213,9 +211,6 @@ impl Diagnostics {
     /// Strikes the record of an item that comes home, and notes for how long it
     /// was out.
     fn released(&self, item: Entry) {
-        if self.written.load(Ordering::Relaxed) == 0 {
-            return;
-        }
         let mut book = self.book.lock();
         let Some(book) = &mut *book else { return };
         if let Some(record) = book.out.remove(&item) {
@@ -225,15 +220,6 @@ impl Diagnostics {
             let held_ns = u64::try_from(held).unwrap_or(u64::MAX);
             book.sampled.hold_ns.record(held_ns);
         }
-    }
-
-    /// Notes that `bytes` were asked for.
-    fn requested(&self, bytes: usize) {
-        let mut book = self.book.lock();
-        book.get_or_insert_default()
-            .sampled
-            .sizes
-            .record(bytes as u64);
     }
 
     /// The histograms.
@@ -246,10 +232,12 @@ impl Diagnostics {
 
     /// Notes that the slot of `item` is being filled with the pattern, before
     /// it is released. Answers whether to go ahead.
+    #[inline]
     pub(crate) fn patterns(&self, item: Entry) -> bool {
-        if self.level() == Some(Diagnosis::Recorded) {
-            return false;
-        }
+        self.level() != Some(Diagnosis::Recorded) && self.notes_pattern(item)
+    }
+
+    fn notes_pattern(&self, item: Entry) -> bool {
         let mut book = self.book.lock();
         // Under the lock of the book, so that a change of the level that
         // forgets the patterns does not miss this one.

@@ -7,6 +7,8 @@ use crate::error::{AcquireError, Limit};
 #[cfg(feature = "std")]
 use crate::event::Event;
 use crate::local::LocalEngine;
+#[cfg(feature = "std")]
+use crate::observe::RegionFigures;
 use crate::observe::{Observation, Sampled};
 #[cfg(feature = "std")]
 use crate::shared::SharedEngine;
@@ -148,6 +150,12 @@ pub unsafe trait Engine {
     #[cfg(feature = "std")]
     fn holders(&self) -> Vec<Holder>;
 
+    /// Where the items lie; see [`Observe::regions`](crate::observe::Observe::regions).
+    #[cfg(feature = "std")]
+    fn regions(&self) -> Vec<RegionFigures> {
+        Vec::new()
+    }
+
     /// Gives memory back.
     fn trim(&self, level: Level) -> TrimReport;
 
@@ -161,10 +169,15 @@ pub unsafe trait Engine {
     #[cfg(feature = "std")]
     fn strike(&self, item: Entry);
 
-    /// Notes that `bytes` were asked for, if somebody wants to know; beside
-    /// `record`, on the slow path.
+    /// As `record`, of an item of which `bytes` were asked for: a recording says what
+    /// the program wanted, and not what it got.
     #[cfg(feature = "std")]
-    fn record_size(&self, bytes: usize);
+    fn record_sized(
+        &self,
+        item: Entry,
+        location: &'static Location<'static>,
+        bytes: usize,
+    ) -> Option<bool>;
 
     /// Whether to fill the slot of an item, which holds no value and is about to
     /// be released, with the pattern.

@@ -471,8 +471,13 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
     }
 
     #[cfg(feature = "std")]
-    fn record_size(&self, bytes: usize) {
-        Self::record_size(self, bytes);
+    fn record_sized(
+        &self,
+        item: Entry,
+        location: &'static Location<'static>,
+        bytes: usize,
+    ) -> Option<bool> {
+        Self::record_sized(self, item, location, bytes)
     }
 
     #[cfg(feature = "std")]

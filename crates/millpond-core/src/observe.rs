@@ -282,10 +282,100 @@ impl Class {
     }
 }
 
+/// One region of a pool: where it lies, and how full it is.
+///
+/// ```text
+///   address                                                address + bytes
+///   ├───────────┬───────────┬───────────┬───────────┬───────────┤
+///   │    100    │     25    │     0     │     0     │     0     │  parts, in per cent
+///   └───────────┴───────────┴───────────┴───────────┴───────────┘
+///   ◀──────── handed out so far ─────────▶◀─── never touched ───▶
+/// ```
+///
+/// Addresses are those of this process on this run: they say something to whoever
+/// would attack it, so keep them among friends.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
+#[non_exhaustive]
+pub struct RegionFigures {
+    /// Where it begins.
+    pub address: usize,
+    /// How long it is.
+    pub bytes: usize,
+    /// Bytes from one item to the next.
+    pub item_bytes: usize,
+    /// Items that fit.
+    pub items: usize,
+    /// Items that were handed out at least once: the first ones.
+    pub handed_out: usize,
+    /// Items that are leased now. One that lies in the cache of a thread that was in
+    /// the middle of an operation counts as leased.
+    pub in_use: usize,
+    /// How many items of equal parts of the region are leased, in per cent, in the
+    /// order of addresses: at most [`RegionFigures::MOST_PARTS`], at most one an item.
+    pub parts: Vec<u8>,
+}
+
+#[cfg(feature = "alloc")]
+impl RegionFigures {
+    /// Most parts that a region is shown in: what is told apart on a phone.
+    pub const MOST_PARTS: usize = 64;
+
+    /// Figures of a region of `items` items, of which the first `handed_out` were
+    /// handed out, and of these all are leased but those at the places `free`.
+    ///
+    /// ```
+    /// use millpond_core::observe::RegionFigures;
+    ///
+    /// let region = RegionFigures::of(0x1000, 4096, 1024, (4, 3), [0]);
+    /// assert_eq!((region.in_use, region.parts), (2, vec![0, 100, 100, 0]));
+    /// ```
+    #[must_use]
+    pub fn of(
+        address: usize,
+        bytes: usize,
+        item_bytes: usize,
+        (items, handed_out): (usize, usize),
+        free: impl IntoIterator<Item = usize>,
+    ) -> Self {
+        let parts = items.min(Self::MOST_PARTS);
+        // Divided evenly: part `n` begins with item `n * items / parts`.
+        let part_of = |item: usize| ((item + 1) * parts - 1) / items;
+        let (mut room, mut leased) = (alloc::vec![0_usize; parts], alloc::vec![0_usize; parts]);
+        for item in 0..items {
+            room[part_of(item)] += 1;
+            leased[part_of(item)] += usize::from(item < handed_out);
+        }
+        let mut in_use = handed_out;
+        for item in free {
+            let part = &mut leased[part_of(item)];
+            *part = part.saturating_sub(1);
+            in_use = in_use.saturating_sub(1);
+        }
+        let share = |(leased, room): (usize, usize)| {
+            // Whoever is there at all is seen.
+            let share = (leased * 100).div_ceil(room.max(1));
+            u8::try_from(share).unwrap_or(100)
+        };
+        Self {
+            address,
+            bytes,
+            item_bytes,
+            items,
+            handed_out,
+            in_use,
+            parts: leased.into_iter().zip(room).map(share).collect(),
+        }
+    }
+}
+
 /// What can be observed: the interface between pools and analytics.
 ///
 /// A pool of one kind of item implements the first two, and
-/// [`Observe::sampled`] and [`Observe::holders`] if it has diagnostics. A pool
+/// [`Observe::sampled`] and [`Observe::holders`] if it has diagnostics, and
+/// [`Observe::regions`] if it knows where its items lie. A pool
 /// of several classes answers with their sums, and tells them apart in
 /// [`Observe::classes`].
 pub trait Observe {
@@ -320,6 +410,13 @@ pub trait Observe {
     fn holders(&self) -> Vec<Holder> {
         Vec::new()
     }
+
+    /// Where the items lie, for pools that know. Stops the pool's caches and looks at
+    /// every free item, with the pool's locks held: for pages and reports.
+    #[cfg(feature = "alloc")]
+    fn regions(&self) -> Vec<RegionFigures> {
+        Vec::new()
+    }
 }
 
 /// What can be tuned while it runs.
@@ -351,6 +448,24 @@ mod tests {
         assert_eq!((since.acquires, since.hits, since.in_use), (5, 3, 5));
         assert_eq!(since.capacity, 8);
         assert!((since.hit_rate() - 0.6).abs() < 1e-9);
+    }
+
+    #[test]
+    #[cfg(feature = "alloc")]
+    fn regions_are_divided_evenly() {
+        use super::RegionFigures;
+        for items in [1, 3, 63, 64, 65, 130, 1000] {
+            let full = RegionFigures::of(0, items, 1, (items, items), []);
+            assert_eq!(full.parts.len(), items.min(64));
+            assert!(full.parts.iter().all(|&part| part == 100), "{full:?}");
+            let free = RegionFigures::of(0, items, 1, (items, items), 0..items);
+            assert_eq!(free.in_use, 0);
+            assert!(free.parts.iter().all(|&part| part == 0), "{free:?}");
+            let last = RegionFigures::of(0, items, 1, (items, items), 0..items - 1);
+            assert_eq!(last.in_use, 1);
+            assert!(last.parts.last().is_some_and(|&part| part > 0), "{last:?}");
+        }
+        assert_eq!(RegionFigures::of(0, 10, 20, (0, 0), []).parts, []);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 /// Who writes operations down. Called on the thread that acquires or releases,
 /// with no lock of the pool held.
 pub trait Recorder: Send + Sync {
-    /// `pool` gave `item`, of so many bytes.
+    /// `pool` gave `item`, of which so many bytes were asked for.
     fn acquired(&'static self, pool: &'static str, item: Entry, bytes: usize);
 
     /// `item` is about to go home to `pool`.
@@ -33,6 +33,7 @@ pub fn install(recorder: &'static dyn Recorder) -> Result<(), AlreadyInstalled> 
 }
 
 /// The recorder, if one is installed.
+#[inline]
 pub(crate) fn recorder() -> Option<&'static dyn Recorder> {
     RECORDER.get().copied()
 }

@@ -15,6 +15,7 @@
 
 use crate::entry::Entry;
 use crate::error::Limit;
+use crate::observe::RegionFigures;
 use crate::poison;
 use crate::region::{Region, RegionOptions, Supply};
 use crate::source::{Batch, Source};
@@ -363,6 +364,23 @@ impl Source for Slabs {
 
     fn owns(&self, entry: Entry) -> bool {
         self.find(entry).is_some()
+    }
+
+    fn regions(&self, free: &[Entry]) -> Vec<RegionFigures> {
+        let mut home = alloc::vec![Vec::new(); self.slabs.len()];
+        for &entry in free {
+            if let Some(position) = self.find(entry) {
+                let offset = entry.as_ptr().addr().get() - self.slabs[position].start();
+                home[position].push(offset / self.stride);
+            }
+        }
+        let slabs = self.slabs.iter().zip(home);
+        slabs
+            .map(|(slab, home)| {
+                let (start, bytes) = (slab.start(), slab.region.len());
+                RegionFigures::of(start, bytes, self.stride, (slab.slots, slab.carved), home)
+            })
+            .collect()
     }
 }
 

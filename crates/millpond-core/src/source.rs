@@ -2,6 +2,7 @@
 
 use crate::entry::Entry;
 use crate::error::Limit;
+use crate::observe::RegionFigures;
 use crate::trim::Level;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
@@ -38,6 +39,13 @@ pub trait Source {
 
     /// Whether `entry` is an item of this source: for diagnostics, not fast.
     fn owns(&self, entry: Entry) -> bool;
+
+    /// The regions in which the items lie, when those of `free` are home; empty for a
+    /// source that does not know.
+    fn regions(&self, free: &[Entry]) -> Vec<RegionFigures> {
+        let _ = free;
+        Vec::new()
+    }
 }
 
 /// The most items that an engine asks for at once.

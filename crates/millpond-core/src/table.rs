@@ -150,6 +150,7 @@ impl Table {
     }
 
     /// The cache of the thread with this id, or the closed one, veiled or not.
+    #[inline]
     pub(crate) fn find_behind(&self, id: usize) -> Option<&Cache> {
         // SAFETY: live by 1.
         unsafe { Self::find_in(self.current.load(Ordering::Acquire), id) }
@@ -200,6 +201,7 @@ impl Table {
     }
 
     /// Whether fast paths are shown no cache.
+    #[inline]
     pub(crate) fn is_veiled(&self) -> bool {
         self.veiled.load(Ordering::Relaxed)
     }

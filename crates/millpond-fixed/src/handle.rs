@@ -12,7 +12,7 @@ use millpond_core::budget::{Membership, Reclaim};
 use millpond_core::diagnostics::Holder;
 use millpond_core::engine::{Released, Shared};
 use millpond_core::error::Refused;
-use millpond_core::observe::{Observation, Observe, Sampled};
+use millpond_core::observe::{Observation, Observe, RegionFigures, Sampled};
 use millpond_core::shared::SharedEngine;
 use millpond_core::trim::Level;
 use std::boxed::Box;
@@ -278,6 +278,10 @@ impl<P: Pooled<Mode = Shared> + Observe> Observe for Handle<P> {
 
     fn holders(&self) -> Vec<Holder> {
         Observe::holders(&**self)
+    }
+
+    fn regions(&self) -> Vec<RegionFigures> {
+        Observe::regions(&**self)
     }
 }
 

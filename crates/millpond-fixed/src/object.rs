@@ -29,7 +29,7 @@ use core::ptr::NonNull;
 use millpond_core::engine::{Engine, Local, Mode};
 use millpond_core::entry::Entry;
 use millpond_core::error::{AcquireError, Limit};
-use millpond_core::observe::{Observation, Observe, Sampled, Tune};
+use millpond_core::observe::{Observation, Observe, RegionFigures, Sampled, Tune};
 use millpond_core::poison;
 use millpond_core::slab::{RetiredSlabs, Slabs};
 use millpond_core::source::{Batch, Source};
@@ -218,6 +218,10 @@ impl<T, R: Recycle<T>> Source for Places<T, R> {
 
     fn owns(&self, entry: Entry) -> bool {
         self.slabs.owns(entry)
+    }
+
+    fn regions(&self, free: &[Entry]) -> Vec<RegionFigures> {
+        self.slabs.regions(free)
     }
 }
 
@@ -446,6 +450,11 @@ impl<T, R: Recycle<T>, M: Mode> Observe for ObjectPool<T, R, M> {
     #[cfg(feature = "std")]
     fn holders(&self) -> Vec<Holder> {
         self.slots.engine.holders()
+    }
+
+    #[cfg(feature = "std")]
+    fn regions(&self) -> Vec<RegionFigures> {
+        self.slots.engine.regions()
     }
 }
 

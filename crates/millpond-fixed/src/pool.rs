@@ -9,6 +9,8 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 use millpond_core::engine::{Engine, Local, Mode};
 use millpond_core::error::{AcquireError, Refused};
+#[cfg(feature = "std")]
+use millpond_core::observe::RegionFigures;
 use millpond_core::observe::{Observation, Observe, Sampled, Tune};
 use millpond_core::slab::Slabs;
 use millpond_core::trim::{Level, Trim, TrimReport};
@@ -426,6 +428,11 @@ impl<T, M: Mode> Observe for FixedPool<T, M> {
     #[cfg(feature = "std")]
     fn holders(&self) -> Vec<Holder> {
         self.slots.engine.holders()
+    }
+
+    #[cfg(feature = "std")]
+    fn regions(&self) -> Vec<RegionFigures> {
+        self.slots.engine.regions()
     }
 }
 

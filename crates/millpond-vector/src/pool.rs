@@ -11,6 +11,8 @@ use core::marker::PhantomData;
 use millpond_core::engine::{Engine, Local, Mode, Released};
 use millpond_core::entry::Entry;
 use millpond_core::exhaustion::{Exhaustion, Fallback};
+#[cfg(feature = "std")]
+use millpond_core::observe::RegionFigures;
 use millpond_core::observe::{Observation, Observe, Sampled, Tune};
 use millpond_core::trim::{Level, Trim, TrimReport};
 
@@ -296,6 +298,11 @@ impl<E: Element, M: Mode> Observe for VectorPool<E, M> {
     #[cfg(feature = "std")]
     fn holders(&self) -> Vec<Holder> {
         Engine::holders(&self.engine)
+    }
+
+    #[cfg(feature = "std")]
+    fn regions(&self) -> Vec<RegionFigures> {
+        Engine::regions(&self.engine)
     }
 }
 

@@ -18,6 +18,7 @@ use core::fmt;
 use core::ptr;
 use millpond_core::entry::Entry;
 use millpond_core::error::Limit;
+use millpond_core::observe::RegionFigures;
 use millpond_core::poison;
 use millpond_core::region::{Granted, HUGE_PAGE_BYTES, HugePages, Region, RegionOptions, Supply};
 use millpond_core::source::{Batch, Source};
@@ -370,6 +371,24 @@ impl Source for Rows {
         let (slab, row) = self.directory.split(self.directory.number_of(entry));
         let slab = self.slabs.get(slab).and_then(Option::as_ref);
         slab.is_some_and(|slab| row < slab.carved)
+    }
+
+    fn regions(&self, free: &[Entry]) -> Vec<RegionFigures> {
+        let mut home = alloc::vec![Vec::new(); self.slabs.len()];
+        for &entry in free {
+            let (slab, row) = self.directory.split(self.directory.number_of(entry));
+            home[slab].push(row);
+        }
+        let stride = self.plan.layout.stride_bytes();
+        let slabs = self.slabs.iter().zip(home);
+        slabs
+            .filter_map(|(slab, home)| {
+                let slab = slab.as_ref()?;
+                let (base, bytes) = (slab.region.base().addr().get(), slab.region.len());
+                let items = (slab.rows, slab.carved);
+                Some(RegionFigures::of(base, bytes, stride, items, home))
+            })
+            .collect()
     }
 }
 

@@ -7,10 +7,10 @@ pub use millpond_analytics::fleet;
 pub use millpond_analytics::{
     Advice, Advisor, AllocatorCount, BudgetFigures, Calibration, CapacityAdvice, ClassAdvice,
     Demand, HolderFigures, Interval, LONGEST_NAME, Leak, Line, MOST_OPERATIONS, MOST_POOLS,
-    NominalAdvice, OUTSIDE, Observed, Operation, Page, PoolAdvice, PoolSnapshot, RegisterError,
-    Registry, Savings, Series, Snapshot, SnapshotError, Span, Trace, TraceError, TraceEvent,
-    TraceRecorder, TracedOperation, Tracker, TrackerReport, VERSION, Watch, catalogue, count_sizes,
-    dashboard, requests, rules,
+    MemoryMap, NominalAdvice, OUTSIDE, Observed, Operation, Page, PoolAdvice, PoolRegions,
+    PoolSnapshot, RegisterError, Registry, Savings, Series, Snapshot, SnapshotError, Span, Trace,
+    TraceError, TraceEvent, TraceRecorder, TracedOperation, Tracker, TrackerReport, VERSION, Watch,
+    catalogue, count_sizes, dashboard, requests, rules,
 };
 #[cfg(feature = "endpoint")]
 pub use millpond_analytics::{Endpoint, LOOPBACK};

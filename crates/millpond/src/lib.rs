@@ -135,7 +135,7 @@ pub use millpond_core::error::{AcquireError, Limit, Refused};
 pub use millpond_core::event::{Event, EventHook};
 pub use millpond_core::exhaustion::Exhaustion;
 pub use millpond_core::id::Id;
-pub use millpond_core::observe::{Observation, Observe, Tune};
+pub use millpond_core::observe::{Observation, Observe, RegionFigures, Tune};
 pub use millpond_core::region::{HugePages, RegionOptions};
 pub use millpond_core::trim::{Level, Trim, TrimReport};
 

@@ -83,6 +83,10 @@ impl<P: Observe> Observe for Adopted<P> {
     fn holders(&self) -> std::vec::Vec<millpond_core::diagnostics::Holder> {
         self.0.holders()
     }
+
+    fn regions(&self) -> std::vec::Vec<millpond_core::observe::RegionFigures> {
+        self.0.regions()
+    }
 }
 
 #[cfg(feature = "fixed")]

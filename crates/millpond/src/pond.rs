@@ -11,7 +11,7 @@ use millpond_core::budget::Budget;
 use millpond_core::diagnostics::{Diagnosis, Holder};
 use millpond_core::event::EventHook;
 use millpond_core::exhaustion::Exhaustion;
-use millpond_core::observe::{Class, Observation, Observe};
+use millpond_core::observe::{Class, Observation, Observe, RegionFigures};
 use millpond_core::trim::{Level, Trim, TrimReport};
 use std::collections::BTreeMap;
 use std::string::String;
@@ -563,6 +563,12 @@ impl Observe for Pond {
             .collect();
         holders.sort_by_key(|holder| core::cmp::Reverse(holder.held));
         holders
+    }
+
+    fn regions(&self) -> Vec<RegionFigures> {
+        let members = self.members();
+        let regions = members.iter().flat_map(|member| member.figures.regions());
+        regions.collect()
     }
 }
 

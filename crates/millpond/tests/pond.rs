@@ -329,3 +329,45 @@ fn a_leak_is_reported_when_its_pool_is_closed() {
     assert!(text.contains(file!()), "{text}");
     drop(leases);
 }
+
+/// Pools of every kind that knows say where each leased item lies.
+#[test]
+fn the_map_of_memory_counts_what_is_leased_by_pool() {
+    let pond = Pond::builder().build().unwrap();
+    let nodes = pond.fixed_pool::<[u64; 4]>("nodes", 1000).unwrap();
+    let clear = millpond::fixed::Clear::keeping_all();
+    let lines = pond.object_pool::<String, _>("lines", 1000, clear).unwrap();
+    let rows = pond.vector_pool::<f32>("rows", 100, 1000).unwrap();
+    let nodes: Vec<_> = (0..70)
+        .map(|n| nodes.acquire_owned([n; 4]).unwrap())
+        .collect();
+    let mut lines: Vec<_> = (0..50).map(|_| lines.acquire_owned().unwrap()).collect();
+    lines.truncate(30);
+    let mut held: Vec<_> = (0..40).map(|_| rows.acquire().unwrap()).collect();
+    held.truncate(20);
+    let few: Vec<_> = (0..5).map(|_| pond.buffer(100).unwrap()).collect();
+    let large = pond.buffer(60_000).unwrap();
+
+    let map = pond.analytics().memory_map();
+    let leased: Vec<(&str, usize)> = map
+        .pools
+        .iter()
+        .map(|pool| {
+            let out = pool.regions.iter().map(|region| region.in_use).sum();
+            (pool.pool.as_str(), out)
+        })
+        .collect();
+    let expected = [("bytes", 6), ("lines", 30), ("nodes", 70), ("rows", 20)];
+    assert_eq!(leased, expected);
+    let around = |name: &str, address: usize| {
+        let pool = map.pools.iter().find(|pool| pool.pool == name).unwrap();
+        let inside = |region: &&millpond::RegionFigures| {
+            (region.address..region.address + region.bytes).contains(&address)
+        };
+        pool.regions.iter().filter(inside).count()
+    };
+    assert_eq!(around("rows", held[0].as_ptr().addr()), 1);
+    assert_eq!(around("bytes", large.as_ptr().addr()), 1);
+    assert_eq!(around("nodes", nodes[69].as_ptr().addr()), 1);
+    drop((few, lines));
+}

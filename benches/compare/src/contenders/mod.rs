@@ -3,13 +3,14 @@
 mod allocators;
 mod crates;
 pub mod intrusive;
+mod ours;
 mod queues;
 
 use crate::contender::Contender;
-use crate::ours::Ours;
 use std::alloc::System;
 
 pub use allocators::{Allocator, Boxed};
+pub use ours::{Ours, SHARED};
 
 /// Something that is done for each contender.
 pub trait Visitor {

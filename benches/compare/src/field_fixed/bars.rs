@@ -1,7 +1,8 @@
 //! Our own limits, judged from what this run measured.
 
 use super::{kinds, rows};
-use crate::ours::{LIST, LOCAL, SHARED};
+use crate::contenders::SHARED;
+use crate::ours::{LIST, LOCAL};
 use crate::variants::{NO_COUNTERS, NO_RECLAIM, SHIPPED};
 use millpond_bench::bar::{Bar, Figure};
 use millpond_bench::record::ChapterRecord;

@@ -2,8 +2,8 @@
 
 use super::{into_measurements, rows};
 use crate::contender::Item;
+use crate::contenders::SHARED;
 use crate::kernels;
-use crate::ours;
 use millpond_bench::runner::{Contest, Schedule};
 use millpond_bench::stats::Random;
 use millpond_bench::worker::Measurement;
@@ -78,7 +78,7 @@ fn objects(contest: &mut Contest<'static>) {
             lease
         })
     });
-    contest.add(ours::SHARED, move |n| {
+    contest.add(SHARED, move |n| {
         kernels::pair(n, |item| {
             values
                 .try_acquire_with(|| item)
@@ -208,7 +208,7 @@ fn batches(contest: &mut Contest<'static>) {
         }
         began.elapsed()
     });
-    contest.add(ours::SHARED, move |n| {
+    contest.add(SHARED, move |n| {
         let began = Instant::now();
         for round in 0..n.div_ceil(BATCH as u64) {
             let single = || {
@@ -254,7 +254,7 @@ fn many_pools(contest: &mut Contest<'static>) {
         }
         began.elapsed()
     }
-    for (name, count) in [(THOUSAND, 1000), (ours::SHARED, 1)] {
+    for (name, count) in [(THOUSAND, 1000), (SHARED, 1)] {
         let pools: Vec<_> = (0..count).map(|_| FixedPool::new(64)).collect();
         contest.add(name, move |n| in_turn(&pools, n));
     }

@@ -39,6 +39,10 @@ figcaption, .key { color: var(--dim); font-size: .82rem; margin: .4rem 0 0; }
 .key span { white-space: nowrap; margin-right: .8em; }
 i.use { background: var(--use); } i.hit { background: var(--hit); } i.cached { background: var(--cached); }
 i.depot { background: var(--depot); } i.waste { background: var(--waste); }
+i.fresh { background: var(--card); border: 1px solid var(--dim); }
+.region { margin: .45rem 0 .15rem; color: var(--dim); font-size: .78rem; overflow-wrap: anywhere; }
+figure svg.strip { height: .8rem; }
+.strip rect.fresh { fill: var(--paper); stroke: var(--dim); stroke-width: 1; vector-effect: non-scaling-stroke; }
 .grid { stroke: var(--dim); stroke-opacity: .25; }
 .line { fill: none; stroke-width: 1.8; vector-effect: non-scaling-stroke; }
 .line.use { stroke: var(--use); } .line.hit { stroke: var(--hit); }

@@ -110,7 +110,12 @@ impl Trace {
                 None => break, // Cut off.
             }
         }
-        trace.events.sort_by_key(|event| event.order);
+        // A release has the number of the next acquire, and comes before it.
+        let place = |event: &TraceEvent| (event.order, event.bytes.is_some());
+        trace.events.sort_by_key(place);
+        for (place, event) in trace.events.iter_mut().enumerate() {
+            event.order = place as u64;
+        }
         Ok(trace)
     }
 

@@ -24,6 +24,28 @@ pub(super) fn put(place: &mut [u8], mut number: u64) -> usize {
     len + 1
 }
 
+/// Bits of the numbers that [`spread`] takes.
+pub(super) const SPREAD_BITS: u32 = 28;
+
+/// All bytes of a number but the last say that another one follows.
+const MORE: [u32; 4] = [0, 0x80, 0x8080, 0x0080_8080];
+
+/// A number of up to [`SPREAD_BITS`] bits, as the bytes of a word, low ones first, and
+/// how many of them it has: what [`put`] writes, without a branch.
+#[inline(always)]
+pub(super) const fn spread(number: u64) -> (u32, usize) {
+    let groups = number & 0x7f
+        | (number & 0x3f80) << 1
+        | (number & 0x001f_c000) << 2
+        | (number & 0x0fe0_0000) << 3;
+    let bits = u64::BITS - (number | 1).leading_zeros();
+    // Sevenths, rounded up, for as many bits as there can be.
+    let len = ((bits * 9 + 64) / 64) as usize;
+    #[expect(clippy::cast_possible_truncation, reason = "four bytes of seven bits")]
+    let groups = groups as u32;
+    (groups | MORE[len - 1], len)
+}
+
 /// A number with a sign as one without: small ones of either sign are small.
 pub(super) const fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)) as u64
@@ -71,6 +93,20 @@ mod tests {
             prop_assert_eq!(take_signed(&mut rest), Some(i64::MIN));
             prop_assert_eq!(take(&mut rest), None);
         }
+    }
+
+    #[test]
+    fn what_is_spread_is_what_is_put() {
+        let mut number = 0;
+        while number < 1 << SPREAD_BITS {
+            let (spread, len) = spread(number);
+            let mut place = [0; LONGEST];
+            assert_eq!(put(&mut place, number), len, "{number}");
+            assert_eq!(place[..len], spread.to_le_bytes()[..len], "{number}");
+            number = number * 9 / 8 + 1;
+        }
+        let most = (1 << SPREAD_BITS) - 1;
+        assert_eq!(spread(most), (0x7fff_ffff, 4));
     }
 
     #[test]

@@ -45,24 +45,26 @@ impl<S> LocalEngine<S> {
     /// Records that `item`, which the slow path gave, is out. `None` if nobody
     /// wants to know, else whether its slot holds the pattern.
     pub fn record(&self, item: Entry, location: &'static Location<'static>) -> Option<bool> {
+        self.record_sized(item, location, self.item_bytes)
+    }
+
+    /// As [`LocalEngine::record`], of an item of which `bytes` were asked for: a recording says what
+    /// the program wanted, and not what it got.
+    pub fn record_sized(
+        &self,
+        item: Entry,
+        location: &'static Location<'static>,
+        bytes: usize,
+    ) -> Option<bool> {
         let level = self.diagnosis();
         let known = self.diagnostics.get()?;
-        known.record(level, self.name, item, self.item_bytes, location)
+        known.record(level, self.name, item, bytes, location)
     }
 
     /// Strikes the record of an item that is about to be released.
     pub fn strike(&self, item: Entry) {
         if let Some(known) = self.diagnostics.get() {
             known.strike(self.name, item);
-        }
-    }
-
-    /// Notes that `bytes` were asked for, if somebody wants to know: for pools
-    /// of several sizes, beside [`LocalEngine::record`].
-    pub fn record_size(&self, bytes: usize) {
-        let level = self.diagnosis();
-        if let Some(known) = self.diagnostics.get() {
-            known.record_size(level, bytes);
         }
     }
 

@@ -19,17 +19,24 @@ impl<S: Source> SharedEngine<S> {
     }
 
     /// The level of diagnostics.
+    #[inline]
     pub fn diagnosis(&self) -> Diagnosis {
+        match self.diagnostics.level() {
+            Some(level) => level,
+            None => self.diagnosis_slow(),
+        }
+    }
+
+    #[cold]
+    fn diagnosis_slow(&self) -> Diagnosis {
+        // Read before the lock, for it may allocate.
+        let asked = diagnostics::from_environment();
+        let mut state = self.state.lock();
+        // Somebody may have been faster, or have set it.
         self.diagnostics.level().unwrap_or_else(|| {
-            // Read before the lock, for it may allocate.
-            let asked = diagnostics::from_environment();
-            let mut state = self.state.lock();
-            // Somebody may have been faster, or have set it.
-            self.diagnostics.level().unwrap_or_else(|| {
-                self.pin(&mut state, asked);
-                self.diagnostics.set_level(asked);
-                asked
-            })
+            self.pin(&mut state, asked);
+            self.diagnostics.set_level(asked);
+            asked
         })
     }
 
@@ -56,10 +63,23 @@ impl<S: Source> SharedEngine<S> {
 
     /// Records that `item`, which the slow path gave, is out. `None` if nobody
     /// wants to know, else whether its slot holds the pattern.
+    #[inline]
     pub fn record(&self, item: Entry, location: &'static Location<'static>) -> Option<bool> {
+        self.record_sized(item, location, self.item_bytes)
+    }
+
+    /// As [`SharedEngine::record`], of an item of which `bytes` were asked for: a recording says what
+    /// the program wanted, and not what it got.
+    #[inline]
+    pub fn record_sized(
+        &self,
+        item: Entry,
+        location: &'static Location<'static>,
+        bytes: usize,
+    ) -> Option<bool> {
         let level = self.diagnosis();
         self.diagnostics
-            .record(level, self.name, item, self.item_bytes, location)
+            .record(level, self.name, item, bytes, location)
     }
 
     /// Strikes the record of an item that is about to be released.
@@ -67,14 +87,7 @@ impl<S: Source> SharedEngine<S> {
         self.diagnostics.strike(self.name, item);
     }
 
-    /// Notes that `bytes` were asked for, if somebody wants to know: for pools
-    /// of several sizes, beside [`SharedEngine::record`].
-    pub fn record_size(&self, bytes: usize) {
-        self.diagnostics.record_size(self.diagnosis(), bytes);
-    }
-
-    /// What was sampled so far: hold times, and sizes where the pool records
-    /// them.
+    /// What was sampled so far: hold times. Sizes are for a pool to add.
     pub fn sampled(&self) -> Sampled {
         self.diagnostics.sampled()
     }

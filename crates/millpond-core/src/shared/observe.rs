@@ -7,7 +7,7 @@ use crate::engine::{Engine, Released};
 use crate::entry::Entry;
 use crate::error::{AcquireError, Limit};
 use crate::event::Event;
-use crate::observe::{Observation, Sampled};
+use crate::observe::{Observation, RegionFigures, Sampled};
 use crate::source::Source;
 use crate::trim::{Level, TrimReport};
 use alloc::vec::Vec;
@@ -135,8 +135,13 @@ unsafe impl<S: Source> Engine for SharedEngine<S> {
         Self::strike(self, item);
     }
 
-    fn record_size(&self, bytes: usize) {
-        Self::record_size(self, bytes);
+    fn record_sized(
+        &self,
+        item: Entry,
+        location: &'static Location<'static>,
+        bytes: usize,
+    ) -> Option<bool> {
+        Self::record_sized(self, item, location, bytes)
     }
 
     fn sampled(&self) -> Sampled {
@@ -145,6 +150,10 @@ unsafe impl<S: Source> Engine for SharedEngine<S> {
 
     fn holders(&self) -> Vec<Holder> {
         Self::holders(self)
+    }
+
+    fn regions(&self) -> Vec<RegionFigures> {
+        Self::regions(self)
     }
 
     fn should_pattern(&self, item: Entry) -> bool {

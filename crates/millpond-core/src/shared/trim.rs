@@ -6,6 +6,7 @@ use super::stop::Patience;
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::magazine::{Magazine, Stack};
+use crate::observe::RegionFigures;
 use crate::source::Source;
 use crate::trim::{Level, TrimReport};
 use alloc::vec::Vec;
@@ -80,6 +81,26 @@ impl<S: Source> SharedEngine<S> {
         drop(retired);
         self.tell(&Event::Trimmed { report: &report });
         report
+    }
+
+    /// Where the items lie, and which of them are leased: takes the free items out as
+    /// a trim does, looks, and puts them back.
+    pub fn regions(&self) -> Vec<RegionFigures> {
+        let mut loose = Vec::new();
+        if loose.try_reserve(usize::from(self.rounds)).is_err() {
+            return Vec::new();
+        }
+        let source = self.population.lock();
+        let mut taken = self.take_out(Level::Moderate, loose, &mut TrimReport::default());
+        let changing = Changing(&self.state);
+        let free = taken.entries();
+        let regions = free.as_deref().map(|free| source.regions(free));
+        let machinery = self.put_back(taken, free.as_deref().unwrap_or(&[]), 0);
+        drop(changing);
+        drop(source);
+        self.serve();
+        self.free_magazines(machinery);
+        regions.unwrap_or_default()
     }
 
     /// Takes the free items out, by a few pointers, and, for a full trim, the

@@ -3,11 +3,20 @@
 //! Every acquire of the trace is an allocation of its size from each allocator
 //! that was compiled in, from other crates with buffers, and from byte pools with
 //! the usual classes, with those that are advised for the trace, and with any that
-//! are asked for, as a table or as the configuration of a pond. The first byte of
-//! each is written.
+//! are asked for, as a table or as the configuration of a pond. Where every acquire
+//! has the same size, pools of one type take part: ours, and those of other crates.
+//! The first byte, or word, of each is written.
 //!
 //! The answer may not be used to claim anything about several threads: one does
 //! it all.
+
+#[path = "../../contender.rs"]
+#[allow(dead_code, reason = "shared with the chapters")]
+mod contender;
+#[path = "../../contenders/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with the chapters")]
+mod contenders;
+mod one_size;
 
 use clap::Parser;
 use millpond::Settings;
@@ -108,6 +117,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 Some(buffer)
             })
         });
+    }
+    match one_size::enter(&mut contest, &steps) {
+        Some(bytes) => println!("every acquire has one size: pools of one type hold {bytes} bytes"),
+        None => println!(
+            "sizes differ, so pools of one type do not take part; --pool takes one of {:?}",
+            trace.pools
+        ),
     }
     show(&contest.run(SCHEDULE), steps.count());
     for (name, pool) in &pools {
