@@ -120,20 +120,27 @@ fn push_bars(page: &mut String, chapter: &ChapterRecord) {
     page.push_str("</table></div>\n");
 }
 
-/// Time and space side by side: one line a contender, one column a row.
+/// Time and space side by side, in a table for each kind of row.
 fn push_overview(page: &mut String, chapter: &ChapterRecord) {
     let rows: Vec<&Row> = chapter.rows.iter().filter(|row| in_overview(row)).collect();
+    page.push_str("<h3>Time and space side by side</h3>\n");
+    page.push_str("<p class=\"quiet\">Medians; intervals and verdicts are below.</p>\n");
+    for rows in view::kinds(&rows) {
+        push_kind(page, &rows);
+    }
+}
+
+/// One line a contender, one column a row.
+fn push_kind(page: &mut String, rows: &[&Row]) {
     let mut header = vec![String::new()];
     header.extend(rows.iter().map(|row| {
         let title = escape(&row.title);
         format!("{title} <small>{}</small>", row.unit.symbol())
     }));
-    page.push_str("<h3>Time and space side by side</h3>\n");
-    page.push_str("<p class=\"quiet\">Medians; intervals and verdicts are below.</p>\n");
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     push_head(page, "overview", &header);
     let yardsticks = view::yardsticks();
-    let contenders = view::contenders(&rows);
+    let contenders = view::contenders(rows);
     for contender in contenders
         .into_iter()
         .filter(|name| !yardsticks.contains(name))

@@ -177,6 +177,26 @@ pub(super) fn contenders<'a>(rows: &[&'a Row]) -> Vec<&'a str> {
     names
 }
 
+/// Rows in which mostly the same contenders meet, together: a table of rows that
+/// have none in common would be made of dashes.
+pub(super) fn kinds<'a>(rows: &[&'a Row]) -> Vec<Vec<&'a Row>> {
+    let mut kinds: Vec<Vec<&Row>> = Vec::new();
+    for row in rows {
+        match kinds.iter_mut().find(|kind| is_of_a_kind(kind[0], row)) {
+            Some(kind) => kind.push(row),
+            None => kinds.push(vec![row]),
+        }
+    }
+    kinds
+}
+
+/// Whether at least half of the contenders of one row are in the other one too.
+fn is_of_a_kind(first: &Row, other: &Row) -> bool {
+    let here = |name: &str| first.series(name).is_some();
+    let shared = other.series.iter().filter(|series| here(&series.contender));
+    2 * shared.count() >= first.series.len().min(other.series.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +236,17 @@ mod tests {
             standing(&row(&[("millpond", 3.0, 3.1), ("peer", 2.0, 2.2)])),
             "best: peer"
         );
+    }
+
+    #[test]
+    fn rows_whose_contenders_meet_share_a_table() {
+        let three = row(&[("a", 1.0, 1.0), ("b", 1.0, 1.0), ("c", 1.0, 1.0)]);
+        let some = row(&[("c", 1.0, 1.0), ("b", 1.0, 1.0)]);
+        let others = row(&[("a", 1.0, 1.0), ("x", 1.0, 1.0), ("y", 1.0, 1.0)]);
+        let rows = [&three, &others, &some];
+        let tables: Vec<usize> = kinds(&rows).iter().map(Vec::len).collect();
+        assert_eq!(tables, [2, 1]);
+        assert!(std::ptr::eq(kinds(&rows)[0][1], &raw const some));
     }
 
     #[test]

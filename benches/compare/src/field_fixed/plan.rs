@@ -84,8 +84,8 @@ fn interleaved() -> Vec<(&'static str, usize)> {
     }
     rows.extend([
         (rows::EXHAUSTED, 6),
-        (rows::LOCAL_PAIR, 2),
-        (rows::LOCAL_HELD, 2),
+        (rows::LOCAL_PAIR, 4),
+        (rows::LOCAL_HELD, 4),
         (rows::OBJECT, 2),
         (rows::LOOKUP, kinds::NAMING),
         (rows::INSERT, kinds::NAMING),

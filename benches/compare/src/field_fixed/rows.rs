@@ -89,7 +89,7 @@ pub const ROWS: &[RowSpec] = &[
     RowSpec::time(
         LOCAL_PAIR,
         "one thread only, pair",
-        "The pool without atomics beside a bare intrusive free list; N = 8,192.",
+        "The pool without atomics beside a bare intrusive free list, and beside plurality, whose pools are one thread's: lent by borrow, and as boxes that any thread may drop; N = 8,192.",
     ),
     RowSpec::time(
         LOCAL_HELD,

@@ -179,9 +179,12 @@ unsafe impl<S: Source> Engine for SharedEngine<S> {
         if state.shrinking {
             self.stop(&mut state, Patience::Endless);
         }
+        // A lower capacity may have kept items back while somebody waits.
+        let kept_back = !state.waiters.is_empty() && state.depot.count() > 0;
         drop(state);
-        // What a lower capacity kept back may be given now.
-        self.serve();
+        if kept_back {
+            self.serve();
+        }
         self.fill_for_waiters();
     }
 }
