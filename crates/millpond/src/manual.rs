@@ -16,6 +16,7 @@ pages! {
     Pipeline = "tutorials/pipeline.md",
     BuildTool = "tutorials/build-tool.md",
     HttpServer = "tutorials/http-server.md",
+    Await = "tutorials/await.md",
     Configuration = "configuration.md",
     Tuning = "tuning.md",
     ReadingAReport = "reading-a-report.md",
