@@ -58,8 +58,10 @@ impl Drops {
             None => self.panic.set(Some(panic)),
             first => {
                 self.panic.set(first);
-                // Dropping a second one might panic as well.
-                core::mem::forget(panic);
+                // What a panic carries may panic when it is dropped: that is the end of it.
+                if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+                    core::mem::forget(another);
+                }
             }
         }
     }
