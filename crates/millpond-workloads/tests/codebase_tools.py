@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import tempfile
 
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
@@ -93,15 +94,19 @@ async def in_flight(session, count):
 
 async def main(command):
     server = StdioServerParameters(command=command[0], args=command[1:])
-    async with stdio_client(server) as (read, write):
-        async with ClientSession(read, write) as session:
-            await session.initialize()
-            await listing(session)
-            await each_tool(session)
-            await bad_arguments(session)
-            await unknown_tool(session)
-            await oversized(session)
-            await in_flight(session, 32)
+    with tempfile.TemporaryFile("w+") as complaints:
+        async with stdio_client(server, errlog=complaints) as (read, write):
+            async with ClientSession(read, write) as session:
+                await session.initialize()
+                await listing(session)
+                await each_tool(session)
+                await bad_arguments(session)
+                await unknown_tool(session)
+                await oversized(session)
+                await in_flight(session, 32)
+        complaints.seek(0)
+        said = complaints.read()
+        assert "panicked" not in said and "error" not in said, said
 
 
 def end_of_input(command):

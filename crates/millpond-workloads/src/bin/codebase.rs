@@ -169,6 +169,8 @@ fn serve<M: Memory>(memory: M, db: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_io()
+        // At the end of the input answers that are under way are waited for, not for ever.
+        .enable_time()
         .build()?;
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
     let served = runtime.block_on(server.serve(input, output));
