@@ -1,13 +1,29 @@
 //! Resident memory of this process, as the system counts it.
 
-/// Resident bytes, or `None` where the system does not say.
-///
-/// Linux only. `smaps_rollup` walks the page tables and is exact; the counters
-/// in `statm` and `status` are kept per core and lag by some hundred pages.
+/// Resident bytes, or `None` where the system does not say. Linux only.
 #[must_use]
 pub fn bytes() -> Option<u64> {
+    sum_of("Rss:")
+}
+
+/// Resident bytes that are no file's, or `None` where the system does not say: what
+/// a program asked for, without the pages of its own code, which come as it first
+/// runs them. Linux only.
+#[must_use]
+pub fn anonymous_bytes() -> Option<u64> {
+    sum_of("Anonymous:")
+}
+
+/// `smaps_rollup` walks the page tables and is exact; the counters in `statm` and
+/// `status` are kept per core and lag by some hundred pages.
+fn sum_of(field: &str) -> Option<u64> {
     let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
-    let line = rollup.lines().find(|line| line.starts_with("Rss:"))?;
+    kibibytes(&rollup, field)
+}
+
+/// The figure behind `field` in one of the kernel's tables, in bytes.
+fn kibibytes(table: &str, field: &str) -> Option<u64> {
+    let line = table.lines().find(|line| line.starts_with(field))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib * 1024)
 }
@@ -17,27 +33,21 @@ pub fn bytes() -> Option<u64> {
 #[must_use]
 pub fn peak_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib * 1024)
+    kibibytes(&status, "VmHWM:")
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     #[test]
-    fn the_peak_stays_when_memory_goes() {
-        let touched = std::hint::black_box(vec![1_u8; 64 << 20]);
-        drop(touched);
-        assert!(super::peak_bytes().unwrap() > (63 << 20));
-    }
-
-    #[test]
-    fn touched_memory_becomes_resident() {
-        let before = super::bytes().unwrap();
-        let touched = std::hint::black_box(vec![1_u8; 32 << 20]);
-        let after = super::bytes().unwrap();
-        // Less a little: other pages of the process may go meanwhile.
-        assert!(after >= before + (31 << 20), "{before} then {after}");
-        drop(touched);
+    fn touched_memory_becomes_resident_and_the_peak_stays_when_it_goes() {
+        for resident in [super::bytes, super::anonymous_bytes] {
+            let before = resident().unwrap();
+            let touched = std::hint::black_box(vec![1_u8; 32 << 20]);
+            let after = resident().unwrap();
+            // Less a little: other pages of the process may go meanwhile.
+            assert!(after >= before + (31 << 20), "{before} then {after}");
+            drop(touched);
+            assert!(super::peak_bytes().unwrap() >= after - (1 << 20));
+        }
     }
 }

@@ -56,14 +56,14 @@ impl<C: Contender> Measuring for Of<C> {
         // pool is made after that, and dropped after the leases.
         let pool = OnceCell::new();
         let mut places = empty_places(count);
-        let Some(before) = resident::bytes() else {
+        let Some(before) = resident::anonymous_bytes() else {
             return measured;
         };
         fill(
             pool.get_or_init(|| C::Pool::with_capacity(count)),
             &mut places,
         );
-        let after = resident::bytes().unwrap_or(before);
+        let after = resident::anonymous_bytes().unwrap_or(before);
         let each = after.saturating_sub(before) as f64 / count as f64;
         measured.push(Measurement::new(rows::MEMORY, C::NAME, vec![each]));
         measured
@@ -74,14 +74,14 @@ impl<C: Contender> Measuring for Of<C> {
         let (mut here, mut there) = (empty_places(count / 2), empty_places(count / 2));
         fill(&pool, &mut here[..WARM.min(count / 2)]);
         empty(&mut here);
-        let Some(before) = resident::bytes() else {
+        let Some(before) = resident::anonymous_bytes() else {
             return Vec::new();
         };
         on_two_threads(|| fill(&pool, &mut here), || fill(&pool, &mut there));
-        let peak = resident::bytes().unwrap_or(before);
+        let peak = resident::anonymous_bytes().unwrap_or(before);
         on_two_threads(|| empty(&mut here), || empty(&mut there));
         pool.trim();
-        let after = resident::bytes().unwrap_or(peak);
+        let after = resident::anonymous_bytes().unwrap_or(peak);
         [
             (rows::BURST_BEFORE, before),
             (rows::BURST_PEAK, peak),

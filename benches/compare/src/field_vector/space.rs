@@ -39,10 +39,10 @@ pub fn footprint(request: &Request) -> Vec<Measurement> {
 
 fn bytes_each<S: Store>(count: usize) -> Option<Measurement> {
     let row = black_box(vec![1.0; DIMENSION]);
-    let before = resident::bytes()?;
+    let before = resident::anonymous_bytes()?;
     let mut store = S::new(DIMENSION, count);
     (0..count).for_each(|_| store.push(&row));
-    let after = resident::bytes()?;
+    let after = resident::anonymous_bytes()?;
     black_box(&store);
     let each = after.saturating_sub(before) as f64 / count as f64;
     Some(Measurement::new(rows::FOOTPRINT, S::name(), vec![each]))

@@ -140,7 +140,7 @@ const ROWS: &[RowSpec] = &[
     RowSpec::space(
         OVERHEAD,
         "resident overhead of an object",
-        "200,000 objects of 48 bytes, as nodes of the graph are; resident bytes each beyond those 48, the pointer to it included",
+        "200,000 objects of 48 bytes, as nodes of the graph are; anonymous resident bytes each beyond those 48, the pointer to it included",
         Unit::Bytes,
     ),
     RowSpec::new(
@@ -271,10 +271,10 @@ type Object = [u64; 6];
 fn overhead(request: &Request) -> Result<Vec<Measurement>> {
     fn each<M: Memory>(memory: &M) -> Option<f64> {
         const OBJECTS: usize = 200_000;
-        let before = resident::bytes()?;
+        let before = resident::anonymous_bytes()?;
         let pool = memory.pool::<Object>("objects", 10_000);
         let held: Vec<_> = (0..OBJECTS as u64).map(|n| pool.hold([n; 6])).collect();
-        let after = resident::bytes()?;
+        let after = resident::anonymous_bytes()?;
         drop(held);
         let bytes = after.saturating_sub(before) as f64 / OBJECTS as f64;
         Some(bytes - size_of::<Object>() as f64)
