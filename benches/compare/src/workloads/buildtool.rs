@@ -190,9 +190,9 @@ pub const JOBS: &[Job] = &[
     }),
     Job::all(LOG, 2, logging),
     Job::all(KEYS, 2, keys),
-    Job::ours(RUNTIME, 5, |request| asked(request)),
+    Job::ours(RUNTIME, 5, asked),
     Job::all(AGAIN, 3, again),
-    Job::ours(TREE, 11, |request| trees(request)),
+    Job::ours(TREE, 11, trees),
     Job::all(BUILD, 2, |request| builds(request, BUILD, 1)),
     Job::all(BUILDS, 2, |request| builds(request, BUILDS, 3)),
     Job::all(LATENCY, 12, |request| whole::latency(request, prepare)),
@@ -202,7 +202,7 @@ pub const JOBS: &[Job] = &[
         let shares = allocator_share(request.rounds, 5_000, || description.as_flags());
         Ok(vec![Measurement::new(SHARE, HEAP, shares)])
     }),
-    Job::ours(SPACE, 2, |request| space(request)),
+    Job::ours(SPACE, 2, space),
 ];
 
 /// A small operation in both modes.

@@ -161,10 +161,10 @@ pub const JOBS: &[Job] = &[
     Job::ours(DURABLE, 4, |request| contest(request, DURABLE)),
     Job::all(LATENCY, 5, |request| whole::latency(request, prepare)),
     Job::apart(MEMORY, 2, |request| whole::footprint(request, prepare)),
-    Job::ours(SHARES, 4, |request| shares(request)),
+    Job::ours(SHARES, 4, shares),
     Job::all(SPACE, 6, space),
     Job::apart(OVERHEAD, 0, overhead),
-    Job::ours(RECALL, 4, |request| recall(request)),
+    Job::ours(RECALL, 4, recall),
 ];
 
 /// Text of the corpus that is in the database.

@@ -196,14 +196,14 @@ pub const JOBS: &[Job] = &[
     Job::all("page-64", 2, |request| pages(request, 64)),
     Job::all("page-128", 2, |request| pages(request, 128)),
     Job::all(DOCUMENTS, 2, encoding),
-    Job::ours(BATCH, 3, |request| batch(request)),
+    Job::ours(BATCH, 3, batch),
     Job::ours(STEPS, 6, |_| steps()),
     Job::once(COURSE, 4, |_| course()),
-    Job::ours(OVERHEAD, 2, |request| overhead(request)),
-    Job::ours(SHARE, 1, |request| allocation_share(request)),
+    Job::ours(OVERHEAD, 2, overhead),
+    Job::ours(SHARE, 1, allocation_share),
     Job::all(LATENCY, 10, |request| whole::latency(request, prepare)),
     Job::apart(MEMORY, 2, |request| whole::footprint(request, prepare)),
-    Job::ours(SPACE, 6, |request| space(request)),
+    Job::ours(SPACE, 6, space),
 ];
 
 fn pages(request: &Request, size: usize) -> Result<Vec<Measurement>> {

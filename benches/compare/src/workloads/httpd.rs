@@ -141,8 +141,8 @@ pub const JOBS: &[Job] = &[
     }),
     Job::apart(WRK, 13, under_wrk),
     Job::apart(MEMORY, 2, |request| whole::footprint(request, prepare)),
-    Job::ours(SHARE, 6, |request| allocation_share(request)),
-    Job::ours(SPACE, 2, |request| space(request)),
+    Job::ours(SHARE, 6, allocation_share),
+    Job::ours(SPACE, 2, space),
 ];
 
 /// Connections of the load, where they do not pipeline.

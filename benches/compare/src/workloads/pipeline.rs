@@ -141,14 +141,14 @@ const ROWS: &[RowSpec] = &[
 
 pub const JOBS: &[Job] = &[
     Job::all(HOT, 3, hot),
-    Job::ours(COLD, 15, |request| cold(request)),
+    Job::ours(COLD, 15, cold),
     Job::all(RECEIPT, 2, receipts),
     Job::all(RUN, 2, run),
-    Job::ours(RINGS, 2, |request| over_rings(request)),
+    Job::ours(RINGS, 2, over_rings),
     Job::all(INGEST, 4, ingest),
     Job::all(LATENCY, 2, |request| whole::latency(request, prepare)),
     Job::apart(MEMORY, 0, |request| whole::footprint(request, prepare)),
-    Job::ours(SHARE, 1, |request| allocation_share(request)),
+    Job::ours(SHARE, 1, allocation_share),
     Job::ours(SPACE, 0, |_| space()),
 ];
 
