@@ -347,13 +347,37 @@ impl<S: Source> SharedEngine<S> {
                 break;
             };
             rest = others;
+            let unreleased = Unreleased {
+                engine,
+                entries: others,
+            };
             // SAFETY: as above: the cache did not take it.
             let released = unsafe { Self::release_slow(engine, entry) };
+            core::mem::forget(unreleased);
             if released == Released::Last {
                 return released;
             }
         }
         Released::Home
+    }
+}
+
+/// Items behind one whose release woke somebody, whose waker panicked: they come
+/// home all the same.
+///
+/// # Invariants
+///
+/// 1. As [`SharedEngine::release_many`] asks of its caller.
+struct Unreleased<'e, S: Source> {
+    engine: *const SharedEngine<S>,
+    entries: &'e [Entry],
+}
+
+impl<S: Source> Drop for Unreleased<'_, S> {
+    #[cold]
+    fn drop(&mut self) {
+        // SAFETY: by 1. If it was the last one its keeper never hears of it.
+        let _kept = unsafe { SharedEngine::release_many(self.engine, self.entries) };
     }
 }
 

@@ -59,14 +59,24 @@ impl Sharing {
     /// If holders were forgotten half as many times as there are addresses.
     #[inline]
     pub fn retain<M: Mode>(&self) {
-        let before = if M::THREADS {
-            self.holders.fetch_add(1, Ordering::Relaxed)
-        } else {
+        if !M::THREADS {
             let before = self.holders.load(Ordering::Relaxed);
+            assert!(before < TOO_MANY, "an item has too many holders");
             self.holders.store(before + 1, Ordering::Relaxed);
-            before
-        };
-        assert!(before < TOO_MANY, "an item has too many holders");
+            return;
+        }
+        if self.holders.fetch_add(1, Ordering::Relaxed) >= TOO_MANY {
+            self.refuse_slow();
+        }
+    }
+
+    /// Takes the count of a holder too many back: panics that are caught must not
+    /// add up to no holder at all.
+    #[cold]
+    #[inline(never)]
+    fn refuse_slow(&self) -> ! {
+        self.holders.fetch_sub(1, Ordering::Relaxed);
+        panic!("an item has too many holders");
     }
 
     /// Counts one holder less; whether it was the last.
@@ -104,5 +114,35 @@ impl Sharing {
 impl Default for Sharing {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(all(test, not(millpond_loom)))]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use crate::engine::Local;
+    #[cfg(feature = "std")]
+    use crate::engine::Shared;
+
+    fn refuses_and_forgets<M: Mode>() {
+        let item = Sharing {
+            holders: AtomicUsize::new(TOO_MANY),
+        };
+        for _ in 0..3 {
+            std::panic::catch_unwind(|| item.retain::<M>()).expect_err("too many");
+            assert_eq!(item.holders(), TOO_MANY as u64);
+        }
+        assert!(!item.release::<M>());
+        item.retain::<M>();
+    }
+
+    /// Or whoever catches each panic would come around to no holder at all.
+    #[test]
+    fn one_holder_too_many_is_not_counted() {
+        refuses_and_forgets::<Local>();
+        #[cfg(feature = "std")]
+        refuses_and_forgets::<Shared>();
     }
 }

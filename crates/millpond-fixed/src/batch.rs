@@ -86,15 +86,32 @@ struct Gathered<'p, T, const N: usize, M: Mode> {
 #[cfg(feature = "std")]
 unsafe impl<T: Send, const N: usize> Send for Gathered<'_, T, N, Shared> {}
 
-impl<T, const N: usize, M: Mode> Drop for Gathered<'_, T, N, M> {
-    fn drop(&mut self) {
-        for (index, entry) in self.entries[..self.len].iter().enumerate() {
-            // SAFETY: below `len` (1).
-            let entry = unsafe { entry.assume_init() };
+impl<T, const N: usize, M: Mode> Gathered<'_, T, N, M> {
+    /// Gives back what was gathered, the last one first.
+    fn give_back(&mut self) {
+        while let Some(index) = self.len.checked_sub(1) {
+            self.len = index;
+            // SAFETY: it was below `len` (1).
+            let entry = unsafe { self.entries[index].assume_init() };
             // SAFETY: ours (1), and borrowed.
             let slot = unsafe { Slot::<FixedPool<T, M>>::new(entry, NonNull::from(self.pool)) };
             drop(slot.noted(note(index, self.inside)));
         }
+    }
+}
+
+impl<T, const N: usize, M: Mode> Drop for Gathered<'_, T, N, M> {
+    fn drop(&mut self) {
+        /// What is left when a waker panicked.
+        struct Rest<'g, 'p, T, const N: usize, M: Mode>(&'g mut Gathered<'p, T, N, M>);
+
+        impl<T, const N: usize, M: Mode> Drop for Rest<'_, '_, T, N, M> {
+            fn drop(&mut self) {
+                self.0.give_back();
+            }
+        }
+
+        Rest(self).0.give_back();
     }
 }
 
@@ -452,12 +469,14 @@ impl<T, const N: usize, M: Mode> Drop for Batch<'_, T, N, M> {
                     return drop_rest(rest);
                 }
                 let (inside, outside) = self.entries.split_at(self.inside);
-                // SAFETY: the batch's own, without values now.
-                unsafe { bring_all_home(self.pool, inside) };
+                // First, for the others may wake somebody, whose waker may panic.
                 if !outside.is_empty() {
-                    // SAFETY: as above, and outside the capacity by 1.
+                    // SAFETY: the batch's own, without values now, and outside the
+                    // capacity by 1.
                     unsafe { free_all_slow(self.pool, outside) };
                 }
+                // SAFETY: as above, and inside.
+                unsafe { bring_all_home(self.pool, inside) };
             }
         }
 

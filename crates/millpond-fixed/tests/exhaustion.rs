@@ -711,32 +711,75 @@ fn an_owned_lease_can_be_awaited() {
     assert_eq!(*lease, 2, "the lease alone keeps the pool");
 }
 
-/// A waker is foreign code. The first one panics; there are more waiters than are
-/// served at one go.
+/// Wakers are foreign code.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("foreign code");
+    }
+}
+
+/// Runs what is told of the panic of a waker.
+fn is_told(work: impl FnOnce()) {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    assert!(outcome.is_err(), "it is told of");
+}
+
+/// The first one panics; there are more waiters than are served at one go.
 #[test]
 fn a_waker_that_panics_costs_nobody_else_a_turn() {
-    struct Panics;
-    impl Wake for Panics {
-        fn wake(self: Arc<Self>) {
-            panic!("foreign code");
-        }
-    }
     const TASKS: u64 = if cfg!(miri) { 5 } else { 70 };
-    let pool = FixedPool::new(1);
-    let _held = hold(&pool, 1);
-    let mut first = pin!(pool.acquire_async(0));
+    let capacity = 1 + usize::try_from(TASKS).expect("a few tasks");
+    // Those who wait are served by what is created, or by what was kept back.
+    for kept_back in [0, capacity] {
+        let pool = FixedPool::new(kept_back.max(1));
+        let mut held = hold(&pool, kept_back.max(1));
+        pool.set_capacity(1);
+        let mut first = pin!(pool.acquire_async(0));
+        let waker = Waker::from(Arc::new(Panics));
+        let mut context = Context::from_waker(&waker);
+        assert!(first.as_mut().poll(&mut context).is_pending());
+        let mut tasks: Vec<_> = (1..TASKS).map(|i| Task::queued(&pool, i)).collect();
+        held.truncate(1);
+        is_told(|| pool.set_capacity(capacity));
+        let leases: Vec<_> = tasks.iter_mut().map(Task::finish).collect();
+        for (value, lease) in (1..).zip(&leases) {
+            assert_eq!(**lease, value);
+        }
+        assert!(first.poll(&mut context).is_ready());
+    }
+}
+
+/// The waker is called when the first slot comes home.
+#[test]
+fn a_waker_that_panics_does_not_lose_the_slots_of_a_batch() {
+    let policy = Exhaustion::Fallback { at_most: 2 };
+    let pool = FixedPool::builder(4).exhaustion(policy).build();
     let waker = Waker::from(Arc::new(Panics));
     let mut context = Context::from_waker(&waker);
-    assert!(first.as_mut().poll(&mut context).is_pending());
-    let mut tasks: Vec<_> = (1..TASKS).map(|i| Task::queued(&pool, i)).collect();
-    let raise = || pool.set_capacity(1 + usize::try_from(TASKS).expect("a few tasks"));
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(raise));
-    assert!(outcome.is_err(), "it is told of");
-    let leases: Vec<_> = tasks.iter_mut().map(Task::finish).collect();
-    for (value, lease) in (1..).zip(&leases) {
-        assert_eq!(**lease, value);
-    }
-    assert!(first.poll(&mut context).is_ready());
+    let batch = pool.acquire_many([0; 6]).expect("two outside");
+    let mut waits = Box::pin(pool.acquire_async(1));
+    assert!(waits.as_mut().poll(&mut context).is_pending());
+    is_told(|| drop(batch));
+    drop(waits);
+    let stats = pool.stats();
+    assert_eq!((stats.in_use, stats.fallback_in_use), (0, 0));
+
+    // One that does not come about, and gives back what it has gathered.
+    let held = hold(&pool, 2);
+    let mut gathers = Box::pin(pool.acquire_many_async([0; 3]));
+    assert!(
+        gathers
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
+    );
+    let mut waits = Box::pin(pool.acquire_async(1));
+    assert!(waits.as_mut().poll(&mut context).is_pending());
+    is_told(|| drop(gathers));
+    drop((waits, held));
+    assert_eq!(pool.stats().in_use, 0);
 }
 
 /// Tasks that are dropped at every stage while items come home on other threads.

@@ -274,6 +274,7 @@ impl<S: Source> SharedEngine<S> {
     /// Hands what lies in the depot to those who wait: after a change of the
     /// population, with no lock held, for it runs their wakers.
     pub(super) fn serve(&self) {
+        let rest = Unserved(self);
         loop {
             let mut wakes = Wakes::new();
             let mut state = self.state.lock();
@@ -287,9 +288,10 @@ impl<S: Source> SharedEngine<S> {
             }
             drop(state);
             if wakes.is_empty() {
-                return;
+                break;
             }
         }
+        core::mem::forget(rest);
     }
 
     /// A magazine that gives the depot room for a batch, if it needs one.
