@@ -88,7 +88,7 @@ fn items_go_to_tasks_in_the_order_of_the_queue() {
         let second_now = poll(second.as_mut());
         let first_now = poll(first.as_mut());
         assert!(first_now.is_ready() || second_now.is_pending());
-        let mut finish = |now, future| {
+        let finish = |now, future| {
             let item = match now {
                 Poll::Ready(result) => result,
                 Poll::Pending => block_on(future),
