@@ -42,12 +42,12 @@ mod tests {
     fn touched_memory_becomes_resident_and_the_peak_stays_when_it_goes() {
         for resident in [super::bytes, super::anonymous_bytes] {
             let before = resident().unwrap();
-            let touched = std::hint::black_box(vec![1_u8; 32 << 20]);
+            let touched = std::hint::black_box(vec![1_u8; 64 << 20]);
             let after = resident().unwrap();
-            // Less a little: other pages of the process may go meanwhile.
-            assert!(after >= before + (31 << 20), "{before} then {after}");
+            // Less some: what other tests hold may go meanwhile.
+            assert!(after >= before + (48 << 20), "{before} then {after}");
             drop(touched);
-            assert!(super::peak_bytes().unwrap() >= after - (1 << 20));
+            assert!(super::peak_bytes().unwrap() > (63 << 20));
         }
     }
 }

@@ -213,14 +213,15 @@ impl<S: Source> SharedEngine<S> {
     /// most; answers how many exist, if it did, and whom to wake.
     fn create(&self, limit: impl FnOnce(&State) -> usize) -> Result<Option<(usize, Wakes)>, Limit> {
         let mut source = self.population.lock();
-        let (most, slots) = {
+        let (capacity, most, slots) = {
             let mut state = self.state.lock();
             let limit = limit(&state);
             if state.closed || state.created >= limit {
                 return Ok(None);
             }
             state.changing = true;
-            (limit - state.created, state.depot.slots() - state.created)
+            let slots = state.depot.slots() - state.created;
+            (state.capacity, limit - state.created, slots)
         };
         let changing = Changing(&self.state);
         let want = most.min(usize::from(self.rounds));
@@ -242,6 +243,10 @@ impl<S: Source> SharedEngine<S> {
         state.tally.held_bytes = source.held_bytes();
         state.created += batch.len();
         state.tally.created += batch.len() as u64;
+        if state.capacity < capacity {
+            // Lowered while the source was at work, which had not counted yet.
+            self.keep_capacity(&mut state);
+        }
         for entry in batch.iter().rev() {
             if wakes.is_full() {
                 state.depot.push(entry);

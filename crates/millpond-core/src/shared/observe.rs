@@ -1,7 +1,6 @@
 //! The figures of a shared pool: read from structure when somebody asks.
 
 use super::SharedEngine;
-use super::stop::Patience;
 use crate::diagnostics::{Diagnosis, Holder};
 use crate::engine::{Engine, Released};
 use crate::entry::Entry;
@@ -175,10 +174,7 @@ unsafe impl<S: Source> Engine for SharedEngine<S> {
     fn set_capacity(&self, capacity: usize) {
         let mut state = self.state.lock();
         state.capacity = capacity;
-        state.shrinking = state.created > capacity;
-        if state.shrinking {
-            self.stop(&mut state, Patience::Endless);
-        }
+        self.keep_capacity(&mut state);
         // A lower capacity may have kept items back while somebody waits.
         let kept_back = !state.waiters.is_empty() && state.depot.count() > 0;
         drop(state);

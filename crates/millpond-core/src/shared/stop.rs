@@ -55,6 +55,15 @@ impl<S: Source> SharedEngine<S> {
         found
     }
 
+    /// After a change of the capacity: if more items exist than it allows, no cache
+    /// gives any until a trim or a higher one.
+    pub(super) fn keep_capacity(&self, state: &mut State) {
+        state.shrinking = state.created > state.capacity;
+        if state.shrinking {
+            self.stop(state, Patience::Endless);
+        }
+    }
+
     /// Empties the caches of threads that have ended, without a barrier: what
     /// a thread did happens before its id is free, and while the book of ids
     /// is held nobody else takes the id. Answers how many items were found.

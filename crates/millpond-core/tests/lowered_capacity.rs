@@ -1,0 +1,70 @@
+//! A capacity that is lowered while the source creates items for a higher one.
+#![cfg(not(millpond_loom))]
+
+use millpond_core::engine::{Engine, Released};
+use millpond_core::entry::Entry;
+use millpond_core::error::Limit;
+use millpond_core::shared::SharedEngine;
+use millpond_core::source::{Batch, Source};
+use millpond_core::trim::Level;
+use std::sync::Barrier;
+use std::thread;
+
+/// Creates numbers, and meets whoever lowers the capacity before and after that.
+struct Slow<'a> {
+    meeting: &'a Barrier,
+    next: usize,
+}
+
+impl Source for Slow<'_> {
+    type Retired = ();
+
+    fn create(&mut self, want: usize, _: usize, batch: &mut Batch) -> Result<(), Limit> {
+        self.meeting.wait();
+        self.meeting.wait();
+        for _ in 0..want {
+            batch.push(Entry::from_index(self.next));
+            self.next += 1;
+        }
+        Ok(())
+    }
+
+    fn retire(&mut self, _: &mut Vec<Entry>, _: Level) {}
+
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
+    fn owns(&self, _: Entry) -> bool {
+        true
+    }
+}
+
+#[test]
+fn items_of_the_higher_capacity_are_kept_back() {
+    const LOWERED: usize = 2;
+    let meeting = Barrier::new(2);
+    let source = Slow {
+        meeting: &meeting,
+        next: 0,
+    };
+    let engine = SharedEngine::new(8, 8, source);
+    let first = thread::scope(|scope| {
+        let acquirer = scope.spawn(|| engine.acquire(0).expect("8 are free"));
+        meeting.wait();
+        engine.set_capacity(LOWERED);
+        meeting.wait();
+        acquirer.join().expect("no panic")
+    });
+    let created = engine.observe().created;
+    assert!(created > LOWERED, "it was to create more: {created}");
+    let second = engine.acquire(0).expect("2 may be out");
+    let refused = engine.acquire(0).expect_err("2 are out");
+    assert_eq!(*refused.limit(), Limit::Capacity);
+    for entry in [first, second] {
+        // SAFETY: acquired above, and not used afterwards.
+        let released = unsafe { SharedEngine::release(&raw const engine, entry) };
+        assert_eq!(released, Released::Home);
+    }
+    assert_eq!(engine.observe().in_use, 0);
+}
