@@ -40,16 +40,18 @@ fn what_they_stand_on_conforms() {
 
 #[test]
 fn large_objects_are_really_freed_and_resized() {
+    // Miri takes its time; either is larger than any chunk.
+    let bytes = if cfg!(miri) { 10_000 } else { 100_000 };
     leased(Wipe::Never, |lease| {
         let before = lease.held_bytes();
         let mut vec = allocator_api2::vec::Vec::new_in(lease);
-        vec.resize(100_000, 1u8);
+        vec.resize(bytes, 1u8);
         let grown = lease.held_bytes() - before;
-        assert!((100_000..101_000).contains(&grown), "not twice: {grown}");
-        vec.truncate(50_000);
+        assert!((bytes..bytes + 1000).contains(&grown), "not twice: {grown}");
+        vec.truncate(bytes / 2);
         vec.shrink_to_fit();
         let shrunk = lease.held_bytes() - before;
-        assert!((50_000..51_000).contains(&shrunk), "{shrunk}");
+        assert!((bytes / 2..bytes / 2 + 1000).contains(&shrunk), "{shrunk}");
         drop(vec);
         assert_eq!(lease.held_bytes(), before);
     });

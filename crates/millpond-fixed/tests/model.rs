@@ -84,7 +84,7 @@ pool_table!(local_objects, |case| Lending::<_, T>::new(Objects {
 
 const PLAN: Threads = Threads {
     threads: if cfg!(miri) { 2 } else { 4 },
-    steps: if cfg!(miri) { 30 } else { 4000 },
+    steps: if cfg!(miri) { 16 } else { 4000 },
     seed: 11,
 };
 
