@@ -232,7 +232,7 @@ impl Run {
 
     /// Keeps this run as the record `name` below `directory`: without the rounds under
     /// fat link-time optimisation, of which the estimates stay, and with rounds in
-    /// [`DIGITS`] digits.
+    /// five digits.
     ///
     /// # Errors
     ///

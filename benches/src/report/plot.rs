@@ -11,7 +11,10 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Drawn for a phone: on a desktop the page scales it up.
 const WIDTH: i32 = 420;
-const LABELS: i32 = 142;
+/// Room on the left for names, at least and at most.
+const LABELS: (i32, i32) = (142, 210);
+/// What a letter of a name takes of it, on average.
+const LETTER: f64 = 5.9;
 /// Room on the right for the figure behind the longest bar.
 const FIGURES: i32 = 64;
 const LINE: i32 = 24;
@@ -48,18 +51,25 @@ pub(super) fn of_row(row: &Row) -> Result<Option<String>> {
     if furthest <= 0.0 {
         return Ok(None);
     }
-    let scale = f64::from(WIDTH - LABELS - FIGURES) / furthest;
+    let letters = measured
+        .iter()
+        .map(|series| series.contender.chars().count());
+    let longest = f64::from(u32::try_from(letters.max().unwrap_or_default())?);
+    let labels = pixels(longest * LETTER).clamp(LABELS.0, LABELS.1);
+    let scale = f64::from(WIDTH - labels - FIGURES) / furthest;
     let mut svg = String::new();
-    draw(&mut svg, &measured, scale).map_err(|error| anyhow!("cannot draw {}: {error}", row.id))?;
+    draw(&mut svg, &measured, labels, scale)
+        .map_err(|error| anyhow!("cannot draw {}: {error}", row.id))?;
     Ok(Some(themed(&svg)))
 }
 
-fn draw(svg: &mut String, measured: &[&Series], scale: f64) -> Result<(), String> {
+fn draw(svg: &mut String, measured: &[&Series], labels: i32, scale: f64) -> Result<(), String> {
     let lines = i32::try_from(measured.len()).map_err(|error| error.to_string())?;
     let size = (WIDTH.unsigned_abs(), (lines * LINE + 4).unsigned_abs());
     let area = SVGBackend::with_string(svg, size).into_drawing_area();
     for (index, series) in (0..).zip(measured) {
-        draw_line(&area, series, 2 + index * LINE, scale).map_err(|error| error.to_string())?;
+        draw_line(&area, series, 2 + index * LINE, (labels, scale))
+            .map_err(|error| error.to_string())?;
     }
     area.present().map_err(|error| error.to_string())
 }
@@ -93,7 +103,7 @@ fn draw_over_time(svg: &mut String, drawn: &[&Series], most: f64) -> Result<(), 
     // Ours last, so that it lies above the others.
     let mut order: Vec<_> = (0..).zip(drawn).collect();
     order.sort_by_key(|(_, series)| series.ours());
-    let mut dashes = [0, 12, 6, 3].into_iter().cycle();
+    let mut dashes = [0, 12, 6, 3, 24, 1].into_iter().cycle();
     for (line, series) in order {
         let dash = match series.ours() {
             true => dashes.next().unwrap_or_default(),
@@ -163,17 +173,17 @@ fn draw_line(
     area: &Area<'_>,
     series: &Series,
     top: i32,
-    scale: f64,
+    (labels, scale): (i32, f64),
 ) -> Result<(), Box<dyn std::error::Error>> {
     let Some(estimate) = series.estimate else {
         return Ok(());
     };
-    let at = |value: f64| (LABELS + pixels(value * scale)).min(WIDTH - FIGURES);
+    let at = |value: f64| (labels + pixels(value * scale)).min(WIDTH - FIGURES);
     let middle = top + LINE / 2;
     let colour = if series.ours() { OURS } else { PEER };
     let bar = [
-        (LABELS, top + 5),
-        (at(estimate.median).max(LABELS + 1), top + LINE - 5),
+        (labels, top + 5),
+        (at(estimate.median).max(labels + 1), top + LINE - 5),
     ];
     area.draw(&Rectangle::new(bar, colour.filled()))?;
     if pixels((estimate.high - estimate.low) * scale) >= 2 {
@@ -190,7 +200,7 @@ fn draw_line(
     );
     area.draw(&Text::new(
         series.contender.clone(),
-        (LABELS - 6, middle),
+        (labels - 6, middle),
         label,
     ))?;
     let figure = text_style(INK, HPos::Left);

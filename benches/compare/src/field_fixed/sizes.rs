@@ -31,11 +31,11 @@ const FIXED: [(&str, usize); 4] = [
 
 const ADAPTIVE: [(&str, Adaptive); 2] = [
     (
-        "millpond FixedPool, 16 to 128 by overflow rate",
+        "millpond, 16–128 by overflow rate",
         Adaptive::between(16, 128),
     ),
     (
-        "millpond FixedPool, 16 to 128 by 99 % of peaks",
+        "millpond, 16–128 by 99 % of peaks",
         Adaptive::between(16, 128).for_share_of_peaks(990),
     ),
 ];
