@@ -442,6 +442,7 @@ fn the_fast_path_comes_back_when_diagnostics_go() {
 /// A hook that is told of growth may take what has grown, and acquires of a local
 /// pool go on until the capacity is out.
 #[test]
+#[cfg_attr(miri, ignore = "leaks on purpose, which Miri reports")]
 fn a_hook_may_use_its_local_pool() {
     static TAKEN: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
