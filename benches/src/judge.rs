@@ -75,7 +75,6 @@ impl Row {
 mod tests {
     use super::*;
     use crate::bar::Verdict;
-    use crate::chapter::{Section, Unit};
 
     fn row(series: &[(&str, [f64; 3])]) -> Row {
         let series = series.iter().map(|(contender, values)| Series {
@@ -85,14 +84,7 @@ mod tests {
             fat: Vec::new(),
             fat_estimate: None,
         });
-        Row {
-            id: "pair".into(),
-            title: "pair".into(),
-            what: String::new(),
-            unit: Unit::Nanos,
-            section: Section::Time,
-            series: series.collect(),
-        }
+        Row::of_pairs(series.collect())
     }
 
     #[test]

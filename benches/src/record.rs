@@ -131,6 +131,21 @@ impl Row {
     }
 }
 
+#[cfg(test)]
+impl Row {
+    /// A row of times, for tests.
+    pub(crate) fn of_pairs(series: Vec<Series>) -> Self {
+        Self {
+            id: "pair".into(),
+            title: "pair".into(),
+            what: String::new(),
+            unit: Unit::Nanos,
+            section: Section::Time,
+            series,
+        }
+    }
+}
+
 impl ChapterRecord {
     /// A chapter before its first measurement.
     #[must_use]

@@ -200,7 +200,6 @@ fn is_of_a_kind(first: &Row, other: &Row) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chapter::Section;
 
     fn row(series: &[(&str, f64, f64)]) -> Row {
         let series = series.iter().map(|&(contender, low, high)| Series {
@@ -212,14 +211,7 @@ mod tests {
             }),
             ..Series::default()
         });
-        Row {
-            id: "pair".into(),
-            title: "pair".into(),
-            what: String::new(),
-            unit: Unit::Nanos,
-            section: Section::Time,
-            series: series.collect(),
-        }
+        Row::of_pairs(series.collect())
     }
 
     #[test]

@@ -14,6 +14,17 @@ fn complaint(text: &str) -> String {
     error.expect_err(text).to_string()
 }
 
+/// Each text is refused in words that begin as expected.
+fn assert_complaints(cases: &[(&str, &str)]) {
+    for &(text, expected) in cases {
+        let found = complaint(text);
+        assert!(
+            found.starts_with(expected),
+            "{text}\n  says {found}\n  not  {expected}"
+        );
+    }
+}
+
 #[test]
 fn nothing_set_gives_the_defaults() {
     let config = Settings::new().config().unwrap();
@@ -185,13 +196,7 @@ fn every_error_names_source_field_value_and_what_is_allowed() {
             "pond.toml: there is no field bytes",
         ),
     ];
-    for (text, expected) in cases {
-        let found = complaint(text);
-        assert!(
-            found.starts_with(expected),
-            "{text}\n  says {found}\n  not  {expected}"
-        );
-    }
+    assert_complaints(&cases);
     assert!(complaint("nodes = ").starts_with("pond.toml: TOML parse error at line 1"));
 }
 
@@ -314,13 +319,7 @@ fn names_of_fields_of_pools_are_looked_at_too() {
             "pond.toml: name is \"\"; a name of 1 to 64 bytes",
         ),
     ];
-    for (text, expected) in cases {
-        let found = complaint(text);
-        assert!(
-            found.starts_with(expected),
-            "{text}\n  says {found}\n  not  {expected}"
-        );
-    }
+    assert_complaints(&cases);
     let error = Settings::new()
         .environment_of([("MILLPOND_POOLS_CAPACITY", "1")])
         .unwrap_err();
@@ -395,13 +394,7 @@ fn scopes_of_ones_own_are_checked() {
             "pond.toml: pools.x.norms is \"2\"; true and false are allowed",
         ),
     ];
-    for (text, expected) in cases {
-        let found = complaint(text);
-        assert!(
-            found.starts_with(expected),
-            "{text}\n  says {found}\n  not  {expected}"
-        );
-    }
+    assert_complaints(&cases);
     let error = Settings::new()
         .environment_of([("MILLPOND_ARENAS_JSON_NOMINAL", "1")])
         .unwrap_err();

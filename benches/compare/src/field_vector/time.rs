@@ -196,11 +196,18 @@ fn random_rows(dimension: usize, count: usize) -> Vec<f32> {
 struct Lives<'a> {
     contest: Contest<'a>,
     numbers: &'a [f32],
-    dimension: usize,
     count: usize,
 }
 
-impl Lives<'_> {
+impl<'a> Lives<'a> {
+    fn of(numbers: &'a [f32], count: usize) -> Self {
+        Self {
+            contest: Contest::new(),
+            numbers,
+            count,
+        }
+    }
+
     fn enter<S: Store>(&mut self, name: String, new: impl Fn() -> S + 'static) {
         let mut live = life(self, new);
         self.contest.add(name, move |n| repeat(n, &mut live));
@@ -219,10 +226,10 @@ impl Lives<'_> {
 
 /// From an empty store to its end.
 fn life<S: Store, N: Fn() -> S + 'static>(lives: &Lives<'_>, new: N) -> impl FnMut() + use<S, N> {
-    let (numbers, dimension, count) = (lives.numbers.to_vec(), lives.dimension, lives.count);
+    let (numbers, count) = (lives.numbers.to_vec(), lives.count);
     move || {
         let mut store = new();
-        let rows = numbers.chunks_exact(dimension).cycle();
+        let rows = numbers.chunks_exact(BUILT).cycle();
         rows.take(count).for_each(|row| store.push(row));
         black_box(&store);
     }
@@ -230,8 +237,8 @@ fn life<S: Store, N: Fn() -> S + 'static>(lives: &Lives<'_>, new: N) -> impl FnM
 
 impl store::Visitor for Lives<'_> {
     fn visit<S: Store>(&mut self) {
-        let (dimension, count) = (self.dimension, self.count);
-        self.enter(S::name(), move || S::new(dimension, count));
+        let count = self.count;
+        self.enter(S::name(), move || S::new(BUILT, count));
     }
 }
 
@@ -241,12 +248,7 @@ const BUILT: usize = 128;
 fn build(count: usize, schedule: Schedule) -> Vec<Measurement> {
     // A few rows, again and again: reading them costs next to nothing.
     let numbers = random_rows(BUILT, 64);
-    let mut lives = Lives {
-        contest: Contest::new(),
-        numbers: &numbers,
-        dimension: BUILT,
-        count,
-    };
+    let mut lives = Lives::of(&numbers, count);
     store::visit_all(&mut lives);
     lives.enter(SMALL_PAGES.into(), move || in_small_pages(count));
     lives.enter(PREFAULTED.into(), move || prefaulted(count));
@@ -257,12 +259,7 @@ fn build(count: usize, schedule: Schedule) -> Vec<Measurement> {
 /// large free pieces back to its host, and then pays for every page of them again.
 fn build_again(count: usize, schedule: Schedule) -> Vec<Measurement> {
     let numbers = random_rows(BUILT, 64);
-    let mut lives = Lives {
-        contest: Contest::new(),
-        numbers: &numbers,
-        dimension: BUILT,
-        count,
-    };
+    let mut lives = Lives::of(&numbers, count);
     lives.enter_again(SMALL_PAGES, move || in_small_pages(count));
     lives.enter_again(PREFAULTED, move || prefaulted(count));
     let mut measured = per_row(rows::BUILD_AGAIN, count, lives.contest, schedule);
