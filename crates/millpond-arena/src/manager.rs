@@ -15,7 +15,7 @@ use millpond_core::event::EventHook;
 use millpond_core::observe::{Class, Observation, Observe, Sampled};
 use millpond_core::region::Supply;
 use millpond_core::trim::{Level, Trim, TrimReport};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, OnceLock, Weak};
 use std::vec::Vec;
 
@@ -525,7 +525,8 @@ impl Builder {
         place.and_then(Scope::at)
     }
 
-    /// Adds a scope. The name appears in errors and reports.
+    /// Adds a scope. The name appears in errors and reports, and is the scope's alone:
+    /// [`Builder::build`] refuses a second one.
     ///
     /// # Panics
     ///
@@ -602,13 +603,34 @@ impl Builder {
         scopes.try_for_each(|(name, config)| config.check(name).map(drop))
     }
 
+    /// Whoever looks for a scope by its name finds one, so there may be no second.
+    fn check_names(&self) -> Result<(), BuildError> {
+        let mut seen = HashSet::new();
+        let mut names = self.scopes.iter().map(|(name, _)| *name);
+        let twice = names.find(|name| !seen.insert(*name));
+        twice.map_or(Ok(()), |name| Err(BuildError::Taken(name)))
+    }
+
     /// The manager, with arenas built where that was asked for.
     ///
     /// # Errors
     ///
-    /// [`BuildError`]: figures that disagree, or no memory for arenas that should
-    /// be built at once.
+    /// [`BuildError`]: two scopes of one name, figures that disagree, or no memory for
+    /// arenas that should be built at once.
+    ///
+    /// ```
+    /// use millpond_arena::{ArenaManager, ScopeConfig};
+    ///
+    /// let mut builder = ArenaManager::builder();
+    /// builder.own_scope("json", ScopeConfig::of(512 << 10));
+    /// assert_eq!(
+    ///     builder.build().unwrap_err().to_string(),
+    ///     "scope `json` was made twice: every scope needs a name of its own, and \
+    ///      `primitive`, `search` and `json` are taken"
+    /// );
+    /// ```
     pub fn build(&self) -> Result<ArenaManager, BuildError> {
+        self.check_names()?;
         let mut pools = Vec::new();
         for (name, config) in &self.scopes {
             pools.push((*name, config.check(name)?));
@@ -659,6 +681,8 @@ impl ArenaManager {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// Two scopes have this name.
+    Taken(&'static str),
     /// Figures of a scope disagree.
     Config(ConfigError),
     /// An arena could not be built in advance.
@@ -668,6 +692,11 @@ pub enum BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Taken(name) => write!(
+                f,
+                "scope `{name}` was made twice: every scope needs a name of its own, and \
+                 `primitive`, `search` and `json` are taken"
+            ),
             Self::Config(error) => error.fmt(f),
             Self::Prewarm(error) => write!(f, "building arenas in advance: {error}"),
         }

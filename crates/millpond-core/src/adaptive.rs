@@ -133,6 +133,16 @@ impl Adaptive {
         (self.least, self.most)
     }
 
+    /// Of a thousand peaks, how many the capacity is enough for; `None` if it follows
+    /// the overflow rate.
+    #[must_use]
+    pub const fn share_of_peaks(&self) -> Option<usize> {
+        match self.rule {
+            Rule::Overflow => None,
+            Rule::Peaks(per_mille) => Some(per_mille),
+        }
+    }
+
     /// The capacity that a pool of `capacity` items should have after `window`;
     /// `None` if that is what it has.
     #[must_use]

@@ -216,6 +216,9 @@ pub struct PoolConfig {
     pub exhaustion: Option<Exhaustion>,
     /// Between which bounds the capacity follows demand. Fixed and object pools.
     pub adaptive: Option<Adaptive>,
+    /// Whether that capacity is only advised, and applied when the program says so.
+    /// Fixed and object pools.
+    pub advice_only: bool,
     /// Huge pages, prefaulting, a preferred node.
     pub region: RegionOptions,
     /// How rows are aligned. Pools of rows.
@@ -230,6 +233,9 @@ pub struct PoolConfig {
     /// Bytes of a slab of rows. Pools of rows.
     #[cfg(feature = "vector")]
     pub slab_bytes: Option<usize>,
+    /// Free rows that are kept when removals empty slabs. Pools of rows.
+    #[cfg(feature = "vector")]
+    pub spare_rows: Option<usize>,
 }
 
 impl PoolConfig {
@@ -259,6 +265,31 @@ impl PoolConfig {
     /// Between which bounds the capacity of a fixed or object pool follows demand.
     pub const fn with_adaptive(mut self, adaptive: Adaptive) -> Self {
         self.adaptive = Some(adaptive);
+        self
+    }
+
+    /// Advises the capacity of [`PoolConfig::with_adaptive`] and leaves it to the
+    /// program to apply it.
+    ///
+    /// ```
+    /// use millpond::{Adaptive, Pond, PoolConfig};
+    ///
+    /// let sessions = PoolConfig::new()
+    ///     .with_adaptive(Adaptive::between(16, 128))
+    ///     .with_advice_only(true);
+    /// let pond = Pond::builder().with_pool("sessions", sessions).build()?;
+    /// # #[cfg(feature = "fixed")] {
+    /// let sessions = pond.fixed_pool::<u64>("sessions", 16)?;
+    /// let burst: Vec<_> = (0..100).map(|n| sessions.acquire(n)).collect();
+    /// let advice = sessions.advise().expect("84 lie outside");
+    /// assert!(advice > 16 && sessions.capacity() == 16);
+    /// sessions.apply(advice);
+    /// # drop(burst);
+    /// # }
+    /// # Ok::<(), millpond::PondError>(())
+    /// ```
+    pub const fn with_advice_only(mut self, only: bool) -> Self {
+        self.advice_only = only;
         self
     }
 
@@ -306,6 +337,13 @@ impl PoolConfig {
     #[cfg(feature = "vector")]
     pub const fn with_slab_bytes(mut self, bytes: usize) -> Self {
         self.slab_bytes = Some(bytes);
+        self
+    }
+
+    /// Free rows that are kept when removals empty slabs.
+    #[cfg(feature = "vector")]
+    pub const fn with_spare_rows(mut self, rows: usize) -> Self {
+        self.spare_rows = Some(rows);
         self
     }
 }

@@ -446,9 +446,11 @@ impl Pond {
             .budget(&self.inner.budget)
             .exhaustion(config.exhaustion.unwrap_or(self.inner.exhaustion))
             .region(config.region);
-        if let Some(adaptive) = config.adaptive {
-            builder = builder.adaptive(adaptive);
-        }
+        builder = match config.adaptive {
+            Some(adaptive) if config.advice_only => builder.advised(adaptive),
+            Some(adaptive) => builder.adaptive(adaptive),
+            None => builder,
+        };
         match &self.inner.hook {
             Some(hook) => builder.on_event(hook.clone()),
             None => builder,
@@ -472,6 +474,38 @@ impl Pond {
         dimension: usize,
         capacity: usize,
     ) -> Result<Arc<millpond_vector::VectorPool<E>>, PondError> {
+        let builder = self.vector_builder(name, dimension, capacity);
+        let pool = builder.build()?.into_shared();
+        self.enter(name, &pool)?;
+        // Acquired together, and given back together.
+        let rows: Vec<_> = (0..self.config_of(name).warm_up)
+            .map_while(|_| pool.try_acquire().ok())
+            .collect();
+        drop(rows);
+        Ok(pool)
+    }
+
+    /// As [`Pond::vector_pool`], for a pool that the program owns: whoever removes rows
+    /// needs it mutably. It is charged to the pond's budget, and is not among the pools
+    /// that the pond observes and trims.
+    ///
+    /// ```
+    /// use millpond::{Pond, PoolConfig};
+    ///
+    /// let rows = PoolConfig::new().with_slab_bytes(64 << 10).with_spare_rows(0);
+    /// let pond = Pond::builder().with_pool("rows", rows).build()?;
+    /// let mut rows = pond.vector_builder::<f32>("rows", 1024, 1000).build()?;
+    /// let id = rows.insert(&[1.0; 1024])?;
+    /// assert!(pond.budget().held() > 64 << 10);
+    /// assert!(rows.remove(id));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn vector_builder<E: millpond_vector::Element>(
+        &self,
+        name: &'static str,
+        dimension: usize,
+        capacity: usize,
+    ) -> millpond_vector::Builder<E> {
         let config = self.config_of(name);
         let mut builder = millpond_vector::VectorPool::<E>::builder(dimension)
             .capacity(config.capacity.unwrap_or(capacity))
@@ -480,28 +514,24 @@ impl Pond {
             .exhaustion(config.exhaustion.unwrap_or(self.inner.exhaustion))
             .huge_pages(config.region.huge_pages)
             .prefault(config.region.prefault)
-            .numa_node(config.region.numa_node);
+            .numa_node(config.region.numa_node)
+            .side_arrays(config.side_arrays);
         if let Some(align) = config.alignment {
             builder = builder.alignment(align);
         }
         if let Some(spread) = config.spread {
             builder = builder.spread(spread);
         }
-        builder = builder.side_arrays(config.side_arrays);
         if let Some(bytes) = config.slab_bytes {
             builder = builder.slab_bytes(bytes);
         }
-        if let Some(hook) = &self.inner.hook {
-            builder = builder.on_event(hook.clone());
+        if let Some(rows) = config.spare_rows {
+            builder = builder.spare_rows(rows);
         }
-        let pool = builder.build()?.into_shared();
-        self.enter(name, &pool)?;
-        // Acquired together, and given back together.
-        let rows: Vec<_> = (0..config.warm_up)
-            .map_while(|_| pool.try_acquire().ok())
-            .collect();
-        drop(rows);
-        Ok(pool)
+        match &self.inner.hook {
+            Some(hook) => builder.on_event(hook.clone()),
+            None => builder,
+        }
     }
 }
 

@@ -10,7 +10,6 @@ pub use error::SettingError;
 use crate::config::{PondConfig, PoolConfig};
 use field::{ARENAS, FAMILIES, Family, Field, POOLS};
 use millpond_arena::{Scope, ScopeConfig, Wipe};
-use millpond_core::adaptive::Adaptive;
 use millpond_core::region::RegionOptions;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
@@ -77,6 +76,8 @@ enum Layer {
 #[must_use = "settings do nothing until a configuration is made of them"]
 pub struct Settings {
     set: BTreeMap<String, Setting>,
+    /// Scopes of which an empty table stands in a text, and which text that is.
+    mentioned: BTreeMap<String, String>,
 }
 
 /// Where a value stands, and under which name.
@@ -197,7 +198,13 @@ impl Settings {
         let mut leaves = Vec::new();
         value::flatten(tree, String::new(), &mut leaves);
         for (name, leaf) in leaves {
-            let field = field::named(source, &name)?;
+            let field = match field::named(source, &name) {
+                Err(_) if leaf.is_object() && field::is_table(&name) => {
+                    self.mention(source, &name);
+                    continue;
+                }
+                found => found?,
+            };
             let Some(raw) = Raw::of(leaf) else {
                 let allowed = field.kind.allowed();
                 return Err(SettingError::value(
@@ -215,6 +222,13 @@ impl Settings {
             self.put(&found, name.clone(), field, &raw)?;
         }
         Ok(self)
+    }
+
+    /// Nothing is set by an empty table, but a scope of one's own should be there.
+    fn mention(&mut self, source: &str, table: &str) {
+        if let Some(scope) = table.strip_prefix(ARENAS.prefix) {
+            self.mentioned.insert(scope.to_owned(), source.to_owned());
+        }
     }
 
     fn put(
@@ -282,7 +296,7 @@ impl Settings {
         config.bytes = self.bytes()?;
         config.bytes_warm_up = self.number("bytes.warm_up").unwrap_or(0);
         for pool in self.things(&POOLS) {
-            config.pools.insert(pool.to_owned(), self.pool(pool));
+            config.pools.insert(pool.to_owned(), self.pool(pool)?);
         }
         Ok(config)
     }
@@ -300,7 +314,9 @@ impl Settings {
     fn own_scopes(&self) -> Result<Vec<&str>, SettingError> {
         let built_in = Scope::BUILT_IN.map(|scope| scope.to_string());
         let mut own = Vec::new();
-        for scope in self.things(&ARENAS) {
+        let mut scopes = self.things(&ARENAS);
+        scopes.extend(self.mentioned.keys().map(String::as_str));
+        for scope in scopes {
             if built_in.iter().any(|known| known == scope) {
                 continue;
             }
@@ -323,7 +339,9 @@ impl Settings {
     fn without_size(&self, scope: &str, nominal: &str, built_in: &[String]) -> SettingError {
         let of_it = |name: &str| ARENAS.split(name).is_some_and(|(thing, _)| thing == scope);
         let said = self.set.iter().find(|(name, _)| of_it(name));
-        let source = said.map_or("defaults", |(_, setting)| setting.source.as_str());
+        let said = said.map(|(_, setting)| &setting.source);
+        let source = said.or_else(|| self.mentioned.get(scope));
+        let source = source.map_or("defaults", String::as_str);
         let nearest = field::nearest(scope, built_in.iter().cloned());
         let nearest = nearest.map(|name| format!("; did you mean arenas.{name}?"));
         let reason = format!(
@@ -334,7 +352,7 @@ impl Settings {
     }
 
     /// What was said of one pool.
-    fn pool(&self, pool: &str) -> PoolConfig {
+    fn pool(&self, pool: &str) -> Result<PoolConfig, SettingError> {
         let name = |field: &str| format!("{}{pool}.{field}", POOLS.prefix);
         let mut config = PoolConfig::new();
         config.capacity = self.number(&name("capacity"));
@@ -342,8 +360,13 @@ impl Settings {
         if let Some(Value::Policy(policy)) = self.value(&name("exhaustion")) {
             config.exhaustion = Some(*policy);
         }
-        if let Some(Value::Range(least, most)) = self.value(&name("adaptive")) {
-            config.adaptive = Some(Adaptive::between(*least, *most));
+        if let Some(Value::Adaptive(adaptive)) = self.value(&name("adaptive")) {
+            config.adaptive = Some(*adaptive);
+        }
+        config.advice_only = self.flag(&name("advice_only"));
+        if config.advice_only && config.adaptive.is_none() {
+            let reason = format!("{} must be set for advice to be given", name("adaptive"));
+            return Err(self.disagrees(&name("advice_only"), "true", &reason));
         }
         config.region = self.region(&name("huge_pages"), &name("prefault"), &name("numa_node"));
         #[cfg(feature = "vector")]
@@ -355,8 +378,9 @@ impl Settings {
             config.side_arrays.norms = self.flag(&name("norms"));
             config.side_arrays.external_ids = self.flag(&name("external_ids"));
             config.slab_bytes = self.number(&name("slab_bytes"));
+            config.spare_rows = self.number(&name("spare_rows"));
         }
-        config
+        Ok(config)
     }
 
     fn region(&self, pages: &str, prefault: &str, node: &str) -> RegionOptions {

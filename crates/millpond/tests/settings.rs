@@ -254,7 +254,7 @@ fn the_reference_lists_fields_that_there_are() {
         assert_eq!(error.value_found(), Some(""), "{row}");
         assert!(variables.insert(cells[2].to_owned()), "{row}");
     }
-    assert_eq!(variables.len(), 35);
+    assert_eq!(variables.len(), 37);
 }
 
 #[test]
@@ -305,6 +305,19 @@ fn names_of_fields_of_pools_are_looked_at_too() {
         (
             "pools.x.adaptive = '9 to 3'",
             "pond.toml: pools.x.adaptive is \"9 to 3\"; two numbers are allowed",
+        ),
+        (
+            "pools.x.adaptive = '3 to 9 for 1001 of 1000 peaks'",
+            "pond.toml: pools.x.adaptive is \"3 to 9 for 1001 of 1000 peaks\"; two numbers are \
+             allowed",
+        ),
+        (
+            "pools.x.advice_only = true",
+            "pond.toml: pools.x.advice_only is \"true\"; pools.x.adaptive must be set",
+        ),
+        (
+            "pools.x.capacity = {}",
+            "pond.toml: pools.x.capacity is \"{}\"; 1 to 4294967295 are allowed",
         ),
         (
             "pools.x.alignment = 48",
@@ -366,6 +379,19 @@ fn scopes_of_ones_own_are_checked() {
             "pond.toml: arenas.render is a scope of one's own and needs arenas.render.nominal_bytes",
         ),
         (
+            "[arenas.render]",
+            "pond.toml: arenas.render is a scope of one's own and needs arenas.render.nominal_bytes",
+        ),
+        (
+            "[arenas.render]\n[arenas.render.deep]",
+            "pond.toml: arenas.render.deep is a scope of one's own and needs",
+        ),
+        ("[aernas]", "pond.toml: there is no field aernas"),
+        (
+            "[bytes.classes]",
+            "pond.toml: bytes.classes is \"{}\"; increasing sizes",
+        ),
+        (
             "arenas.render.nominal = '1 MiB'",
             "pond.toml: there is no field arenas.render.nominal; did you mean \
              arenas.render.nominal_bytes?",
@@ -403,6 +429,234 @@ fn scopes_of_ones_own_are_checked() {
         "environment: there is no field MILLPOND_ARENAS_JSON_NOMINAL; did you mean \
          MILLPOND_ARENAS_JSON_NOMINAL_BYTES?"
     );
+}
+
+/// The size may stand in another source than the table, and the scopes of every pond
+/// need none.
+#[test]
+fn empty_tables_say_nothing_that_is_not_said_elsewhere() {
+    let empty = "[bytes]\n[arenas]\n[arenas.json]\n[arenas.render]\n[pools.x]\n[pools]";
+    for (settings, source) in [
+        (toml(empty), "pond.toml"),
+        (
+            Settings::new().json("pond.json", r#"{"arenas": {"render": {}}}"#),
+            "pond.json",
+        ),
+    ] {
+        let settings = settings.unwrap();
+        let error = settings.config().unwrap_err();
+        assert_eq!(
+            (error.origin(), error.field()),
+            (source, Some("arenas.render.nominal_bytes"))
+        );
+        let variable = [("MILLPOND_ARENAS_RENDER_NOMINAL_BYTES", "8 KiB")];
+        let settings = settings.environment_of(variable).unwrap();
+        let pond = settings.config().unwrap().build().unwrap();
+        let render = pond.arenas().scope_named("render").unwrap();
+        assert_eq!(pond.arena(render).unwrap().limit_bytes(), 64 * (8 << 10));
+    }
+    let variable = Settings::new().environment_of([("MILLPOND_ARENAS_RENDER", "")]);
+    assert!(variable.is_err(), "a variable is no table");
+}
+
+#[test]
+fn scopes_made_in_code_have_names_of_their_own() {
+    for (first, second) in [("render", "render"), ("layout", "json")] {
+        let mut config = PondConfig::default();
+        config.arenas.own_scope(first, ScopeConfig::of(4096));
+        config.arenas.own_scope(second, ScopeConfig::of(8192));
+        let error = config.build().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "arenas: scope `{second}` was made twice: every scope needs a name of its own, \
+                 and `primitive`, `search` and `json` are taken"
+            )
+        );
+    }
+}
+
+#[test]
+fn advice_and_spare_rows_reach_the_pools() {
+    let text = "[pools.objects]\nadaptive = '16 to 128 for 1000 of 1000 peaks'\n\
+                advice_only = true\n[pools.rows]\nspare_rows = 0\nslab_bytes = '64 KiB'";
+    let pond = toml(text).unwrap().config().unwrap().build().unwrap();
+    let objects = pond.fixed_pool::<u64>("objects", 16).unwrap();
+    let burst: Vec<_> = (0..100).map(|n| objects.acquire(n)).collect();
+    assert_eq!(objects.advise(), Some(100), "all peaks, and none applied");
+    assert_eq!(objects.capacity(), 16);
+    drop(burst);
+
+    let held_after_removals = |name| {
+        let mut rows = pond
+            .vector_builder::<f32>(name, 1024, 1000)
+            .slab_bytes(64 << 10)
+            .build()
+            .unwrap();
+        let ids: Vec<_> = (0..1000)
+            .map(|_| rows.insert(&[1.0; 1024]).unwrap())
+            .collect();
+        assert!(ids.into_iter().all(|id| rows.remove(id)));
+        rows.stats().held_bytes
+    };
+    let (spare, plain) = (held_after_removals("rows"), held_after_removals("plain"));
+    assert!(
+        spare < plain,
+        "{spare} bytes with no spare rows, {plain} with some"
+    );
+}
+
+/// What each configuration type can be told, and the field for it. Without one: what
+/// only code can say, and what is the pond's, the program's or another field's.
+const KNOWN: [(&str, &[(&str, &str)]); 8] = [
+    (
+        "millpond/src/config.rs",
+        &[
+            ("with_name", "name"),
+            ("with_budget_bytes", "budget_bytes"),
+            ("with_exhaustion", "exhaustion"),
+            ("with_exhaustion", "pools.NAME.exhaustion"),
+            ("with_nodes", "nodes"),
+            ("with_results", "results"),
+            ("with_bytes_warm_up", "bytes.warm_up"),
+            ("with_large_objects_from_bytes", "large_objects_from_bytes"),
+            ("with_capacity", "pools.NAME.capacity"),
+            ("with_warm_up", "pools.NAME.warm_up"),
+            ("with_adaptive", "pools.NAME.adaptive"),
+            ("with_advice_only", "pools.NAME.advice_only"),
+            ("with_alignment", "pools.NAME.alignment"),
+            ("with_spread", "pools.NAME.spread"),
+            ("with_slab_bytes", "pools.NAME.slab_bytes"),
+            ("with_spare_rows", "pools.NAME.spare_rows"),
+            ("with_side_arrays", "pools.NAME.norms"),
+            ("with_region", SEVERAL),
+            ("with_arenas", SEVERAL),
+            ("with_bytes", SEVERAL),
+            ("with_pool", SEVERAL),
+            ("with_hook", CODE),
+        ],
+    ),
+    (
+        "millpond-arena/src/config.rs",
+        &[
+            ("with_limit", "arenas.NAME.limit_bytes"),
+            ("with_retention", "arenas.NAME.retain_bytes"),
+            ("with_large", "arenas.NAME.large_bytes"),
+            ("with_parked", "arenas.NAME.parked"),
+            ("with_prewarm", "arenas.NAME.prewarm"),
+            ("with_wipe", "arenas.NAME.wipe"),
+            ("with_percentile", "arenas.NAME.percentile"),
+        ],
+    ),
+    (
+        "millpond-arena/src/manager.rs",
+        &[
+            ("configure", SEVERAL),
+            ("own_scope", "arenas.NAME.nominal_bytes"),
+            ("budget", "budget_bytes"),
+            ("large_objects_from", "large_objects_from_bytes"),
+            ("on_event", CODE),
+        ],
+    ),
+    (
+        "millpond-bytes/src/config.rs",
+        &[
+            ("with_name", "bytes.name"),
+            ("with_sizes", "bytes.classes"),
+            ("with_buffers_per_class", "bytes.buffers_per_class"),
+            ("with_pool_min_size", "bytes.pool_min_size"),
+            ("with_wipe_on_release", "bytes.wipe_on_release"),
+            ("with_exhaustion", "exhaustion"),
+            ("with_region", SEVERAL),
+            ("with_budget", "budget_bytes"),
+            ("with_hook", CODE),
+        ],
+    ),
+    (
+        "millpond-fixed/src/builder.rs",
+        &[
+            ("name", CODE),
+            ("exhaustion", "pools.NAME.exhaustion"),
+            ("adaptive", "pools.NAME.adaptive"),
+            ("advised", "pools.NAME.advice_only"),
+            ("region", SEVERAL),
+            ("budget", "budget_bytes"),
+            ("supplier", CODE),
+            ("on_event", CODE),
+        ],
+    ),
+    (
+        "millpond-vector/src/builder.rs",
+        &[
+            ("capacity", "pools.NAME.capacity"),
+            ("name", CODE),
+            ("alignment", "pools.NAME.alignment"),
+            ("spread", "pools.NAME.spread"),
+            ("side_arrays", "pools.NAME.external_ids"),
+            ("slab_bytes", "pools.NAME.slab_bytes"),
+            ("spare_rows", "pools.NAME.spare_rows"),
+            ("exhaustion", "pools.NAME.exhaustion"),
+            ("huge_pages", "pools.NAME.huge_pages"),
+            ("prefault", "pools.NAME.prefault"),
+            ("numa_node", "pools.NAME.numa_node"),
+            ("budget", "budget_bytes"),
+            ("supplier", CODE),
+            ("on_event", CODE),
+        ],
+    ),
+    (
+        "millpond-core/src/adaptive.rs",
+        &[("for_share_of_peaks", "pools.NAME.adaptive")],
+    ),
+    (
+        "millpond-core/src/region.rs",
+        &[
+            ("with_huge_pages", "bytes.huge_pages"),
+            ("with_prefault", "bytes.prefault"),
+            ("with_numa_node", "bytes.numa_node"),
+        ],
+    ),
+];
+const SEVERAL: &str = "has a type of its own, which is looked at itself";
+const CODE: &str = "only code can say this";
+
+/// A setting that a builder learns and text cannot say would be found here.
+#[test]
+fn whatever_a_builder_can_be_told_has_a_field() {
+    let reference = Settings::reference();
+    for (file, known) in KNOWN {
+        let path = format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"));
+        let source = std::fs::read_to_string(&path).expect(&path);
+        let told = settings_of(&source);
+        for &setting in &told {
+            let is_known = known.iter().any(|&(known, _)| known == setting);
+            assert!(is_known, "{file}: `{setting}` has no field");
+        }
+        for &(setting, field) in known {
+            assert!(told.contains(&setting), "{file}: there is no `{setting}`");
+            let is_field = reference.contains(&format!("| `{field}` |"));
+            assert!(
+                is_field || [SEVERAL, CODE].contains(&field),
+                "{file}: {field}"
+            );
+        }
+    }
+}
+
+/// The names of public functions that change what they are called on and give it back.
+fn settings_of(source: &str) -> Vec<&str> {
+    let functions = source.lines().filter_map(|line| {
+        let (name, rest) = line
+            .trim()
+            .strip_prefix("pub ")?
+            .split_once("fn ")?
+            .1
+            .split_once('(')?;
+        let changes = rest.starts_with("mut self,") || rest.starts_with("&mut self,");
+        let gives = ["-> Self", "-> &mut Self", "-> Scope"];
+        (changes && gives.iter().any(|it| rest.contains(it))).then_some(name)
+    });
+    functions.collect()
 }
 
 #[test]
@@ -445,7 +699,8 @@ fn a_configuration_comes_back_from_toml_and_json() {
         ("pools.x y.capacity", "5"),
         ("pools.x y.warm_up", "1"),
         ("pools.x y.exhaustion", "grow 3"),
-        ("pools.x y.adaptive", "4 to 9"),
+        ("pools.x y.adaptive", "4 to 9 for 990 of 1000 peaks"),
+        ("pools.x y.advice_only", "true"),
         ("pools.x y.huge_pages", "explicit"),
         ("pools.x y.prefault", "true"),
         ("pools.x y.numa_node", "1"),
@@ -456,6 +711,7 @@ fn a_configuration_comes_back_from_toml_and_json() {
         ("pools.x y.norms", "true"),
         ("pools.x y.external_ids", "true"),
         ("pools.x y.slab_bytes", "64 KiB"),
+        ("pools.x y.spare_rows", "32"),
     ];
     let mut settings = Settings::new();
     let mut seen = std::collections::BTreeSet::new();

@@ -173,8 +173,13 @@ const POOL: &[Field] = &[
     ),
     field(
         "adaptive",
-        Kind::Range,
+        Kind::Adaptive,
         "bounds between which the capacity follows demand; of fixed and object pools (off)",
+    ),
+    field(
+        "advice_only",
+        Kind::Flag,
+        "advise the capacity of `adaptive`, and apply it when told to (false)",
     ),
     field("huge_pages", Kind::Pages, PAGES),
     field("prefault", Kind::Flag, PREFAULT),
@@ -203,6 +208,14 @@ const POOL: &[Field] = &[
         "slab_bytes",
         Kind::Size { least: 4096 },
         "bytes of a slab of rows; of pools of rows (2 MiB)",
+    ),
+    field(
+        "spare_rows",
+        Kind::Count {
+            least: 0,
+            most: usize::MAX,
+        },
+        "free rows that are kept when removals empty slabs; of pools of rows (those of two slabs)",
     ),
 ];
 
@@ -252,6 +265,21 @@ fn known() -> impl Iterator<Item = String> {
         fields.map(move |field| format!("{}{scope}.{}", ARENAS.prefix, field.name))
     });
     fixed().map(|field| field.name.to_owned()).chain(scopes)
+}
+
+/// Whether fields have names that begin like this: a table may stand there in a file.
+pub(super) fn is_table(name: &str) -> bool {
+    let within = |field: &str| {
+        field
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('.'))
+    };
+    name.is_empty()
+        || fixed().any(|field| within(field.name))
+        || FAMILIES.iter().any(|family| {
+            let thing = name.strip_prefix(family.prefix);
+            within(family.prefix) || thing.is_some_and(|thing| !thing.is_empty())
+        })
 }
 
 /// The field of this name.

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
+use millpond_core::adaptive::Adaptive;
 use millpond_core::exhaustion::Exhaustion;
 use millpond_core::region::HugePages;
 use std::borrow::ToOwned;
@@ -56,15 +57,15 @@ fn scalar(leaf: &serde_json::Value) -> Option<String> {
     }
 }
 
-/// The leaves of a tree, each with its name.
+/// The leaves of a tree, each with its name. A table that is empty is a leaf.
 pub(super) fn flatten<'t>(
     tree: &'t serde_json::Value,
     name: String,
     leaves: &mut Vec<(String, &'t serde_json::Value)>,
 ) {
-    let serde_json::Value::Object(fields) = tree else {
-        leaves.push((name, tree));
-        return;
+    let fields = match tree {
+        serde_json::Value::Object(fields) if !fields.is_empty() => fields,
+        _ => return leaves.push((name, tree)),
     };
     for (key, value) in fields {
         let inner = match name.as_str() {
@@ -85,7 +86,7 @@ pub(super) enum Kind {
     Policy,
     Name,
     Pages,
-    Range,
+    Adaptive,
     OneOf(&'static [&'static str]),
 }
 
@@ -98,7 +99,7 @@ pub(super) enum Value {
     Policy(Exhaustion),
     Name(String),
     Pages(HugePages),
-    Range(usize, usize),
+    Adaptive(Adaptive),
     Word(&'static str),
 }
 
@@ -128,9 +129,10 @@ impl Kind {
                 .to_owned(),
             Self::Name => "a name of 1 to 64 bytes is allowed".to_owned(),
             Self::Pages => "none, transparent and explicit are allowed".to_owned(),
-            Self::Range => {
-                "two numbers are allowed, the smaller first, like \"16 to 128\"".to_owned()
-            }
+            Self::Adaptive => "two numbers are allowed, the smaller first, like \"16 to 128\", \
+                 and which share of peaks to have room for, like \
+                 \"16 to 128 for 990 of 1000 peaks\""
+                .to_owned(),
             Self::OneOf(words) => format!("{} are allowed", words.join(", ")),
         }
     }
@@ -159,12 +161,7 @@ impl Kind {
                 .into_iter()
                 .find(|(word, _)| *word == text)
                 .map(|(_, pages)| Value::Pages(pages)),
-            Self::Range => {
-                let (least, most) = text.split_once("to")?;
-                let least = least.trim().parse().ok()?;
-                let most = most.trim().parse().ok()?;
-                (0 < least && least <= most).then_some(Value::Range(least, most))
-            }
+            Self::Adaptive => adaptive(text).map(Value::Adaptive),
             Self::OneOf(words) => {
                 let word = words.iter().find(|word| **word == text);
                 word.map(|word| Value::Word(word))
@@ -215,6 +212,37 @@ pub(super) fn policy_words(policy: Exhaustion) -> Option<String> {
         } => format!("wait {} ms", time.as_millis()),
         _ => return None,
     })
+}
+
+fn adaptive(text: &str) -> Option<Adaptive> {
+    let number = |text: &str| {
+        text.trim()
+            .parse::<u32>()
+            .ok()
+            .map(|number| number as usize)
+    };
+    let (bounds, share) = match text.split_once(" for ") {
+        Some((bounds, share)) => (bounds, Some(share)),
+        None => (text, None),
+    };
+    let (least, most) = bounds.split_once("to")?;
+    let (least, most) = (number(least)?, number(most)?);
+    let adaptive = (0 < least && least <= most).then(|| Adaptive::between(least, most))?;
+    let Some(share) = share else {
+        return Some(adaptive);
+    };
+    let peaks = number(share.trim().strip_suffix("of 1000 peaks")?)?;
+    (1..=1000)
+        .contains(&peaks)
+        .then(|| adaptive.for_share_of_peaks(peaks))
+}
+
+/// What is read as this.
+pub(super) fn adaptive_words(adaptive: Adaptive) -> String {
+    let (least, most) = adaptive.bounds();
+    let share = adaptive.share_of_peaks();
+    let share = share.map(|peaks| format!(" for {peaks} of 1000 peaks"));
+    format!("{least} to {most}{}", share.unwrap_or_default())
 }
 
 /// The word for pages.

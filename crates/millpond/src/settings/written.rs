@@ -3,14 +3,13 @@
 use super::Settings;
 #[cfg(feature = "vector")]
 use super::value::spread_word;
-use super::value::{pages_word, policy_words};
+use super::value::{adaptive_words, pages_word, policy_words};
 use crate::config::{PondConfig, PoolConfig};
 use millpond_arena::{ScopeConfig, Wipe};
 use millpond_core::region::{HugePages, RegionOptions};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, Serializer};
 use serde_json::{Map, Value};
-use std::format;
 use std::string::{String, ToString};
 
 /// Written with all figures that have one: what is "no limit" or "as the pond" is
@@ -83,8 +82,9 @@ fn pool(config: &PoolConfig) -> Table {
     table.perhaps("capacity", config.capacity);
     table.number("warm_up", config.warm_up);
     table.policy("exhaustion", config.exhaustion);
-    if let Some((least, most)) = config.adaptive.map(|adaptive| adaptive.bounds()) {
-        table.text("adaptive", &format!("{least} to {most}"));
+    if let Some(adaptive) = config.adaptive {
+        table.text("adaptive", &adaptive_words(adaptive));
+        table.flag("advice_only", config.advice_only);
     }
     table.region(config.region);
     #[cfg(feature = "vector")]
@@ -94,6 +94,7 @@ fn pool(config: &PoolConfig) -> Table {
         table.flag("norms", config.side_arrays.norms);
         table.flag("external_ids", config.side_arrays.external_ids);
         table.perhaps("slab_bytes", config.slab_bytes);
+        table.perhaps("spare_rows", config.spare_rows);
     }
     table
 }
