@@ -123,9 +123,11 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
             return Err(error);
         }
         let layout = self.fallback_layout();
-        let Ok(entry) = self.fallback.allocate(layout, at_most) else {
-            return Err(error);
-        };
+        let allocated = self
+            .fallback
+            .allocate(layout, at_most)
+            .map_err(|limit| error.with_fallback(self.fallback.in_use(), limit));
+        let entry = allocated?;
         // SAFETY: allocated for this lease alone, with this size.
         unsafe { entry.as_ptr().cast::<u8>().write_bytes(0, layout.size()) };
         // SAFETY: a fallback row of this pool, and zeroed.

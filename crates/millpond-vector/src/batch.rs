@@ -7,6 +7,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
+use core::ops::Range;
+use core::panic::Location;
 use core::ptr::NonNull;
 use core::slice;
 use millpond_core::engine::{Engine, Mode};
@@ -27,6 +29,8 @@ pub struct RowBatch<'p, E: Element, M: Mode = DefaultMode> {
     first: NonNull<E>,
     number: usize,
     len: usize,
+    /// Whether diagnostics know of the rows.
+    tracked: bool,
     _rows: PhantomData<&'p mut [E]>,
 }
 
@@ -69,6 +73,7 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
     /// `Limit::Capacity` if there are not so many rows left, or not side by side
     /// (then [`VectorPool::compact`] helps); `Limit::Memory` if the batch is
     /// longer than [`VectorPool::longest_batch`].
+    #[track_caller]
     pub fn acquire_batch(&self, rows: usize) -> Result<RowBatch<'_, E, M>, AcquireError> {
         let batch = self.carve(rows).or_else(|error| {
             if *error.limit() != Limit::Capacity {
@@ -85,18 +90,40 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
             // SAFETY: acquired above.
             _ => unsafe { self.directory.row(number) }.cast(),
         };
-        let batch = RowBatch {
+        let mut batch = RowBatch {
             pool: self,
             first,
             number,
             len: rows,
+            tracked: false,
             _rows: PhantomData,
         };
         for at in 0..rows {
             // SAFETY: the batch's own.
             unsafe { enliven(batch.place(at), self.dimension()) };
         }
+        batch.tracked = self.track(number..number + rows, Location::caller());
         Ok(batch)
+    }
+
+    /// Puts rows that did not come as leases on the record; answers whether
+    /// diagnostics want that.
+    #[cfg(feature = "std")]
+    pub(crate) fn track(
+        &self,
+        mut rows: Range<usize>,
+        location: &'static Location<'static>,
+    ) -> bool {
+        rows.all(|number| {
+            let entry = self.directory.entry(number);
+            self.engine.record(entry, location).is_some()
+        })
+    }
+
+    /// As above, where there are no diagnostics.
+    #[cfg(not(feature = "std"))]
+    pub(crate) fn track(&self, _: Range<usize>, _: &'static Location<'static>) -> bool {
+        false
     }
 
     /// Rows that were never handed out: the number of the first.
@@ -232,9 +259,15 @@ impl<'p, E: Element, M: Mode> RowBatch<'p, E, M> {
 impl<E: Element, M: Mode> Drop for RowBatch<'_, E, M> {
     fn drop(&mut self) {
         for at in (0..self.len).rev() {
+            let entry = self.pool.directory.entry(self.number + at);
+            #[cfg(feature = "std")]
+            if self.tracked {
+                self.pool.engine.strike(entry);
+                // SAFETY: by 1 ours, and dropped.
+                unsafe { self.pool.fill_with_pattern(self.place(at), entry) };
+            }
             // SAFETY: by 1 ours, and dropped.
             unsafe { lay_to_rest(self.place(at), self.pool.dimension()) };
-            let entry = self.pool.directory.entry(self.number + at);
             // SAFETY: as above; not used afterwards.
             unsafe { self.pool.release(entry) };
         }

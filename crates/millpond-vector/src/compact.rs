@@ -4,6 +4,7 @@ use crate::element::Element;
 use crate::lease::{RowId, enliven, lay_to_rest};
 use crate::pool::VectorPool;
 use alloc::vec::Vec;
+use core::panic::Location;
 use core::ptr::NonNull;
 use millpond_core::engine::{Engine, Mode};
 use millpond_core::id::Id;
@@ -42,6 +43,7 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
     /// # Ok::<(), Box<dyn core::error::Error>>(())
     /// ```
     #[must_use = "the ids of rows that moved are stale"]
+    #[track_caller]
     pub fn compact(&mut self) -> Vec<Moved<E>> {
         // Nobody else uses the pool: afterwards all that is free lies in the
         // depot.
@@ -57,7 +59,7 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
                 let highest = self.last_stored(above).filter(|&row| row > *place);
                 let Some(highest) = highest else { break };
                 above = highest;
-                match self.move_row(highest, *place) {
+                match self.move_row(highest, *place, Location::caller()) {
                     Some(ids) => moved.push(ids),
                     None => break,
                 }
@@ -109,8 +111,13 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
     }
 
     /// Moves a stored row to a place that the caller acquired; what it leaves is
-    /// the caller's.
-    fn move_row(&mut self, from: usize, to: usize) -> Option<Moved<E>> {
+    /// the caller's. Diagnostics find it at its new place, since now.
+    fn move_row(
+        &mut self,
+        from: usize,
+        to: usize,
+        location: &'static Location<'static>,
+    ) -> Option<Moved<E>> {
         let old = self.live(from)?;
         // SAFETY: by the directory's 3 a live row exists.
         let source: NonNull<E> = unsafe { self.directory.row(from) }.cast();
@@ -126,6 +133,9 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         let new = unsafe { self.open(to) }?;
         let closed = self.directory.generation(from)?.close();
         debug_assert!(closed.is_some(), "a stored row is live");
+        #[cfg(feature = "std")]
+        self.engine.strike(self.directory.entry(from));
+        self.track(to..to + 1, location);
         // SAFETY: stored no more, and borrowed by nobody.
         unsafe { lay_to_rest(source, self.dimension()) };
         Some(Moved {

@@ -10,6 +10,8 @@ use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::slice;
+#[cfg(feature = "std")]
+use millpond_core::engine::Engine;
 use millpond_core::engine::Mode;
 use millpond_core::entry::Entry;
 #[cfg(feature = "std")]
@@ -281,15 +283,20 @@ unsafe fn release_noted_slow<E: Element, M: Mode>(
 ) {
     // SAFETY: alive by the caller.
     let pool = unsafe { home.pool().as_ref() };
-    // SAFETY: by the caller.
     #[cfg(feature = "std")]
-    unsafe {
-        pool.strike(home.notes() & TRACKED != 0, row, entry);
+    if home.notes() & TRACKED != 0 {
+        pool.engine.strike(entry);
     }
     if home.notes() & FALLBACK != 0 {
+        // Without a pattern: another row may lie here next.
         // SAFETY: noted as a fallback row of this pool, which had this layout.
         unsafe { pool.fallback.free(entry, pool.fallback_layout()) };
         return;
+    }
+    // SAFETY: by the caller.
+    #[cfg(feature = "std")]
+    unsafe {
+        pool.fill_with_pattern(row, entry);
     }
     // SAFETY: by the caller.
     unsafe { lay_to_rest(row, pool.dimension()) };
@@ -305,19 +312,14 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
             .unwrap_or_else(|_| unreachable!("a stride is at most half of the address space"))
     }
 
-    /// Strikes the record of a row that is about to be given back, and fills it
-    /// with the pattern if diagnostics want that.
+    /// Fills a row that is about to be given back with the pattern, if diagnostics
+    /// want that.
     ///
     /// # Safety
     ///
-    /// The row is the caller's own.
+    /// The row is the caller's own, inside the capacity.
     #[cfg(feature = "std")]
-    pub(crate) unsafe fn strike(&self, tracked: bool, row: NonNull<E>, entry: Entry) {
-        use millpond_core::engine::Engine;
-
-        if tracked {
-            self.engine.strike(entry);
-        }
+    pub(crate) unsafe fn fill_with_pattern(&self, row: NonNull<E>, entry: Entry) {
         if self.engine.should_pattern(entry) {
             // SAFETY: by the caller; the tail is not touched.
             unsafe { poison::fill(row.cast(), self.dimension() * size_of::<E>()) };

@@ -6,6 +6,7 @@ use crate::layout::{RowLayout, ShapeError};
 use crate::rows::{Plan, Rows};
 use crate::spare::Spare;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 use millpond_core::engine::{Engine, Local, Mode, Released};
@@ -16,8 +17,6 @@ use millpond_core::observe::RegionFigures;
 use millpond_core::observe::{Observation, Observe, Sampled, Tune};
 use millpond_core::trim::{Level, Trim, TrimReport};
 
-#[cfg(feature = "std")]
-use alloc::vec::Vec;
 #[cfg(feature = "std")]
 use millpond_core::budget::Membership;
 #[cfg(feature = "std")]
@@ -168,6 +167,33 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
     #[must_use]
     pub const fn layout(&self) -> &RowLayout {
         &self.layout
+    }
+
+    /// Makes up to `count` rows ahead of traffic, stored and leased ones not
+    /// included, and answers how many are ready. While it runs others find those
+    /// rows leased. Pages are touched at their first use, unless the pool
+    /// [prefaults](crate::Builder::prefault).
+    ///
+    /// ```
+    /// use millpond_vector::VectorPool;
+    ///
+    /// let pool = VectorPool::<f32>::new(768, 100)?;
+    /// assert_eq!(pool.warm_up(80), 80);
+    /// assert_eq!(pool.warm_up(1000), 100);
+    /// assert_eq!(pool.stats().in_use, 0);
+    /// # Ok::<(), millpond_vector::ShapeError>(())
+    /// ```
+    pub fn warm_up(&self, count: usize) -> usize {
+        let mut ready = Vec::new();
+        let count = count.min(self.capacity());
+        if ready.try_reserve(count).is_err() {
+            return 0;
+        }
+        while ready.len() < count {
+            let Ok(row) = self.try_acquire() else { break };
+            ready.push(row);
+        }
+        ready.len()
     }
 
     /// How many rows the pool may have.

@@ -259,7 +259,9 @@ impl<E: Element, const FIELDS: usize, const LANES: usize, M: Mode>
 
     /// Takes all records out.
     pub fn clear(&mut self) {
-        *self.block_mut() = Soa::ZERO;
+        // The row, and not the block: a copy of a block leaves what lies between
+        // columns undefined, and rows are numbers throughout.
+        self.row.fill(E::ZERO);
         self.live = 0;
     }
 
@@ -270,11 +272,13 @@ impl<E: Element, const FIELDS: usize, const LANES: usize, M: Mode>
         (**self).match_mask(pattern) & self.live
     }
 
+    /// The block, of which single elements may be written.
     fn block_mut(&mut self) -> &mut Soa<E, FIELDS, LANES> {
         debug_assert_eq!(size_of_val(&*self.row), size_of::<Soa<E, FIELDS, LANES>>());
         let block = self.row.as_mut_ptr().cast();
         // SAFETY: the row is 64-byte aligned, as long as a block, and of the
-        // block's elements; padding between columns may hold anything.
+        // block's elements. Callers write columns and not whole blocks, so that
+        // what lies between columns stays initialised.
         unsafe { &mut *block }
     }
 }
@@ -298,5 +302,23 @@ impl<E: Element, const FIELDS: usize, const LANES: usize, M: Mode> fmt::Debug
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lanes = (0..LANES).filter_map(|lane| self.get(Lane::new(lane).ok()?));
         f.debug_list().entries(lanes).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of blocks are rows like all others: every byte of them is a number.
+    #[test]
+    fn what_lies_between_columns_stays_initialised() {
+        let pool = SoaPool::<u8, 2, 3, Local>::new_local(1).expect("a small block");
+        let mut block = pool.try_load(&[[1, 2]; 3]).expect("free");
+        block.clear();
+        block.push([3, 4]).expect("cleared");
+        let expected = |at: usize| [3, 4].get(at / 64).copied().filter(|_| at % 64 == 0);
+        for (at, &number) in block.row.iter().enumerate() {
+            assert_eq!(number, expected(at).unwrap_or(0));
+        }
     }
 }

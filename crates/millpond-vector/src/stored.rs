@@ -11,6 +11,8 @@ use crate::pool::VectorPool;
 use core::fmt;
 use core::ptr::NonNull;
 use core::slice;
+#[cfg(feature = "std")]
+use millpond_core::engine::Engine;
 use millpond_core::engine::Mode;
 use millpond_core::error::AcquireError;
 use millpond_core::id::{Id, RawId};
@@ -249,10 +251,12 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
             unreachable!("a live row can be closed");
         };
         let entry = self.directory.entry(number);
+        #[cfg(feature = "std")]
+        self.engine.strike(entry);
         // SAFETY: by the pool's 2 and 3, with `&mut self`, nobody's any more.
         #[cfg(feature = "std")]
         unsafe {
-            self.strike(true, row, entry);
+            self.fill_with_pattern(row, entry);
         }
         // SAFETY: as above.
         unsafe { lay_to_rest(row, self.dimension()) };
@@ -260,5 +264,68 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
             // SAFETY: as above; not used afterwards.
             unsafe { self.release(entry) };
         }
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use core::sync::atomic::{AtomicU32, Ordering};
+    use millpond_core::budget::Budget;
+    use millpond_core::trim::Level;
+
+    /// The generation of a vacant row that has one life left.
+    const ONE_LEFT: u32 = u32::MAX - 3;
+
+    /// Three rows of a pool, of which the last was stored for its last time.
+    fn one_in_its_last_life(budget: &Budget) -> (VectorPool<u8>, [RowId<u8>; 3]) {
+        let builder = VectorPool::<u8>::builder(3).capacity(3).budget(budget);
+        let mut pool = builder.build().expect("a small row");
+        let ids = [1, 2, 3].map(|value| pool.insert(&[value; 3]).expect("room"));
+        assert!(pool.remove(ids[2]));
+        let number = ids[2].raw().index();
+        let life = pool.directory.generation(number as usize);
+        let life = life.expect("a row that exists");
+        // SAFETY: a life is a word of this type and nothing else.
+        let word = unsafe { &*core::ptr::from_ref(life).cast::<AtomicU32>() };
+        word.store(ONE_LEFT, Ordering::Relaxed);
+        let last = pool.insert(&[3; 3]).expect("one life is left");
+        assert_eq!(last.raw().index(), number);
+        (pool, [ids[0], ids[1], last])
+    }
+
+    #[test]
+    fn a_row_is_not_used_again_after_its_last_life() {
+        let budget = Budget::new("rows", usize::MAX);
+        let (mut pool, [first, .., last]) = one_in_its_last_life(&budget);
+        assert!(pool.remove(last));
+        assert_eq!(pool.row(last), None);
+        assert_eq!(pool.stats().in_use, 3, "it is out for good");
+        assert!(pool.insert(&[4; 3]).is_err());
+        assert!(pool.remove(first));
+        let again = pool.insert(&[4; 3]).expect("another row");
+        assert_eq!(again.raw().index(), first.raw().index());
+        pool.clear();
+        pool.trim(Level::Full);
+        assert_eq!(pool.row(last), None);
+        assert_eq!(pool.stats().in_use, 1);
+        drop(pool);
+        assert_eq!(budget.held(), 0, "its memory goes with the pool");
+    }
+
+    #[test]
+    fn a_row_that_moves_after_its_last_life_leaves_a_place_that_is_not_used() {
+        let budget = Budget::new("rows", usize::MAX);
+        let (mut pool, [first, second, last]) = one_in_its_last_life(&budget);
+        assert!(pool.remove(first));
+        let moved = pool.compact();
+        assert_eq!(moved.len(), 1);
+        assert_eq!(moved[0].from, last);
+        assert_eq!(pool.row(moved[0].to), Some(&[3; 3][..]));
+        assert_eq!(pool.row(second), Some(&[2; 3][..]));
+        assert!(pool.insert(&[4; 3]).is_err(), "the place was the last one");
+        assert_eq!(pool.compact(), []);
+        drop(pool);
+        assert_eq!(budget.held(), 0);
     }
 }

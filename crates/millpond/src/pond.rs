@@ -397,11 +397,7 @@ impl Pond {
     ) -> Result<millpond_fixed::PoolHandle<T>, PondError> {
         let pool = self.builder_of(name, capacity).build().into_handle();
         self.enter(name, &Arc::new(pool.clone()))?;
-        // Reserved together, and given back together.
-        let slots: Vec<_> = (0..self.config_of(name).warm_up)
-            .map_while(|_| pool.reserve().ok())
-            .collect();
-        drop(slots);
+        pool.warm_up(self.config_of(name).warm_up);
         Ok(pool)
     }
 
@@ -477,11 +473,7 @@ impl Pond {
         let builder = self.vector_builder(name, dimension, capacity);
         let pool = builder.build()?.into_shared();
         self.enter(name, &pool)?;
-        // Acquired together, and given back together.
-        let rows: Vec<_> = (0..self.config_of(name).warm_up)
-            .map_while(|_| pool.try_acquire().ok())
-            .collect();
-        drop(rows);
+        pool.warm_up(self.config_of(name).warm_up);
         Ok(pool)
     }
 

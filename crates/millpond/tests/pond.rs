@@ -1,7 +1,8 @@
 //! What a pond promises of its pools taken together.
 
 use millpond::arena::Scope;
-use millpond::{Diagnosis, Exhaustion, Level, Limit, Observe, Pond, PondError};
+use millpond::fixed::Clear;
+use millpond::{Diagnosis, Exhaustion, Level, Limit, Observe, Pond, PondError, PoolConfig};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -370,4 +371,35 @@ fn the_map_of_memory_counts_what_is_leased_by_pool() {
     assert_eq!(around("bytes", large.as_ptr().addr()), 1);
     assert_eq!(around("nodes", nodes[69].as_ptr().addr()), 1);
     drop((few, lines));
+}
+
+#[test]
+fn a_warm_up_beyond_the_capacity_neither_waits_nor_leaves_the_pool() {
+    let policies = [
+        Exhaustion::Block {
+            timeout: Some(Duration::from_secs(5)),
+        },
+        Exhaustion::Fallback { at_most: 100 },
+        Exhaustion::Grow { extra: 100 },
+    ];
+    for policy in policies {
+        let warm = || PoolConfig::new().with_warm_up(usize::MAX);
+        let pond = Pond::builder()
+            .with_exhaustion(policy)
+            .with_pool("values", warm())
+            .with_pool("objects", warm())
+            .with_pool("rows", warm())
+            .build()
+            .unwrap();
+        let _values = pond.fixed_pool::<u64>("values", 4).unwrap();
+        let clear = Clear::rejecting_above(100);
+        let _objects = pond.object_pool::<String, _>("objects", 4, clear).unwrap();
+        let _rows = pond.vector_pool::<f32>("rows", 16, 4).unwrap();
+        for class in &pond.classes()[2..] {
+            let figures = class.figures;
+            let label = &class.label;
+            assert_eq!(figures.created, 4, "{label}, {policy:?}");
+            assert_eq!((figures.waits, figures.fallbacks), (0, 0), "{label}");
+        }
+    }
 }
