@@ -355,10 +355,10 @@ impl Arena {
             return unsafe { self.free_large(block, layout) };
         }
         // Undoing moves bumpalo's pointer, and a wipe would miss the bytes.
-        if !self.wipes() && self.is_last(block) {
+        if let Some(last) = self.as_last(block).filter(|_| !self.wipes()) {
             use allocator_api2::alloc::Allocator;
             // SAFETY: by the caller, and not a large object, so it is bumpalo's.
-            return unsafe { (&self.bump).deallocate(block, layout) };
+            return unsafe { (&self.bump).deallocate(last, layout) };
         }
         // SAFETY: by the caller.
         unsafe { self.leave_behind(block, layout) };
@@ -369,8 +369,12 @@ impl Arena {
         self.bump.try_alloc_layout(Layout::new::<()>()).ok()
     }
 
-    fn is_last(&self, block: NonNull<u8>) -> bool {
-        self.frontier() == Some(block)
+    /// The block, if it is the last that was allocated, by a pointer that reaches
+    /// all of the chunk: the one that was handed out may have been narrowed by a
+    /// reference since, and bumpalo goes on from the one that it is given.
+    #[inline]
+    fn as_last(&self, block: NonNull<u8>) -> Option<NonNull<u8>> {
+        self.frontier().filter(|&frontier| frontier == block)
     }
 
     /// Keeps a block of the current chunk for those who grow.
@@ -383,13 +387,12 @@ impl Arena {
         let Some(frontier) = self.frontier() else {
             return;
         };
-        // The pointer that was handed out may have been narrowed by a reference
-        // since; bumpalo's own reaches all of the current chunk.
         let allocated = self.chunk.get() - OVERHEAD - self.bump.chunk_capacity();
         let from = block.addr().get().checked_sub(frontier.addr().get());
         if from.is_none_or(|from| from >= allocated) {
             return;
         }
+        // Narrowed, maybe, as above.
         let block = frontier.with_addr(block.addr());
         let size = layout.size().next_multiple_of(MIN_ALIGN);
         // SAFETY: by the caller nobody uses it; bumpalo aligns to and rounds up
@@ -411,11 +414,11 @@ impl Arena {
         match (self.is_large(old), self.is_large(new)) {
             // SAFETY: by the caller.
             (true, true) => return unsafe { self.resize_large(block, old, new) },
-            (false, false) if self.is_last(block) => {
+            (false, false) => {
                 use allocator_api2::alloc::Allocator;
                 // SAFETY: by the caller, and both are bumpalo's.
-                let grown = unsafe { (&self.bump).grow(block, old, new) };
-                if let Ok(grown) = grown {
+                let grow = |last| unsafe { (&self.bump).grow(last, old, new) }.ok();
+                if let Some(grown) = self.as_last(block).and_then(grow) {
                     return Ok(grown.cast());
                 }
             }
@@ -467,12 +470,13 @@ impl Arena {
             // SAFETY: by the caller.
             (true, true) => unsafe { self.resize_large(block, old, new) },
             (false, false) if block.addr().get() % new.align() == 0 => {
-                if self.wipes() || !self.is_last(block) {
+                let last = self.as_last(block).filter(|_| !self.wipes());
+                let Some(last) = last else {
                     return Ok(block);
-                }
+                };
                 use allocator_api2::alloc::Allocator;
                 // SAFETY: by the caller, and both are bumpalo's.
-                let shrunk = unsafe { (&self.bump).shrink(block, old, new) };
+                let shrunk = unsafe { (&self.bump).shrink(last, old, new) };
                 shrunk
                     .map(NonNull::cast)
                     .map_err(|_| self.full(Full::Lease, new.size()))

@@ -25,6 +25,7 @@ use core::fmt;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr::NonNull;
 use millpond_core::error::Limit;
+use millpond_core::provenance::{expose, widen};
 use millpond_core::region::{self, Supply};
 use millpond_core::wipe::wipe;
 use std::sync::Arc;
@@ -103,6 +104,8 @@ impl Arena {
             Some(memory) => (memory, true),
             None => (self.own_block(block, zeroed).map_err(refuse)?, false),
         };
+        // An object may come back by a pointer that reaches nothing in front of it.
+        expose(memory, block.size());
         let header = memory.cast::<Header>();
         let next = self.larges.first.get();
         // SAFETY: a fresh block that begins with room for a header.
@@ -182,7 +185,7 @@ impl Arena {
     #[inline(never)]
     pub(crate) unsafe fn free_large(&self, object: NonNull<u8>, layout: Layout) {
         // SAFETY: by the caller it lies behind its header.
-        let header = unsafe { object.sub(offset(layout.align())) }.cast::<Header>();
+        let header = unsafe { widen(object).sub(offset(layout.align())) }.cast::<Header>();
         // SAFETY: by the caller.
         unsafe { self.free_block(header) };
     }
@@ -253,6 +256,7 @@ impl Arena {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<u8>, ArenaFull> {
+        let object = widen(object);
         // SAFETY: by the caller it lies behind its header.
         let header = unsafe { object.sub(offset(old.align())) }.cast::<Header>();
         // SAFETY: on the list (1).
@@ -282,6 +286,7 @@ impl Arena {
             let bytes = block.size();
             return Err(refuse(Limit::Memory { bytes }));
         };
+        expose(moved, block.size());
         let header = moved.cast::<Header>();
         // SAFETY: the content of the block moved along.
         unsafe { (*header.as_ptr()).layout = block };

@@ -84,6 +84,8 @@ pub mod notes;
 pub mod observe;
 pub mod poison;
 #[cfg(feature = "std")]
+pub mod provenance;
+#[cfg(feature = "std")]
 pub mod recording;
 #[cfg(feature = "alloc")]
 pub mod region;

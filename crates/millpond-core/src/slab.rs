@@ -224,6 +224,9 @@ impl Slabs {
         })?;
         // SAFETY: nobody uses a slot before it is carved and leased.
         unsafe { poison::on_region_new(region.base(), region.len()) };
+        // Pools are allocators, and get slots back by pointers to parts of them.
+        #[cfg(feature = "std")]
+        crate::provenance::expose(region.base(), region.len());
         let slab = Slab {
             slots: (region.len() / self.stride).min(most),
             carved: 0,

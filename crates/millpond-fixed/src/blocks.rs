@@ -16,6 +16,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use millpond_core::engine::{Mode, Shared};
 use millpond_core::entry::Entry;
 use millpond_core::exhaustion::Exhaustion;
+use millpond_core::provenance::widen;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
@@ -27,7 +28,7 @@ use std::vec::Vec;
 #[derive(Debug)]
 pub(crate) struct Outside {
     count: AtomicUsize,
-    blocks: Mutex<Vec<(usize, Layout)>>,
+    blocks: Mutex<Vec<(Entry, Layout)>>,
 }
 
 impl Outside {
@@ -38,37 +39,37 @@ impl Outside {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(usize, Layout)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Entry, Layout)>> {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a block; `false` if there is no memory for the note.
     fn note(&self, block: Entry, layout: Layout) -> bool {
-        let address = block.as_ptr().addr().get();
         let mut blocks = self.lock();
         if blocks.try_reserve(1).is_err() {
             return false;
         }
-        let place = blocks.partition_point(|&(other, _)| other < address);
-        blocks.insert(place, (address, layout));
+        let place = blocks.partition_point(|&(other, _)| other < block);
+        blocks.insert(place, (block, layout));
         self.count.fetch_add(1, Ordering::Relaxed);
         true
     }
 
-    /// What `block` was allocated with, if it lies outside.
-    fn find(&self, block: NonNull<u8>, strike: bool) -> Option<Layout> {
+    /// `block` as it was allocated, and with what, if it lies outside.
+    fn find(&self, block: NonNull<u8>, strike: bool) -> Option<(Entry, Layout)> {
         // By 1 this is not 0 for somebody who has one.
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;
         }
         let mut blocks = self.lock();
-        let place = blocks.binary_search_by_key(&block.addr().get(), |&(address, _)| address);
+        let place =
+            blocks.binary_search_by_key(&Entry::from_ptr(block.cast()), |&(other, _)| other);
         let place = place.ok()?;
         if !strike {
-            return Some(blocks[place].1);
+            return Some(blocks[place]);
         }
         self.count.fetch_sub(1, Ordering::Relaxed);
-        Some(blocks.remove(place).1)
+        Some(blocks.remove(place))
     }
 }
 
@@ -125,11 +126,11 @@ impl<T, M: Mode> FixedPool<T, M> {
     /// It came from [`FixedPool::block`] of this pool and is not used afterwards.
     #[inline]
     unsafe fn take_back(&self, block: NonNull<u8>) {
-        let entry = Entry::from_ptr(block.cast());
-        if let Some(layout) = self.outside.find(block, true) {
+        if let Some((entry, layout)) = self.outside.find(block, true) {
             // SAFETY: noted with the layout that it was allocated with.
             return unsafe { self.slots.fallback.free(entry, layout) };
         }
+        let entry = Entry::from_ptr(widen(block).cast());
         // SAFETY: not outside, so a slot of this pool, which the caller gives up.
         // Memory tools were told when it was lent.
         drop(unsafe { Slot::already_told(entry, NonNull::from(self)) });
@@ -157,10 +158,10 @@ impl<T, M: Mode> FixedPool<T, M> {
             unsafe { self.take_back(block) };
             return Ok(nothing(new));
         }
-        let room = self
-            .outside
-            .find(block, false)
-            .unwrap_or(Layout::new::<T>());
+        let (block, room) = match self.outside.find(block, false) {
+            Some((entry, layout)) => (entry.as_ptr().cast(), layout),
+            None => (widen(block), Layout::new::<T>()),
+        };
         let is_aligned = block.addr().get() % new.align() == 0;
         if new.size() <= room.size() && is_aligned {
             return Ok(NonNull::slice_from_raw_parts(block, new.size()));
