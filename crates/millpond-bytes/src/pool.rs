@@ -256,7 +256,9 @@ impl BytePool {
     }
 
     /// Makes sure that each class has `buffers` of them, leased ones included, so
-    /// that no acquire has to ask the system. Answers how many were made.
+    /// that no acquire has to ask the system. Classes below
+    /// [`pool_min_size`](crate::Config::with_pool_min_size), which serve nobody, get
+    /// none. Answers how many were made.
     ///
     /// ```
     /// let pool = millpond_bytes::BytePool::default();
@@ -268,11 +270,9 @@ impl BytePool {
     ///
     /// Which limit was hit. What was made by then stays.
     pub fn warm_up(&self, buffers: usize) -> Result<usize, AcquireError> {
-        let sizes = self.sizes();
-        sizes
-            .iter()
-            .map(|&size| self.warm_up_class(size, buffers))
-            .sum()
+        let least = self.pond().config.pool_min_size;
+        let sizes = self.sizes().into_iter().filter(|&size| size >= least);
+        sizes.map(|size| self.warm_up_class(size, buffers)).sum()
     }
 
     /// As [`BytePool::warm_up`], for the class that serves `len`.

@@ -48,6 +48,14 @@ fn small_requests_bypass_the_pool_if_asked_to() {
 }
 
 #[test]
+fn classes_that_serve_nobody_are_not_warmed_up() {
+    let config = Config::new().with_sizes(&[64, 128, 256]);
+    let pool = BytePool::new(config.with_pool_min_size(128)).expect("valid");
+    assert_eq!(pool.warm_up(3).expect("memory"), 6);
+    assert!(pool.warm_up_class(127, 1).is_err(), "it is not pooled");
+}
+
+#[test]
 fn writing_stops_at_the_capacity_and_says_so() {
     let pool = BytePool::new(Config::new().with_sizes(&[8])).expect("valid");
     let mut buffer = pool.acquire(8).expect("memory");

@@ -1,5 +1,12 @@
 //! Fixed pools: a set number of slots for values of one type.
 //!
+//! | pool | its items | until |
+//! |---|---|---|
+//! | [`FixedPool`] | values that you bring, behind leases | the lease ends |
+//! | [`ObjectPool`] | objects that stay constructed, and are made clean | the lease ends |
+//! | `IdPool` (with `std`) | values that are named by ids of eight bytes | they are removed |
+//! | [`IndexPool`] | values in the order in which they came | all are taken back at once |
+//!
 //! # Example
 //!
 //! ```
@@ -64,8 +71,8 @@
 //! # Not for
 //!
 //! Values of many sizes, values that are cheaper to copy than to find, and
-//! types whose construction is what costs: those want to be recycled, not
-//! dropped.
+//! types whose construction is what costs: an [`ObjectPool`] recycles those
+//! instead of dropping them.
 
 #![no_std]
 #![forbid(unsafe_op_in_unsafe_fn)]

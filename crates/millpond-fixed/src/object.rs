@@ -263,6 +263,8 @@ impl<T, R: Recycle<T>, M: Mode> core::panic::RefUnwindSafe for ObjectPool<T, R, 
 #[cfg(feature = "std")]
 impl<T, R: Recycle<T>> ObjectPool<T, R, Shared> {
     /// A pool of at most `capacity` objects, for any number of threads.
+    /// [`FixedPool::builder`](crate::FixedPool::builder) has more choices; end it
+    /// with [`Builder::build_objects`].
     #[must_use]
     pub fn new(capacity: usize, recycle: R) -> Self {
         Builder::new(capacity).build_objects(recycle)

@@ -37,6 +37,7 @@
 //! | you have | you want | in |
 //! |---|---|---|
 //! | values of one type that come and go one by one | [`FixedPool`](fixed::FixedPool) | [`fixed`] |
+//! | the same, and making them is what costs | [`ObjectPool`](fixed::ObjectPool) | [`fixed`] |
 //! | many small values of any type that go together | [`ArenaManager`](arena::ArenaManager) | [`arena`] |
 //! | rows of numbers for kernels | [`VectorPool`](vector::VectorPool) | [`vector`] |
 //! | bytes to read into and to send | [`BytePool`](bytes::BytePool) | [`bytes`] |

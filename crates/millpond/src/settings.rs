@@ -25,6 +25,14 @@ use value::{Raw, Value};
 /// What environment variables begin with.
 pub const ENVIRONMENT_PREFIX: &str = "MILLPOND_";
 
+/// What errors call the environment.
+const ENVIRONMENT: &str = "environment";
+
+/// Whether a variable of this name is ours to read: the pools read one themselves.
+fn is_setting(name: &str) -> bool {
+    name.starts_with(ENVIRONMENT_PREFIX) && name != millpond_core::diagnostics::ENVIRONMENT_VARIABLE
+}
+
 /// Most scopes of one's own, and most bytes of the name of one: what a table or a
 /// metric can still be read with.
 const MOST_SCOPES: usize = 1024;
@@ -134,10 +142,18 @@ impl Settings {
     /// As [`Settings::toml`]; a variable of this prefix that is no field is
     /// refused too, but for `MILLPOND_DIAGNOSTICS`, which the pools read.
     pub fn environment(self) -> Result<Self, SettingError> {
-        let variables = std::env::vars_os().map(|(name, value)| {
-            let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
-            (text(name), text(value))
-        });
+        let mut variables = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            if !is_setting(&name) {
+                continue;
+            }
+            let value = value.into_string().map_err(|value| {
+                let shown = value.to_string_lossy();
+                SettingError::value(ENVIRONMENT, &name, &shown, "text in UTF-8 is allowed")
+            })?;
+            variables.push((name, value));
+        }
         self.environment_of(variables)
     }
 
@@ -156,15 +172,13 @@ impl Settings {
     {
         for (name, value) in variables {
             let name = name.as_ref();
-            if !name.starts_with(ENVIRONMENT_PREFIX)
-                || name == millpond_core::diagnostics::ENVIRONMENT_VARIABLE
-            {
+            if !is_setting(name) {
                 continue;
             }
             let (field, place) = field::of_variable(name)?;
             let found = Found {
                 layer: Layer::Environment,
-                source: "environment",
+                source: ENVIRONMENT,
                 shown: name,
             };
             self.put(&found, place, field, &Raw::One(value.into()))?;

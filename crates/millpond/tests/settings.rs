@@ -1,7 +1,7 @@
 //! Settings: layers, and errors that name source, field, value and what is allowed.
 
 use millpond::arena::{Scope, ScopeConfig};
-use millpond::{Adaptive, Exhaustion, PondConfig, SettingError, Settings};
+use millpond::{Adaptive, Exhaustion, Observe, PondConfig, SettingError, Settings};
 use std::time::Duration;
 
 fn toml(text: &str) -> Result<Settings, SettingError> {
@@ -768,4 +768,50 @@ fn the_page_of_all_fields_is_what_the_code_knows() {
         written == page,
         "docs/configuration-fields.md is outdated: BLESS=1 rewrites it"
     );
+}
+
+/// A process has one environment, so each gets a process of its own: this very test,
+/// which then says what it read.
+#[cfg(unix)]
+#[test]
+fn the_environment_of_the_process_is_read_or_refused_by_name() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    const CHILD: &str = "POND_TEST_SAY_SETTINGS";
+    const NAME: &str = "the_environment_of_the_process_is_read_or_refused_by_name";
+    if std::env::var_os(CHILD).is_some() {
+        let read = Settings::new().environment().and_then(|it| it.config());
+        match read {
+            Ok(config) => println!("name={}.", config.name),
+            Err(error) => println!("{error}."),
+        }
+        return;
+    }
+    let refused = "environment: MILLPOND_NAME is \"\u{fffd}\"; text in UTF-8 is allowed.";
+    let unknown = "environment: there is no field MILLPOND_NAMES; did you mean MILLPOND_NAME?";
+    for (variable, value, expected) in [
+        ("MILLPOND_NAME", "shop".as_bytes(), "name=shop."),
+        ("MILLPOND_NAME", b"\xff", refused),
+        ("MILLPOND_DIAGNOSTICS", b"\xff", "name=pond."),
+        ("MILLPONDS_NAME", b"\xff", "name=pond."),
+        ("MILLPOND_NAMES", b"shop", unknown),
+    ] {
+        let program = std::env::current_exe().unwrap();
+        let mut command = std::process::Command::new(program);
+        command.args(["--exact", NAME, "--nocapture"]);
+        command.env(CHILD, "1");
+        command.env(variable, OsStr::from_bytes(value));
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(expected), "{variable}: {said}");
+    }
+}
+
+/// Classes below that size stay empty, and are no reason to refuse a pond.
+#[test]
+fn a_smallest_pooled_size_above_a_class_needs_no_buffers_of_it() {
+    let settings = toml("[bytes]\npool_min_size = '9 KiB'\nwarm_up = 2").unwrap();
+    let pond = settings.config().unwrap().build().unwrap();
+    assert_eq!(pond.bytes().observe().created, 3 * 2, "16, 32 and 64 KiB");
 }
