@@ -1,12 +1,14 @@
-//! `cargo xtask figures`: the manual's page of measured figures, made of the records.
+//! `cargo xtask figures`: the manual's figures, made of the records.
 //!
 //! ```text
-//!  benches/record/icount.json   cargo xtask icount --bless    ┐
-//!  benches/record/NAME.json     cargo xtask bench --save NAME ┴──► docs/figures.md
+//!  benches/record/icount.json   cargo xtask icount --bless    ┐    docs/figures.md, and what
+//!  benches/record/NAME.json     cargo xtask bench --save NAME ┴──► any page quotes of it
 //! ```
 //!
-//! So no figure on the page was typed by anybody. `tidy` compares the page with what
+//! So no figure on the page was typed by anybody. `tidy` compares the pages with what
 //! the records say, and fails if either changed alone.
+
+mod quoted;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,6 +17,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+use crate::tidy::tree;
 use crate::{Verdict, workspace};
 
 /// Where records lie.
@@ -25,34 +28,75 @@ pub(crate) const PAGE: &str = "docs/figures.md";
 
 pub(crate) fn run() -> Result<Verdict> {
     write()?;
-    println!("wrote {PAGE}");
     Ok(Verdict::Holds)
 }
 
-/// Writes the page of the records that there are.
+/// Writes the pages that are not what the records say.
 pub(crate) fn write() -> Result<()> {
-    let directory = workspace::root().join(RECORDS);
-    let mut records = Vec::new();
-    for entry in fs::read_dir(&directory)? {
-        let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
-            let name = path.file_stem().unwrap_or_default();
-            records.push((
-                name.to_string_lossy().into_owned(),
-                fs::read_to_string(&path)?,
-            ));
-        }
+    let files = tree::read_files(workspace::root())?;
+    let texts = files.iter();
+    let texts = texts.filter_map(|file| Some((file.path.as_str(), file.text.as_deref()?)));
+    for (path, text) in outdated(&Vec::from_iter(texts))? {
+        fs::write(workspace::root().join(path), text)?;
+        println!("wrote {path}");
     }
-    records.sort();
-    let records: Vec<_> = records
-        .iter()
-        .map(|(name, text)| (&**name, &**text))
-        .collect();
-    fs::write(workspace::root().join(PAGE), page(&records)?)?;
     Ok(())
+}
+
+/// The pages that are not what the records say, and what they should be.
+pub(crate) fn outdated<'t>(texts: &[(&'t str, &'t str)]) -> Result<Vec<(&'t str, String)>> {
+    let of_record = |&(path, text): &(&'t str, &'t str)| {
+        let name = path.strip_prefix(RECORDS)?.strip_suffix(".json")?;
+        Some((name, text))
+    };
+    let mut files: Vec<_> = texts.iter().filter_map(of_record).collect();
+    files.sort_unstable();
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let records = Records::read(&files)?;
+    let mut pages = vec![(PAGE, page(&records)?)];
+    let markdown = |(path, _): &&(&str, &str)| tree::has_extension(path, "md") && *path != PAGE;
+    for &(path, text) in texts.iter().filter(markdown) {
+        let quoted = quoted::quote(&records, text);
+        pages.push((path, quoted.with_context(|| path.to_owned())?));
+    }
+    pages.retain(|(path, page)| !texts.contains(&(path, page.as_str())));
+    Ok(pages)
+}
+
+/// What the records say.
+struct Records {
+    counted: Option<Counted>,
+    /// With their names, in order.
+    runs: Vec<(String, Run)>,
+}
+
+impl Records {
+    /// Of texts with the names of their files.
+    fn read(files: &[(&str, &str)]) -> Result<Self> {
+        let mut records = Self {
+            counted: None,
+            runs: Vec::new(),
+        };
+        for &(name, text) in files {
+            let no_record = || format!("{RECORDS}{name}.json is no record");
+            if name == "icount" {
+                records.counted = Some(serde_json::from_str(text).with_context(no_record)?);
+            } else {
+                let run = serde_json::from_str(text).with_context(no_record)?;
+                records.runs.push((name.to_owned(), run));
+            }
+        }
+        Ok(records)
+    }
+
+    /// The latest run that has this chapter.
+    fn latest_of(&self, chapter: &str) -> Option<&Run> {
+        let runs = self.runs.iter().filter(|(_, run)| run.has(chapter));
+        let latest = runs.max_by_key(|(name, run)| (&run.provenance.date, name));
+        latest.map(|(_, run)| run)
+    }
 }
 
 /// Instructions of the fast paths.
@@ -99,6 +143,7 @@ struct Chapter {
 
 #[derive(Deserialize)]
 struct Row {
+    id: String,
     title: String,
     what: String,
     unit: String,
@@ -128,31 +173,21 @@ struct Estimate {
     high: f64,
 }
 
-/// The page, of records with their names, in order. A chapter that several records have
-/// is shown of the latest.
-pub(crate) fn page(records: &[(&str, &str)]) -> Result<String> {
+/// The page. A chapter that several records have is shown of the latest.
+fn page(records: &Records) -> Result<String> {
     let mut page = String::from(
         "# Measured figures\n\n\
          Made by `cargo xtask figures` of the records in `benches/record`; no figure here was\n\
          typed. They are those of one machine on one day: quote ratios, and measure your own with\n\
          `cargo xtask bench`. Figures are medians with 95 % intervals.\n",
     );
-    let mut runs = Vec::new();
-    for &(name, text) in records {
-        let no_record = || format!("{RECORDS}{name}.json is no record");
-        if name == "icount" {
-            page += &counted(text).with_context(no_record)?;
-        } else {
-            let run: Run = serde_json::from_str(text).with_context(no_record)?;
-            runs.push((name, run));
-        }
+    if let Some(record) = &records.counted {
+        page += &counted(record)?;
     }
-    for (name, run) in &runs {
+    for (name, run) in &records.runs {
         let is_latest = |chapter: &&Chapter| {
-            let others = runs.iter().filter(|(other, _)| other != name);
-            let mut has_it = others.filter(|(_, other)| other.has(&chapter.name));
-            let date = &run.provenance.date;
-            has_it.all(|(other, its)| (&its.provenance.date, other) < (date, name))
+            let latest = records.latest_of(&chapter.name);
+            latest.is_some_and(|latest| std::ptr::eq(latest, run))
         };
         let chapters: Vec<&Chapter> = run.chapters.iter().filter(is_latest).collect();
         page += &measured(name, run, &chapters)?;
@@ -166,8 +201,7 @@ impl Run {
     }
 }
 
-fn counted(text: &str) -> Result<String> {
-    let record: Counted = serde_json::from_str(text)?;
+fn counted(record: &Counted) -> Result<String> {
     let Counted {
         recorded,
         command,
@@ -228,15 +262,7 @@ fn provenance(said: &mut String, name: &str, run: &Run) -> Result<()> {
 
 /// A line for each contender that was measured; the row is named on its first.
 fn rows(said: &mut String, row: &Row) -> Result<()> {
-    let unit = match row.unit.as_str() {
-        "nanos" => "ns",
-        "micros" => "µs",
-        "bytes" => "B",
-        "mebibytes" => "MiB",
-        "ratio" => "×",
-        "count" => "",
-        other => other,
-    };
+    let unit = unit(&row.unit);
     let mut title = row.title.as_str();
     for Series {
         contender,
@@ -255,6 +281,19 @@ fn rows(said: &mut String, row: &Row) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A unit as it is written behind a figure.
+fn unit(name: &str) -> &str {
+    match name {
+        "nanos" => "ns",
+        "micros" => "µs",
+        "bytes" => "B",
+        "mebibytes" => "MiB",
+        "ratio" => "×",
+        "count" => "",
+        other => other,
+    }
 }
 
 fn bars(said: &mut String, bars: &[Bar]) -> Result<()> {
@@ -298,13 +337,18 @@ fn short(figure: f64) -> String {
 mod tests {
     use super::*;
 
-    const RUN: &str = r#"{"mode": "full", "provenance": {"date": "d", "commit": "c", "machine": "m",
+    pub(super) const RUN: &str = r#"{"mode": "full", "provenance": {"date": "d", "commit": "c", "machine": "m",
         "cpu": "p", "cores": 2, "build": {"compiler": "rustc"}}, "chapters": [{"name": "n",
-        "question": "How long?", "caveats": ["Nothing."], "rows": [{"title": "pair",
+        "question": "How long?", "caveats": ["Nothing."], "rows": [{"id": "pair-1", "title": "pair",
         "what": "One pair.", "unit": "nanos", "series": [
         {"contender": "a", "estimate": {"median": 12.345, "low": 1.0, "high": 200.4}},
+        {"contender": "b", "estimate": {"median": 2.5, "low": 2.0, "high": 3.0}},
         {"contender": "absent", "estimate": null}]}], "bars": [{"what": "pair", "against": "b",
         "limit": 15.0, "figure": "nanos", "measured": null, "verdict": "not-measured"}]}]}"#;
+
+    fn page(files: &[(&str, &str)]) -> Result<String> {
+        super::page(&Records::read(files)?)
+    }
 
     #[test]
     fn what_was_measured_is_shown_and_what_was_not_is_not() {

@@ -12,7 +12,7 @@
 //!  icount     instruction counts of the fast paths against the record
 //!  load       how many buffers a second this machine's byte pools move
 //!  trial      what a stranger does first, in an empty crate
-//!  figures    the page of measured figures, from the records
+//!  figures    the figures of the manual, from the records
 //!  semver     what changed for users since a commit
 //!  asm        the machine code of the fast paths: no lock, no fence, no stray call
 //! ```
@@ -70,7 +70,7 @@ enum Word {
     Load(load::LoadArgs),
     /// Build and run the README's program in an empty crate, as a stranger would.
     Trial,
-    /// Write the page of measured figures from the records.
+    /// Write the figures of the manual from the records.
     Figures,
     /// Say what changed for users since a commit, as semantic versions see it.
     Semver(semver::SemverArgs),
