@@ -67,8 +67,8 @@ impl<O: Origin> Buf for PoolBytes<O> {
 impl From<PoolBytes> for Bytes {
     /// The same memory as `Bytes`; the buffer comes home with the last of them.
     ///
-    /// Costs one heap allocation (some 10 ns), and the buffer never becomes
-    /// mutable again: keep [`PoolBytes`] where nobody asks for `Bytes`.
+    /// Costs one heap allocation, and the buffer never becomes mutable again: keep
+    /// [`PoolBytes`] where nobody asks for `Bytes`.
     fn from(bytes: PoolBytes) -> Self {
         Self::from_owner(bytes)
     }

@@ -204,8 +204,7 @@ impl BytePool {
     /// thread that has time. A trim gives them up, and so does
     /// [`BytePool::apply`] with their class. Answers how many were zeroed.
     ///
-    /// Taking one costs a lock (some 15 ns) in place of the memset, which pays
-    /// from some KiB on.
+    /// Taking one costs a lock in place of the memset, which pays from some KiB on.
     ///
     /// ```
     /// let pool = millpond_bytes::BytePool::default();

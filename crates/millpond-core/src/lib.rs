@@ -37,7 +37,7 @@
 //! It is not a general allocator, does not construct or drop values, and does
 //! not choose what happens when a pool runs out. It is not lock-free: fast
 //! paths take no lock, everything else does, and a thread that is descheduled
-//! inside its two nanoseconds makes others wait on their slow paths. Nothing
+//! inside its few instructions makes others wait on their slow paths. Nothing
 //! here may be called from a signal handler.
 
 #![no_std]

@@ -18,7 +18,7 @@ use millpond_core::trim::Level;
 /// threads and other crates' buffers. Dropping it gives the row back.
 ///
 /// Costs a counted reference more than [`RowLease`]: two atomic
-/// read-modify-writes, some 9 ns, beside the tens that filling a row takes.
+/// read-modify-writes, which is little beside filling a row.
 ///
 /// ```
 /// use millpond_vector::VectorPool;
