@@ -226,7 +226,7 @@ fn measured(name: &str, run: &Run, chapters: &[&Chapter]) -> Result<String> {
         write!(said, "\n## {question}\n\nChapter `{of}`, ")?;
         provenance(&mut said, name, run)?;
         bars(&mut said, &chapter.bars)?;
-        said += "\n| row | who | figure | interval |\n|---|---|---:|---:|\n";
+        said += "\nAll rows:\n\n| row | who | figure | interval |\n|---|---|---:|---:|\n";
         for row in &chapter.rows {
             rows(&mut said, row)?;
         }
@@ -272,6 +272,7 @@ fn rows(said: &mut String, row: &Row) -> Result<()> {
         if let Some(Estimate { median, low, high }) = estimate {
             let (median, low, high) = (short(*median), short(*low), short(*high));
             let figure = format!("{median} {unit}");
+            let contender = shown(contender);
             writeln!(
                 said,
                 "| {title} | {contender} | {} | {low}–{high} |",
@@ -308,7 +309,7 @@ fn bars(said: &mut String, bars: &[Bar]) -> Result<()> {
             "cycles" => " cycles",
             _ => "",
         };
-        let (what, against, verdict) = (&bar.what, &bar.against, &bar.verdict);
+        let (what, against, verdict) = (&bar.what, shown(&bar.against), &bar.verdict);
         let measured = match &bar.measured {
             Some(estimate) => format!("{}{unit}", short(estimate.median)),
             None => "–".to_owned(),
@@ -321,6 +322,11 @@ fn bars(said: &mut String, bars: &[Bar]) -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// A name as Markdown shows it: the parameters of a type are no tag.
+fn shown(name: &str) -> String {
+    name.replace('<', "&lt;")
 }
 
 /// Three digits that count.

@@ -81,7 +81,10 @@ const RULES: &[(&str, Rule)] = &[
         machine_paths::check,
     ),
     ("facade: shows what the crates show", facade::check),
-    ("manual: pages are listed and tested", manual::check),
+    (
+        "manual: pages are listed, tested, and lead nowhere else",
+        manual::check,
+    ),
     ("figures: pages say what the records say", figures::check),
     ("file size: nothing over 400 kB", file_size::check),
     ("readme: exactly two commands", readme::check),

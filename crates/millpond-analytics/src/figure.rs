@@ -35,6 +35,15 @@ pub(crate) fn capacity(items: usize) -> String {
     count(items as u64)
 }
 
+/// Bytes that are held, of so many if there is a limit.
+#[must_use]
+pub(crate) fn held(held: u64, limit: u64) -> String {
+    if limit >= usize::MAX as u64 {
+        return format!("{} held, no limit", bytes(held));
+    }
+    format!("{} of {} held", bytes(held), bytes(limit))
+}
+
 /// A share in per cent.
 #[must_use]
 pub(crate) fn per_cent(share: f64) -> String {
@@ -74,5 +83,7 @@ mod tests {
         assert_eq!(count(12_345_678), "12.3 M");
         assert_eq!(per_cent(0.9923), "99.2 %");
         assert_eq!(capacity(usize::MAX), "no limit");
+        assert_eq!(held(1024, 2048), "1.00 KiB of 2.00 KiB held");
+        assert_eq!(held(1024, usize::MAX as u64), "1.00 KiB held, no limit");
     }
 }

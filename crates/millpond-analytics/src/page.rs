@@ -217,10 +217,9 @@ impl Page<'_> {
         for budget in &self.snapshot.budgets {
             writeln!(
                 f,
-                "<p>Budget <b>{}</b>: {} of {} held, at most {}, {} refused.</p>",
+                "<p>Budget <b>{}</b>: {}, at most {}, {} refused.</p>",
                 Text(&budget.name),
-                figure::bytes(budget.held_bytes),
-                figure::bytes(budget.limit_bytes),
+                figure::held(budget.held_bytes, budget.limit_bytes),
                 figure::bytes(budget.high_water_bytes),
                 figure::count(budget.refusals)
             )?;

@@ -27,10 +27,9 @@ impl fmt::Display for Snapshot {
         for budget in &self.budgets {
             writeln!(
                 f,
-                "budget {}: {} of {} held, at most {}, {} refused",
+                "budget {}: {}, at most {}, {} refused",
                 printable(&budget.name),
-                figure::bytes(budget.held_bytes),
-                figure::bytes(budget.limit_bytes),
+                figure::held(budget.held_bytes, budget.limit_bytes),
                 figure::bytes(budget.high_water_bytes),
                 figure::count(budget.refusals),
             )?;

@@ -15,11 +15,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let advice = pool.advise(4, 1 << 20)?;
     println!(
-        "Four classes that would waste {:.1} % instead of {:.1} %: {:?}, and buffers at once: {:?}.\n",
+        "Four classes that fit better: {:?}, and buffers at once: {:?}.\n\
+         Sizes are known to an eighth of their class. Of such sizes, {:.1} % would be wasted\n\
+         beyond that eighth, instead of {:.1} %.\n",
+        advice.sizes.sizes(),
+        advice.depths,
         advice.waste_then.share() * 100.0,
         advice.waste_now.share() * 100.0,
-        advice.sizes.sizes(),
-        advice.depths
     );
 
     let held = pool.acquire(2100)?;

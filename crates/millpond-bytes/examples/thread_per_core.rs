@@ -9,11 +9,18 @@ use std::thread;
 use std::time::Instant;
 
 /// Buffers that each thread takes and gives back.
-const ROUNDS: u32 = 5_000_000;
+const ROUNDS: u32 = if cfg!(debug_assertions) {
+    500_000
+} else {
+    5_000_000
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     println!("{threads} threads, {ROUNDS} buffers of 3,000 bytes each.");
+    if cfg!(debug_assertions) {
+        println!("This build is not optimised: times say nothing. Run it with --release.");
+    }
 
     let shared = BytePool::default();
     let nanos = on_threads(threads, || {

@@ -30,7 +30,8 @@ pub struct Advice {
     /// For each class of it, how many buffers were needed at once, at most: what
     /// to warm up.
     pub depths: Vec<usize>,
-    /// What the present table does with the requests that were recorded.
+    /// What the present table does with the requests that were recorded, each as if it
+    /// were the largest that its eighth of a class may be.
     pub waste_now: Waste,
     /// What the proposed one would do with them.
     pub waste_then: Waste,

@@ -14,7 +14,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let pond = Pond::builder().with_name("shop").build()?;
+    let pond = Pond::builder()
+        .with_name("shop")
+        .with_budget_bytes(64 << 20)
+        .build()?;
     let exporter = Exporter::new(pond.analytics());
     let scrape = move |request: Request| async move { exporter.handle(&request).map(Body::from) };
 
@@ -39,14 +42,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
 
     println!("GET / says {:?}.", body_of(address, "/").await?);
-    println!("GET /metrics begins:");
     let metrics = body_of(address, "/metrics").await?;
-    let figures = metrics
+    println!("GET /metrics says of the buffer that was sent, and of the budget:");
+    let of_buffer = |line: &&str| {
+        line.contains("class=\"2048\"") && !line.contains("_bucket") && !line.ends_with(" 0")
+    };
+    let of_budget = |line: &&str| line.contains("budget=\"shop\"");
+    for line in metrics
         .lines()
-        .filter(|line| line.contains("pool=\"bytes\""));
-    for line in figures.filter(|line| !line.ends_with(" 0")).take(12) {
+        .filter(|line| of_buffer(line) || of_budget(line))
+    {
         println!("  {line}");
     }
+    println!("  … {} lines in all.", metrics.lines().count());
     server.abort();
     Ok(())
 }

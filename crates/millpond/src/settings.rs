@@ -38,6 +38,9 @@ fn is_setting(name: &str) -> bool {
 const MOST_SCOPES: usize = 1024;
 const LONGEST_SCOPE: usize = 64;
 
+/// Bounds that no machine's memory reaches, and that tell a reader nothing.
+const ANY: usize = usize::MAX >> 4;
+
 /// Where a value comes from. A later one wins, in whatever order they were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Layer {
@@ -304,7 +307,10 @@ impl Settings {
         }
         config.arenas.check().map_err(|error| {
             let name = format!("arenas.{}.{}", error.scope, error.field);
-            let allowed = format!("{} to {} are allowed", error.least, error.most);
+            let allowed = match error.most {
+                ANY.. => format!("{} or more are allowed", error.least),
+                most => format!("{} to {most} are allowed", error.least),
+            };
             self.disagrees(&name, &error.value.to_string(), &allowed)
         })?;
         config.bytes = self.bytes()?;
@@ -497,21 +503,15 @@ impl Settings {
     /// Markdown: the page of the manual is made of it.
     #[must_use]
     pub fn reference() -> String {
-        let mut page =
-            String::from("| field | variable | what it is | allowed |\n|---|---|---|---|\n");
-        for field in field::fixed() {
-            let Field { name, about, kind } = field;
-            let (variable, allowed) = (field.variable(), kind.allowed());
-            page += &format!("| `{name}` | `{variable}` | {about} | {allowed} |\n");
-        }
-        for family in FAMILIES {
-            let things = format!("{}NAME.", family.prefix);
-            for field in family.fields {
-                let Field { name, about, kind } = field;
-                let name = format!("{things}{name}");
-                let (variable, allowed) = (field::variable(&name), kind.allowed());
-                page += &format!("| `{name}` | `{variable}` | {about} | {allowed} |\n");
-            }
+        let fixed = field::fixed().map(|field| (field.name.to_owned(), field));
+        let of_things = FAMILIES.into_iter().flat_map(|family| {
+            let fields = family.fields.iter();
+            fields.map(move |field| (format!("{}NAME.{}", family.prefix, field.name), field))
+        });
+        let mut page = String::from("| field, variable | what it is | allowed |\n|---|---|---|\n");
+        for (name, Field { about, kind, .. }) in fixed.chain(of_things) {
+            let (variable, allowed) = (field::variable(&name), kind.allowed());
+            page += &format!("| `{name}`<br>`{variable}` | {about} | {allowed} |\n");
         }
         page
     }
