@@ -416,12 +416,10 @@ unsafe fn take_back_slow(arena: NonNull<Arena>) {
     let due = this.tally.note(this.used_bytes());
     // SAFETY: by the caller.
     let panic = unsafe { clean(this) };
-    if this.has(TRACKED) {
-        pool.engine.strike(entry(arena));
-        if !this.wipes() && pool.engine.should_pattern(entry(arena)) {
-            // SAFETY: by the caller.
-            unsafe { this.pattern_chunks() };
-        }
+    let tracked = this.has(TRACKED);
+    if tracked && !this.wipes() && pool.engine.should_pattern(entry(arena)) {
+        // SAFETY: by the caller.
+        unsafe { this.pattern_chunks() };
     }
     let used = this.used_bytes();
     let mut told = Told::about(pool, this.held_bytes());
@@ -450,6 +448,9 @@ unsafe fn take_back_slow(arena: NonNull<Arena>) {
         arena,
         lower: GREW | LARGE | DROPS | TRACKED | surplus,
     };
+    if tracked {
+        pool.engine.strike(entry(arena));
+    }
     if due && pool.counts.reports.fetch_add(1, Relaxed) % REPORTS_A_TICK == REPORTS_A_TICK - 1 {
         pool.tick();
     }
@@ -462,8 +463,8 @@ unsafe fn take_back_slow(arena: NonNull<Arena>) {
     }
 }
 
-/// An arena in which nothing is left, on its way home: also if a hook that is told
-/// of a tick panics.
+/// An arena in which nothing is left, on its way home: also if a recorder panics, or
+/// a hook that is told of a tick.
 ///
 /// # Invariants
 ///

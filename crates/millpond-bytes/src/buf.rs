@@ -224,7 +224,8 @@ impl<O: Origin> PoolBuf<O> {
     }
 
     /// The first byte of the contents; what is left of the capacity from there
-    /// may be written through it.
+    /// may be written through it, with bytes that are initialised: for others there
+    /// is [`PoolBuf::spare_capacity_mut`].
     #[inline(always)]
     #[must_use]
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
@@ -359,14 +360,19 @@ impl<O: Origin> PoolBuf<O> {
     /// ```
     pub fn spare_capacity_mut(&mut self) -> &mut [MaybeUninit<u8>] {
         let spare = self.spare();
-        // Safe code may write uninitialised bytes into what this returns, so
-        // from here on nobody may be shown them without having written.
-        let tail = self.tail();
-        *tail = (*tail).max(spare);
+        self.doubt_spare();
         // SAFETY: inside the slot by 2.
         let behind = unsafe { self.bytes.add(self.end) };
         // SAFETY: the rest of the slot, which is ours alone by 1.
         unsafe { slice::from_raw_parts_mut(behind.as_ptr().cast(), spare) }
+    }
+
+    /// Notes that others may leave the room behind the contents uninitialised: from
+    /// here on nobody may be shown it without having written.
+    pub(crate) fn doubt_spare(&mut self) {
+        let spare = self.spare();
+        let tail = self.tail();
+        *tail = (*tail).max(spare);
     }
 
     /// Says that the contents are `len` bytes long.

@@ -1,5 +1,6 @@
 //! Classes: the buffers of one size, on an engine of their own.
 
+use crate::buf::PoolBuf;
 use crate::config::Config;
 use crate::origin::{DIRECT, Pooled, WIPE};
 use crate::pond::Pond;
@@ -225,6 +226,10 @@ impl Class {
             // SAFETY: noted as allocated by this pond, and the caller's own.
             return unsafe { Pond::free_direct(pond, entry, capacity, home.notes()) };
         }
+        let plain = Pooled(Home::new(class));
+        // Comes home also if a recorder panics.
+        // SAFETY: by the caller, who gives the slot up.
+        let buffer = unsafe { PoolBuf::resume(bytes, 0..0, capacity, plain) };
         {
             // SAFETY: alive until the slot is home.
             let engine = &unsafe { class.as_ref() }.engine;
@@ -236,8 +241,7 @@ impl Class {
                 unsafe { poison::fill(bytes, capacity) };
             }
         }
-        // SAFETY: by the caller.
-        unsafe { Self::bring_home(class, bytes, capacity) };
+        drop(buffer);
     }
 
     /// What the figures call bytes of items: the buffers without headers.

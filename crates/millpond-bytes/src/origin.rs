@@ -107,7 +107,7 @@ unsafe impl Sealed for Pooled {
         let pond = unsafe { self.0.pool().as_ref() }.pond;
         // A buffer keeps its own class only: the others go with the last handle.
         // SAFETY: alive, as a class of it is.
-        if !unsafe { Pond::join(pond) } {
+        if !unsafe { <Pond as millpond_core::member::Joined>::join(pond) } {
             // SAFETY: as above.
             let name = unsafe { pond.as_ref() }.config.name;
             return Err(AcquireError::new(name, Limit::Closed, 0, 0, 0));

@@ -21,16 +21,17 @@ use crate::table::Table;
 use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
-use millpond_core::budget::{Membership, Reclaim};
-use millpond_core::engine::Released;
+use millpond_core::engine::{Released, Shared};
 use millpond_core::entry::Entry;
 use millpond_core::error::{AcquireError, Limit};
 use millpond_core::home::FALLBACK;
+use millpond_core::member::{Joined, Member};
 use millpond_core::region;
 use millpond_core::shared::SharedEngine;
+use millpond_core::sharing::Sharing;
 use millpond_core::size_class::SizeClasses;
 use millpond_core::trim::Level;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
 /// Most different tables of a pond, and most different classes. Those that were
@@ -55,7 +56,7 @@ pub(crate) struct Estate {
 /// 3. `parts` is 1 for all handles, and 1 for each class that has not ended.
 pub(crate) struct Pond {
     table: AtomicPtr<Table<Class>>,
-    handles: AtomicUsize,
+    handles: Sharing,
     parts: AtomicUsize,
     pub(crate) config: Config,
     estate: Mutex<Estate>,
@@ -66,7 +67,8 @@ pub(crate) struct Pond {
     pub(crate) ledger: crate::stats::Ledger,
     /// Made from this pool; nobody makes this one from them.
     pub(crate) sub_pools: Mutex<Vec<SubPool>>,
-    member: Option<(Membership, Arc<Member>)>,
+    /// Through which the pool's budget asks it to trim.
+    member: Option<Member>,
 }
 
 // SAFETY: classes and tables are shared between threads as the atomics and
@@ -75,36 +77,20 @@ unsafe impl Send for Pond {}
 // SAFETY: as above.
 unsafe impl Sync for Pond {}
 
-/// A pond as its budget sees it: something that can be asked to trim, and may be
-/// gone.
-///
-/// # Invariants
-///
-/// 1. While `pond` is present it is alive: it is taken out, under the lock,
-///    before the pond goes.
-pub(crate) struct Member {
-    pond: Mutex<Option<NonNull<Pond>>>,
-}
+// SAFETY: a pond is freed by the last handle or buffer, and who joins is a handle.
+unsafe impl Joined for Pond {
+    unsafe fn join(pond: NonNull<Self>) -> bool {
+        // SAFETY: by the caller.
+        unsafe { &(*pond.as_ptr()).handles }.join()
+    }
 
-// SAFETY: ponds are shared between threads.
-unsafe impl Send for Member {}
-// SAFETY: as above.
-unsafe impl Sync for Member {}
+    fn give_back(&self) -> usize {
+        self.trim(Level::Moderate).freed_bytes
+    }
 
-impl Reclaim for Member {
-    fn reclaim(&self, _: usize) -> usize {
-        let pond = lock(&self.pond);
-        let Some(this) = *pond else { return 0 };
-        // SAFETY: alive by 1 while the lock is held.
-        if !unsafe { Pond::join(this) } {
-            return 0;
-        }
-        drop(pond);
-        // SAFETY: joined above, so alive until it is left.
-        let freed = unsafe { this.as_ref() }.trim(Level::Moderate).freed_bytes;
-        // SAFETY: joined once, left once.
-        unsafe { Pond::let_go(this) };
-        freed
+    unsafe fn leave(pond: NonNull<Self>) {
+        // SAFETY: by the caller.
+        unsafe { Self::let_go(pond) };
     }
 }
 
@@ -122,16 +108,10 @@ impl Pond {
             bytes: layout.size(),
         };
         let pond = region::allocate(layout).ok_or(refused)?.cast::<Self>();
-        let member = config.budget.as_ref().map(|budget| {
-            let member = Arc::new(Member {
-                pond: Mutex::new(None),
-            });
-            let weak: Weak<dyn Reclaim> = Arc::downgrade(&member) as _;
-            (budget.register(weak), member)
-        });
+        let member = config.budget.as_ref().map(Member::of);
         let value = Self {
             table: AtomicPtr::new(core::ptr::null_mut()),
-            handles: AtomicUsize::new(1),
+            handles: Sharing::new(),
             parts: AtomicUsize::new(1),
             direct: Direct::new(&config),
             fallback: Direct::new(&config),
@@ -154,8 +134,9 @@ impl Pond {
             unsafe { Self::let_go(pond) };
             return Err(error);
         }
-        if let Some((_, member)) = &this.member {
-            *lock(&member.pond) = Some(pond);
+        if let Some(member) = &this.member {
+            // SAFETY: on the heap, and forgotten before it goes.
+            unsafe { member.know(pond) };
         }
         Ok(pond)
     }
@@ -402,23 +383,7 @@ impl Pond {
     /// `pond` is alive.
     pub(crate) unsafe fn retain(pond: NonNull<Self>) {
         // SAFETY: by the caller.
-        let handles = unsafe { &(*pond.as_ptr()).handles };
-        let before = handles.fetch_add(1, Ordering::Relaxed);
-        assert!(before < usize::MAX / 2, "a pool has too many handles");
-    }
-
-    /// Counts a handle more if there are any.
-    ///
-    /// # Safety
-    ///
-    /// `pond` is alive.
-    pub(crate) unsafe fn join(pond: NonNull<Self>) -> bool {
-        // SAFETY: by the caller.
-        let handles = unsafe { &(*pond.as_ptr()).handles };
-        let more = |count: usize| (count > 0).then_some(count + 1);
-        handles
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .is_ok()
+        unsafe { &(*pond.as_ptr()).handles }.retain::<Shared>();
     }
 
     /// Counts a handle less. The last one orphans every class.
@@ -429,13 +394,11 @@ impl Pond {
     pub(crate) unsafe fn let_go(pond: NonNull<Self>) {
         // SAFETY: by the caller.
         let this = unsafe { pond.as_ref() };
-        if this.handles.fetch_sub(1, Ordering::Release) != 1 {
+        if !this.handles.release::<Shared>() {
             return;
         }
-        // What other handles did happens before the pool goes.
-        fence(Ordering::Acquire);
-        if let Some((_, member)) = &this.member {
-            *lock(&member.pond) = None;
+        if let Some(member) = &this.member {
+            member.forget();
         }
         let classes = core::mem::take(&mut this.estate().classes);
         for class in classes {

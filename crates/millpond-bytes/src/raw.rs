@@ -87,6 +87,8 @@ impl PoolBuf {
             return Err(self);
         }
         self.compact();
+        // Whoever has the parts may write anything behind the contents.
+        self.doubt_spare();
         let capacity = self.capacity();
         let (bytes, range) = self.set_aside();
         // SAFETY: the bytes of a slot.

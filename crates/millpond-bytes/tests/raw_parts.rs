@@ -159,3 +159,24 @@ fn an_address_is_enough_to_find_the_slot() {
     buffer[0] = b'B';
     assert_eq!(buffer, b"By number");
 }
+
+/// Once, what foreign code had left uninitialised was shown to the next holder.
+#[test]
+fn what_was_written_behind_the_contents_of_raw_parts_is_not_shown() {
+    let pool = BytePool::default();
+    let mut buffer = pool.acquire(2048).expect("memory");
+    buffer.resize(2048, 0xAA).expect("it fits");
+    drop(buffer);
+    let mut buffer = pool.acquire(2048).expect("memory");
+    buffer.extend_from_slice(b"seen").expect("it fits");
+    let parts = buffer.into_raw_parts().expect("of a class");
+    // SAFETY: inside the capacity, and nobody else uses the pointer.
+    let behind = unsafe { parts.ptr.add(parts.len) };
+    let holes = std::mem::MaybeUninit::<[u8; 64]>::uninit();
+    // SAFETY: as above.
+    unsafe { behind.cast().write(holes) };
+    // SAFETY: the contents are as they were.
+    drop(unsafe { pool.from_raw_parts(parts) }.expect("out"));
+    let stale = pool.acquire_stale(2048).expect("memory");
+    assert!(stale[4..].iter().all(|&byte| byte == 0));
+}

@@ -252,6 +252,20 @@ impl Budget {
             .map_err(|refusal| refusal.error)
     }
 
+    /// As [`Budget::charge_now`], with a receipt: for what is refunded if something
+    /// goes wrong after it was charged, foreign code that panics for example.
+    ///
+    /// # Errors
+    ///
+    /// As [`Budget::try_charge`].
+    pub fn try_charge_now(&self, bytes: usize) -> Result<Charge, BudgetExceeded> {
+        self.charge_now(bytes)?;
+        Ok(Charge {
+            budget: self.clone(),
+            bytes,
+        })
+    }
+
     /// Refunds `bytes` that [`Budget::charge_bytes`] charged, here and to every
     /// budget above.
     ///

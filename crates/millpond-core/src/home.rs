@@ -66,6 +66,13 @@ impl<P> Home<P> {
         }
     }
 
+    /// The same, without these notes.
+    #[inline]
+    #[must_use]
+    pub fn without_notes(self, notes: usize) -> Self {
+        Self::new(self.pool()).with_notes(self.notes() & !notes)
+    }
+
     /// The notes.
     #[inline(always)]
     #[must_use]
@@ -124,6 +131,11 @@ mod tests {
             assert_eq!(noted.pool(), NonNull::from(&pool));
             assert_eq!(noted.notes(), notes);
             assert_eq!(noted.pool_if_plain(), None);
+            assert_eq!(noted.without_notes(FALLBACK).notes(), notes & !FALLBACK);
+            assert_eq!(
+                noted.without_notes(notes).pool_if_plain(),
+                Some(NonNull::from(&pool))
+            );
         }
     }
 }

@@ -80,6 +80,8 @@ pub mod local;
 #[cfg(feature = "std")]
 mod magazine;
 #[cfg(feature = "std")]
+pub mod member;
+#[cfg(feature = "std")]
 pub mod notes;
 pub mod observe;
 pub mod poison;

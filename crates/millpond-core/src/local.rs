@@ -42,7 +42,7 @@ use alloc::vec::Vec;
 use core::alloc::Layout;
 #[cfg(feature = "std")]
 use core::cell::OnceCell;
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, RefCell, RefMut};
 use core::mem::ManuallyDrop;
 #[cfg(feature = "std")]
 use core::panic::Location;
@@ -86,6 +86,8 @@ pub struct LocalEngine<S> {
     created_for: Cell<u64>,
     /// Acquires that a closed gate sent to the slow path.
     strict: Cell<u64>,
+    /// What the source holds, for who asks while it is at work.
+    held_bytes: Cell<usize>,
     returned_bytes: Cell<u64>,
     created_total: Cell<u64>,
     retired_total: Cell<u64>,
@@ -152,6 +154,7 @@ impl<S: Source> LocalEngine<S> {
             exhausted: Cell::new(0),
             created_for: Cell::new(0),
             strict: Cell::new(0),
+            held_bytes: Cell::new(0),
             returned_bytes: Cell::new(0),
             created_total: Cell::new(0),
             retired_total: Cell::new(0),
@@ -203,12 +206,12 @@ impl<S: Source> LocalEngine<S> {
     /// Has the source create a batch, of up to `left` items, and puts it on the
     /// stack.
     fn grow(&self, left: usize) -> Result<(), Limit> {
-        // Not borrowed: a source runs no user code, so nothing comes back here.
-        let mut source = self.source.borrow_mut();
         let want = left.min(BATCH);
+        let mut source = self.idle_source()?;
         self.make_room(self.created.get() + want)?;
         let mut batch = Batch::new(want);
         source.create(want, left, &mut batch)?;
+        self.held_bytes.set(source.held_bytes());
         self.created.set(self.created.get() + batch.len());
         self.created_total
             .set(self.created_total.get() + batch.len() as u64);
@@ -218,6 +221,14 @@ impl<S: Source> LocalEngine<S> {
         self.high_water
             .set(self.high_water.get().max(self.created.get()));
         Ok(())
+    }
+
+    /// The source, if it is not at work: a supplier of memory, which is foreign code,
+    /// may come back here, and gets no items.
+    fn idle_source(&self) -> Result<RefMut<'_, S>, Limit> {
+        self.source.try_borrow_mut().map_err(|_| Limit::Memory {
+            bytes: self.item_bytes,
+        })
     }
 
     /// Takes the topmost item off the stack, and counts it as acquired.
@@ -360,8 +371,9 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
         let made = needed
             .ok_or(Limit::Capacity)
             .and_then(|needed| self.make_room(needed))
-            .and_then(|()| create(&mut self.source.borrow_mut()));
+            .and_then(|()| create(&mut *self.idle_source()?));
         let made = made.map_err(|limit| self.refuse(limit))?;
+        self.held_bytes.set(self.source.borrow().held_bytes());
         let created = self.created.get() + count;
         self.created.set(created);
         self.acquires.set(self.acquires.get() + count as u64);
@@ -402,7 +414,7 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
             exhausted: self.exhausted.get(),
             created_total: self.created_total.get(),
             retired_total: self.retired_total.get(),
-            held_bytes: self.source.borrow().held_bytes(),
+            held_bytes: self.held_bytes.get(),
             machinery_bytes: self.room.get() * size_of::<Entry>(),
             ..Observation::default()
         }
@@ -410,7 +422,9 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
 
     fn trim(&self, level: Level) -> TrimReport {
         let mut report = TrimReport::default();
-        let mut source = self.source.borrow_mut();
+        let Ok(mut source) = self.idle_source() else {
+            return report;
+        };
         let mut free = Vec::new();
         let home = self.len();
         if free.try_reserve(home).is_err() {
@@ -430,7 +444,8 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
         }
         report.pinned = free.len();
         report.freed_items = home - free.len();
-        report.freed_bytes = before - source.held_bytes();
+        self.held_bytes.set(source.held_bytes());
+        report.freed_bytes = before - self.held_bytes.get();
         drop(source);
         self.returned_bytes
             .set(self.returned_bytes.get() + report.freed_bytes as u64);

@@ -342,21 +342,20 @@ impl RegionFigures {
     ) -> Self {
         let parts = items.min(Self::MOST_PARTS);
         // Divided evenly: part `n` begins with item `n * items / parts`.
+        let first_of = |part: usize| part * items / parts;
         let part_of = |item: usize| ((item + 1) * parts - 1) / items;
-        let (mut room, mut leased) = (alloc::vec![0_usize; parts], alloc::vec![0_usize; parts]);
-        for item in 0..items {
-            room[part_of(item)] += 1;
-            leased[part_of(item)] += usize::from(item < handed_out);
-        }
+        // Items of a part below some item.
+        let below = |part: usize, end: usize| first_of(part + 1).min(end) - first_of(part).min(end);
+        let mut leased: Vec<usize> = (0..parts).map(|part| below(part, handed_out)).collect();
         let mut in_use = handed_out;
         for item in free {
             let part = &mut leased[part_of(item)];
             *part = part.saturating_sub(1);
             in_use = in_use.saturating_sub(1);
         }
-        let share = |(leased, room): (usize, usize)| {
+        let share = |(part, leased): (usize, usize)| {
             // Whoever is there at all is seen.
-            let share = (leased * 100).div_ceil(room.max(1));
+            let share = (leased * 100).div_ceil(below(part, items).max(1));
             u8::try_from(share).unwrap_or(100)
         };
         Self {
@@ -366,7 +365,7 @@ impl RegionFigures {
             items,
             handed_out,
             in_use,
-            parts: leased.into_iter().zip(room).map(share).collect(),
+            parts: leased.into_iter().enumerate().map(share).collect(),
         }
     }
 }

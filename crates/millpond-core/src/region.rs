@@ -294,8 +294,10 @@ pub enum Backing {
 pub unsafe trait Supply: Send + Sync {
     /// A block of memory, of any content, or `None` if there is none. Must not
     /// use the pool that it supplies, which holds a lock meanwhile: nor must what
-    /// it runs, hooks of a pool that supplies another one among that. Budgets that
-    /// are full refuse here without asking their members.
+    /// it runs, hooks of a pool that supplies another one among that. (A pool for
+    /// one thread has no lock, and refuses what it would need more memory for.)
+    /// Budgets that are full refuse here without asking their members. It may panic:
+    /// then there was none.
     fn allocate(&self, layout: Layout) -> Option<NonNull<u8>>;
 
     /// Takes a block back.
@@ -693,7 +695,7 @@ impl Region {
             Backing::Mapped => system::page_bytes(),
             Backing::MappedHuge => HUGE_PAGE_BYTES,
         };
-        // By 4 the base is on a page boundary, so offsets round like addresses.
+        // By 5 the base is on a page boundary, so offsets round like addresses.
         // `len` is a multiple of the page, so rounding `start` up stays inside.
         let start = range.start.next_multiple_of(page);
         let end = range.end - range.end % page;

@@ -277,12 +277,11 @@ impl<S: Source> SharedEngine<S> {
                 Some(entry) => entry,
                 None => self.acquire_slow(0)?,
             };
+            let given = wait::Given::new(self, entry);
             if fast.is_none() && self.record(entry, Location::caller()).is_some() {
                 self.strike(entry);
             }
-            // SAFETY: acquired above, and not used afterwards. The engine is
-            // borrowed, so its owner has not let go of it: never the last.
-            let _ = unsafe { Self::release(self, entry) };
+            drop(given);
         }
         Ok(())
     }

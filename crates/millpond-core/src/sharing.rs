@@ -79,6 +79,17 @@ impl Sharing {
         panic!("an item has too many holders");
     }
 
+    /// Counts one holder more if there is any, or nobody; whether it did. For who is
+    /// no holder, and knows that the count is there.
+    #[inline]
+    #[must_use = "without it the caller is no holder"]
+    pub fn join(&self) -> bool {
+        let more = |holders: usize| (1..TOO_MANY).contains(&holders).then_some(holders + 1);
+        self.holders
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .is_ok()
+    }
+
     /// Counts one holder less; whether it was the last.
     #[inline]
     #[must_use = "the last one ends the item"]
@@ -134,8 +145,19 @@ mod tests {
             std::panic::catch_unwind(|| item.retain::<M>()).expect_err("too many");
             assert_eq!(item.holders(), TOO_MANY as u64);
         }
+        assert!(!item.join());
         assert!(!item.release::<M>());
         item.retain::<M>();
+        assert_eq!(item.holders(), TOO_MANY as u64);
+    }
+
+    #[test]
+    fn nobody_joins_an_item_that_has_ended() {
+        let item = Sharing::new();
+        assert!(item.join());
+        assert!(!item.release::<Local>());
+        assert!(item.release::<Local>());
+        assert!(!item.join());
     }
 
     /// Or whoever catches each panic would come around to no holder at all.

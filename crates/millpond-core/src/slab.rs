@@ -26,7 +26,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 #[cfg(feature = "std")]
-use crate::budget::Budget;
+use crate::budget::{Budget, Charge};
 
 /// Bytes of the largest slab that is made while slots still fit into it.
 ///
@@ -60,6 +60,18 @@ pub struct Slabs {
     held_bytes: usize,
     #[cfg(feature = "std")]
     budget: Option<Budget>,
+}
+
+/// Stands for bytes that are refunded unless they are kept.
+#[cfg(feature = "std")]
+type Receipt = Option<Charge>;
+#[cfg(not(feature = "std"))]
+type Receipt = ();
+
+/// Leaves the bytes charged; whoever gives the memory back refunds them.
+fn keep(_receipt: Receipt) {
+    #[cfg(feature = "std")]
+    let _bytes = _receipt.map(Charge::into_bytes);
 }
 
 #[derive(Debug)]
@@ -213,15 +225,14 @@ impl Slabs {
         self.slabs.try_reserve(1).map_err(|_| Limit::Memory {
             bytes: size_of::<Slab>(),
         })?;
-        self.charge(bytes)?;
+        // Refunded if there is no memory, or the supplier panics.
+        let receipt = self.charge(bytes)?;
         let region = match &self.supplier {
             Some(supplier) => Region::supplied(bytes, align, Arc::clone(supplier)),
             None => Region::new(bytes, align, &self.options),
         };
-        let region = region.map_err(|_| {
-            self.refund(bytes);
-            Limit::Memory { bytes }
-        })?;
+        let region = region.map_err(|_| Limit::Memory { bytes })?;
+        keep(receipt);
         // SAFETY: nobody uses a slot before it is carved and leased.
         unsafe { poison::on_region_new(region.base(), region.len()) };
         // Pools are allocators, and get slots back by pointers to parts of them.
@@ -242,23 +253,17 @@ impl Slabs {
     }
 
     #[cfg(feature = "std")]
-    fn charge(&self, bytes: usize) -> Result<(), Limit> {
-        match &self.budget {
-            None => Ok(()),
-            Some(budget) => budget.charge_now(bytes).map_err(Limit::Budget),
-        }
+    fn charge(&self, bytes: usize) -> Result<Receipt, Limit> {
+        let charged = self
+            .budget
+            .as_ref()
+            .map(|budget| budget.try_charge_now(bytes));
+        charged.transpose().map_err(Limit::Budget)
     }
 
     #[cfg(not(feature = "std"))]
-    fn charge(&self, _: usize) -> Result<(), Limit> {
+    fn charge(&self, _: usize) -> Result<Receipt, Limit> {
         Ok(())
-    }
-
-    fn refund(&self, _bytes: usize) {
-        #[cfg(feature = "std")]
-        if let Some(budget) = &self.budget {
-            budget.refund_bytes(_bytes);
-        }
     }
 
     /// A slab with slots that were never handed out, if there is one.

@@ -8,69 +8,40 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 use core::panic::Location;
 use core::ptr::NonNull;
-use millpond_core::budget::{Membership, Reclaim};
 use millpond_core::diagnostics::Holder;
 use millpond_core::engine::{Released, Shared};
 use millpond_core::error::Refused;
+use millpond_core::member::{Joined, Member};
 use millpond_core::observe::{Observation, Observe, RegionFigures, Sampled};
 use millpond_core::shared::SharedEngine;
+use millpond_core::sharing::Sharing;
 use millpond_core::trim::Level;
 use std::boxed::Box;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::vec::Vec;
 
 /// What handles and owned leases point to.
 pub(crate) struct Pond<P> {
     /// Handles, and fallback items with owned leases.
-    handles: AtomicUsize,
+    handles: Sharing,
     /// Through which the pool's budget asks it to trim.
-    member: Option<(Membership, Arc<Member>)>,
+    member: Option<Member>,
     pool: P,
 }
 
-/// A pool as its budget sees it: something that can be asked to trim, and may
-/// be gone.
-///
-/// # Invariants
-///
-/// 1. While `pond` is present it is alive: it is taken out, under the lock,
-///    before the pool goes.
-struct Member {
-    pond: Mutex<Option<Trimmable>>,
-}
-
-/// A `Pond<P>` whose `P` is forgotten, so that it can be registered for any.
-#[derive(Clone, Copy)]
-struct Trimmable {
-    pond: NonNull<()>,
-    /// Takes part in the pond if somebody still does.
-    join: unsafe fn(NonNull<()>) -> bool,
-    /// Trims, and ends the part that `join` took.
-    trim_and_leave: unsafe fn(NonNull<()>) -> usize,
-}
-
-// SAFETY: ponds are shared between threads; what is called on them here does
-// not touch a `T`.
-unsafe impl Send for Trimmable {}
-
-impl Member {
-    fn lock(&self) -> MutexGuard<'_, Option<Trimmable>> {
-        self.pond.lock().unwrap_or_else(PoisonError::into_inner)
+// SAFETY: a pond is freed by the last handle or lease, and who joins is a handle.
+unsafe impl<P: Pooled<Mode = Shared>> Joined for Pond<P> {
+    unsafe fn join(pond: NonNull<Self>) -> bool {
+        // SAFETY: by the caller.
+        unsafe { &(*pond.as_ptr()).handles }.join()
     }
-}
 
-impl Reclaim for Member {
-    fn reclaim(&self, _: usize) -> usize {
-        let pond = self.lock();
-        let Some(this) = *pond else { return 0 };
-        // SAFETY: alive by 1 while the lock is held.
-        if !unsafe { (this.join)(this.pond) } {
-            return 0;
-        }
-        drop(pond);
-        // SAFETY: joined above, so alive until it is left.
-        unsafe { (this.trim_and_leave)(this.pond) }
+    fn give_back(&self) -> usize {
+        self.slots().engine.trim(Level::Moderate).freed_bytes
+    }
+
+    unsafe fn leave(pond: NonNull<Self>) {
+        // SAFETY: by the caller.
+        unsafe { Keeper::let_go(pond) };
     }
 }
 
@@ -80,41 +51,6 @@ impl<P: Pooled<Mode = Shared>> Pond<P> {
         let slots = unsafe { P::slots(&raw const self.pool) };
         // SAFETY: a place inside of it.
         unsafe { &*slots }
-    }
-
-    fn trimmable(pond: NonNull<Self>) -> Trimmable {
-        /// # Safety
-        ///
-        /// `pond` is a live `Pond<P>`.
-        unsafe fn join<P>(pond: NonNull<()>) -> bool {
-            // SAFETY: by the caller.
-            let handles = unsafe { &(*pond.cast::<Pond<P>>().as_ptr()).handles };
-            let more = |count: usize| (count > 0).then_some(count + 1);
-            handles
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-                .is_ok()
-        }
-
-        /// # Safety
-        ///
-        /// `pond` is a `Pond<P>` that was joined; this leaves it.
-        unsafe fn trim_and_leave<P: Pooled<Mode = Shared>>(pond: NonNull<()>) -> usize {
-            let pond = pond.cast::<Pond<P>>();
-            // SAFETY: joined, so alive.
-            let freed = unsafe { pond.as_ref() }
-                .slots()
-                .engine
-                .trim(Level::Moderate);
-            // SAFETY: joined once, left once.
-            unsafe { Pond::let_go(pond) };
-            freed.freed_bytes
-        }
-
-        Trimmable {
-            pond: pond.cast(),
-            join: join::<P>,
-            trim_and_leave: trim_and_leave::<P>,
-        }
     }
 }
 
@@ -172,21 +108,16 @@ impl<T> FixedPool<T, Shared> {
 impl<P: Pooled<Mode = Shared>> Handle<P> {
     pub(crate) fn of(pool: P) -> Self {
         let mut pond = Box::new(Pond {
-            handles: AtomicUsize::new(1),
+            handles: Sharing::new(),
             member: None,
             pool,
         });
-        pond.member = pond.slots().engine.budget().map(|budget| {
-            let member = Arc::new(Member {
-                pond: Mutex::new(None),
-            });
-            let weak: Weak<dyn Reclaim> = Arc::downgrade(&member) as _;
-            (budget.register(weak), member)
-        });
+        pond.member = pond.slots().engine.budget().map(Member::of);
         let pond = NonNull::from(Box::leak(pond));
         // SAFETY: just made.
-        if let Some((_, member)) = unsafe { &pond.as_ref().member } {
-            *member.lock() = Some(Pond::trimmable(pond));
+        if let Some(member) = unsafe { &pond.as_ref().member } {
+            // SAFETY: a shared pool, on the heap, forgotten before it goes.
+            unsafe { member.know(pond) };
         }
         Self {
             pond,
@@ -337,21 +268,17 @@ unsafe impl<P: Pooled<Mode = Shared>> Keeper for Pond<P> {
 
     unsafe fn retain(keeper: NonNull<Self>) {
         // SAFETY: alive by the caller.
-        let handles = unsafe { &(*keeper.as_ptr()).handles };
-        let before = handles.fetch_add(1, Ordering::Relaxed);
-        assert!(before < usize::MAX / 2, "a pool has too many handles");
+        unsafe { &(*keeper.as_ptr()).handles }.retain::<Shared>();
     }
 
     unsafe fn let_go(keeper: NonNull<Self>) {
         // SAFETY: alive by the caller.
         let pond = unsafe { &*keeper.as_ptr() };
-        if pond.handles.fetch_sub(1, Ordering::Release) != 1 {
+        if !pond.handles.release::<Shared>() {
             return;
         }
-        // What other handles did happens before the pool goes.
-        fence(Ordering::Acquire);
-        if let Some((_, member)) = &pond.member {
-            *member.lock() = None;
+        if let Some(member) = &pond.member {
+            member.forget();
         }
         // SAFETY: alive; no handle is left to call it.
         if unsafe { SharedEngine::orphan(&raw const pond.slots().engine) } == Released::Last {

@@ -211,16 +211,40 @@ impl<K: Keeper> Slot<K> {
     /// The entry of a slot, for somebody who brings it home by himself;
     /// diagnostics forget that it is out. Memory tools believe it leased.
     pub(crate) fn into_entry(self) -> Entry {
-        let this = core::mem::ManuallyDrop::new(self);
-        let entry = this.entry();
         #[cfg(feature = "std")]
-        if this.home.notes() & TRACKED != 0 {
+        let this = self.struck();
+        #[cfg(not(feature = "std"))]
+        let this = self;
+        core::mem::ManuallyDrop::new(this).entry()
+    }
+
+    /// The same slot, of which diagnostics have forgotten that it is out. If a
+    /// recorder panics it comes home.
+    #[cfg(feature = "std")]
+    fn struck(mut self) -> Self {
+        if self.home.notes() & TRACKED != 0 {
+            self.home = self.home.without_notes(TRACKED);
             // SAFETY: alive by 2.
-            let slots = unsafe { slots_of(this.keeper()) };
+            let slots = unsafe { slots_of(self.keeper()) };
             // SAFETY: as above.
-            unsafe { &(*slots).engine }.strike(entry);
+            unsafe { &(*slots).engine }.strike(self.entry());
         }
-        entry
+        self
+    }
+
+    /// Fills a slot that holds no value with the pattern, if diagnostics want that.
+    #[cfg(feature = "std")]
+    fn pattern(&self) {
+        if K::Pool::KEEPS || self.is_fallback() {
+            return;
+        }
+        // SAFETY: alive by 2.
+        let slots = unsafe { slots_of(self.keeper()) };
+        // SAFETY: as above.
+        if unsafe { &(*slots).engine }.should_pattern(self.entry()) {
+            // SAFETY: ours, and it holds no value any more.
+            unsafe { poison::fill(self.item.cast(), size_of::<ItemOf<K>>()) };
+        }
     }
 
     /// As [`Slot::into_entry`]; whoever gets it tells memory tools.
@@ -320,29 +344,23 @@ unsafe fn bring_home<K: Keeper>(keeper: NonNull<K>, item: NonNull<ItemOf<K>>) {
 #[cold]
 #[inline(never)]
 unsafe fn release_noted_slow<K: Keeper>(home: Home<K>, item: NonNull<ItemOf<K>>) {
+    #[cfg(feature = "std")]
+    if home.notes() & TRACKED != 0 {
+        let slot = Slot { item, home }.struck();
+        slot.pattern();
+        return drop(slot);
+    }
     let keeper = home.pool();
     let entry = Entry::from_ptr(item.cast());
     // SAFETY: alive until the item is home.
     let slots = unsafe { slots_of(keeper) };
     // SAFETY: as above.
-    let slots = unsafe { &*slots };
-    #[cfg(feature = "std")]
-    if home.notes() & TRACKED != 0 {
-        slots.engine.strike(entry);
-    }
-    if home.notes() & FALLBACK != 0 {
-        // SAFETY: noted as a fallback item of this pool, and ours.
-        unsafe { slots.fallback.free(entry, Layout::new::<ItemOf<K>>()) };
-        // SAFETY: retained when the item was made.
-        return unsafe { K::let_go(keeper) };
-    }
-    #[cfg(feature = "std")]
-    if !K::Pool::KEEPS && slots.engine.should_pattern(entry) {
-        // SAFETY: ours, and it holds no value any more.
-        unsafe { poison::fill(item.cast(), size_of::<ItemOf<K>>()) };
-    }
-    // SAFETY: by the caller.
-    unsafe { bring_home(keeper, item) };
+    let fallback = unsafe { &(*slots).fallback };
+    debug_assert_eq!(home.notes(), FALLBACK);
+    // SAFETY: noted as a fallback item of this pool, and ours.
+    unsafe { fallback.free(entry, Layout::new::<ItemOf<K>>()) };
+    // SAFETY: retained when the item was made.
+    unsafe { K::let_go(keeper) };
 }
 
 /// Gives several slots, which hold no values and about which nothing is unusual,

@@ -278,6 +278,10 @@ impl<E: Element, M: Mode> Drop for RowLease<'_, E, M> {
 #[inline(never)]
 unsafe fn release_noted_slow<E: Element, M: Mode>(
     home: Home<VectorPool<E, M>>,
+    #[cfg_attr(
+        not(feature = "std"),
+        expect(unused_variables, reason = "rows are patterned by diagnostics")
+    )]
     row: NonNull<E>,
     entry: Entry,
 ) {
@@ -285,23 +289,24 @@ unsafe fn release_noted_slow<E: Element, M: Mode>(
     let pool = unsafe { home.pool().as_ref() };
     #[cfg(feature = "std")]
     if home.notes() & TRACKED != 0 {
+        // Comes home also if a recorder panics.
+        let lease = RowLease {
+            row,
+            entry,
+            home: home.without_notes(TRACKED),
+            _row: PhantomData,
+        };
         pool.engine.strike(entry);
+        // A fallback row gets no pattern: another row may lie there next.
+        if home.notes() & FALLBACK == 0 {
+            // SAFETY: by the caller.
+            unsafe { pool.fill_with_pattern(row, entry) };
+        }
+        return drop(lease);
     }
-    if home.notes() & FALLBACK != 0 {
-        // Without a pattern: another row may lie here next.
-        // SAFETY: noted as a fallback row of this pool, which had this layout.
-        unsafe { pool.fallback.free(entry, pool.fallback_layout()) };
-        return;
-    }
-    // SAFETY: by the caller.
-    #[cfg(feature = "std")]
-    unsafe {
-        pool.fill_with_pattern(row, entry);
-    }
-    // SAFETY: by the caller.
-    unsafe { lay_to_rest(row, pool.dimension()) };
-    // SAFETY: by the caller.
-    unsafe { pool.release(entry) };
+    debug_assert_eq!(home.notes(), FALLBACK);
+    // SAFETY: noted as a fallback row of this pool, which had this layout.
+    unsafe { pool.fallback.free(entry, pool.fallback_layout()) };
 }
 
 impl<E: Element, M: Mode> VectorPool<E, M> {

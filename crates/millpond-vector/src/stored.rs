@@ -14,6 +14,7 @@ use core::slice;
 #[cfg(feature = "std")]
 use millpond_core::engine::Engine;
 use millpond_core::engine::Mode;
+use millpond_core::entry::Entry;
 use millpond_core::error::AcquireError;
 use millpond_core::id::{Id, RawId};
 
@@ -250,19 +251,42 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         let Some(generation) = place.close() else {
             unreachable!("a live row can be closed");
         };
-        let entry = self.directory.entry(number);
+        let gone = Gone {
+            pool: self,
+            row,
+            entry: self.directory.entry(number),
+            reusable: !generation.is_retired(),
+        };
         #[cfg(feature = "std")]
-        self.engine.strike(entry);
-        // SAFETY: by the pool's 2 and 3, with `&mut self`, nobody's any more.
-        #[cfg(feature = "std")]
-        unsafe {
-            self.fill_with_pattern(row, entry);
+        {
+            gone.pool.engine.strike(gone.entry);
+            // SAFETY: by the pool's 2 and 3, with `&mut self`, nobody's any more.
+            unsafe { gone.pool.fill_with_pattern(row, gone.entry) };
         }
-        // SAFETY: as above.
-        unsafe { lay_to_rest(row, self.dimension()) };
-        if !generation.is_retired() {
-            // SAFETY: as above; not used afterwards.
-            unsafe { self.release(entry) };
+        drop(gone);
+    }
+}
+
+/// A row that was removed, on its way back: also if a recorder panics.
+///
+/// # Invariants
+///
+/// 1. The row is nobody's any more, and not used afterwards.
+struct Gone<'p, E: Element, M: Mode> {
+    pool: &'p VectorPool<E, M>,
+    row: NonNull<E>,
+    entry: Entry,
+    reusable: bool,
+}
+
+impl<E: Element, M: Mode> Drop for Gone<'_, E, M> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: by 1.
+        unsafe { lay_to_rest(self.row, self.pool.dimension()) };
+        if self.reusable {
+            // SAFETY: by 1.
+            unsafe { self.pool.release(self.entry) };
         }
     }
 }

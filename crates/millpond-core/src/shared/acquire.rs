@@ -160,10 +160,18 @@ impl<S: Source> SharedEngine<S> {
         else {
             return Ok(());
         };
+        self.tell_of_growth(created, wakes);
+        Ok(())
+    }
+
+    /// Wakes those who were served with new items, serves the others, and tells the
+    /// hook. All of it is foreign code: nobody waits on because it panicked.
+    fn tell_of_growth(&self, created: usize, wakes: Wakes) {
+        let rest = Unserved(self);
         drop(wakes);
         self.serve();
+        core::mem::forget(rest);
         self.tell(&Event::Grown { created });
-        Ok(())
     }
 
     /// Creates items until `items` exist, as far as the capacity allows, so that
@@ -180,9 +188,7 @@ impl<S: Source> SharedEngine<S> {
             let refusal = match made {
                 Ok(None) => return Ok(self.state.lock().created.saturating_sub(first)),
                 Ok(Some((created, wakes))) => {
-                    drop(wakes);
-                    self.serve();
-                    self.tell(&Event::Grown { created });
+                    self.tell_of_growth(created, wakes);
                     continue;
                 }
                 Err(Limit::Budget(exceeded)) if !asked => {
@@ -213,33 +219,23 @@ impl<S: Source> SharedEngine<S> {
     /// most; answers how many exist, if it did, and whom to wake.
     fn create(&self, limit: impl FnOnce(&State) -> usize) -> Result<Option<(usize, Wakes)>, Limit> {
         let mut source = self.population.lock();
-        let (capacity, most, slots) = {
+        let (capacity, existing, most) = {
             let mut state = self.state.lock();
             let limit = limit(&state);
             if state.closed || state.created >= limit {
                 return Ok(None);
             }
             state.changing = true;
-            let slots = state.depot.slots() - state.created;
-            (state.capacity, limit - state.created, slots)
+            (state.capacity, state.created, limit - state.created)
         };
         let changing = Changing(&self.state);
         let want = most.min(usize::from(self.rounds));
         let mut batch = Batch::new(want);
-        let magazine = self.fund(want > slots)?;
-        let created = source.create(want, most, &mut batch);
-        if let (Err(_), Some(magazine)) = (&created, magazine) {
-            self.refund(Magazine::bytes(magazine.capacity()));
-            // SAFETY: allocated by `fund`, known to nobody else.
-            unsafe { magazine.free() };
-        }
-        created?;
+        let spare = self.fund(existing + want)?;
+        source.create(want, most, &mut batch)?;
+        core::mem::forget(spare);
         let mut wakes = Wakes::new();
         let mut state = self.state.lock();
-        if let Some(magazine) = magazine {
-            state.tally.machinery_bytes += Magazine::bytes(magazine.capacity());
-            state.depot.fund(magazine);
-        }
         state.tally.held_bytes = source.held_bytes();
         state.created += batch.len();
         state.tally.created += batch.len() as u64;
@@ -299,21 +295,26 @@ impl<S: Source> SharedEngine<S> {
         core::mem::forget(rest);
     }
 
-    /// A magazine that gives the depot room for a batch, if it needs one.
-    pub(super) fn fund(&self, needed: bool) -> Result<Option<Magazine>, Limit> {
-        if !needed {
-            return Ok(None);
-        }
+    /// Gives the depot room for so many items to come home, before there are as
+    /// many. What it does not need goes if the answer is dropped: because there came
+    /// no items, or a supplier of memory panicked.
+    pub(super) fn fund(&self, items: usize) -> Result<Spare<'_, S>, Limit> {
+        let spare = Spare(self);
         let rounds = usize::from(self.rounds);
         let bytes = Magazine::bytes(rounds);
-        if let Some(budget) = &self.budget {
-            budget.charge_now(bytes).map_err(Limit::Budget)?;
+        while self.state.lock().depot.slots() < items {
+            if let Some(budget) = &self.budget {
+                budget.charge_now(bytes).map_err(Limit::Budget)?;
+            }
+            let Some(magazine) = Magazine::allocate(rounds) else {
+                self.refund(bytes);
+                return Err(Limit::Memory { bytes });
+            };
+            let mut state = self.state.lock();
+            state.tally.machinery_bytes += bytes;
+            state.depot.fund(magazine);
         }
-        let magazine = Magazine::allocate(rounds);
-        if magazine.is_none() {
-            self.refund(bytes);
-        }
-        magazine.map(Some).ok_or(Limit::Memory { bytes })
+        Ok(spare)
     }
 }
 
@@ -324,6 +325,17 @@ impl<S: Source> Drop for Unserved<'_, S> {
     fn drop(&mut self) {
         self.0.serve();
         self.0.fill_for_waiters();
+    }
+}
+
+/// Gives back the magazines that the depot does not need, when it is dropped.
+pub(super) struct Spare<'e, S: Source>(&'e SharedEngine<S>);
+
+impl<S: Source> Drop for Spare<'_, S> {
+    #[cold]
+    fn drop(&mut self) {
+        let spare = self.0.state.lock().defund();
+        self.0.free_magazines(spare);
     }
 }
 

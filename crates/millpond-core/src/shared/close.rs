@@ -7,6 +7,7 @@ use crate::event::Event;
 use crate::source::Source;
 use crate::sync::MutexGuard;
 use crate::wait::{Turn, Wakes};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 impl<S: Source> SharedEngine<S> {
     /// Closes the pool: every later acquire fails, whoever waits is told so,
@@ -19,6 +20,7 @@ impl<S: Source> SharedEngine<S> {
     }
 
     fn close_locked(&self) -> MutexGuard<'_, State> {
+        let rest = Unheard(self);
         loop {
             let mut wakes = Wakes::new();
             let mut state = self.state.lock();
@@ -32,6 +34,7 @@ impl<S: Source> SharedEngine<S> {
                 }
             }
             if wakes.is_empty() {
+                core::mem::forget(rest);
                 return state;
             }
             drop(state);
@@ -42,7 +45,8 @@ impl<S: Source> SharedEngine<S> {
     /// items are home, free the pool now. `Home`: some are out; whoever
     /// releases the last one gets the answer `Last` instead.
     ///
-    /// Items that were forgotten keep the pool alive for ever.
+    /// Items that were forgotten keep the pool alive for ever. A hook that panics
+    /// when it is told does no harm, and nobody hears of it.
     ///
     /// # Safety
     ///
@@ -53,8 +57,10 @@ impl<S: Source> SharedEngine<S> {
         let this = unsafe { &*engine };
         let leased = this.close_locked().leased();
         // Told while the pool certainly lives: once it is marked below, the
-        // last lease may take it away.
-        this.tell(&Event::Closed { leased });
+        // last lease may take it away. Which it does also if the hook panics:
+        // there is nobody left who could.
+        let tell = || this.tell(&Event::Closed { leased });
+        let _panic = catch_unwind(AssertUnwindSafe(tell));
         let mut state = this.state.lock();
         state.orphaned = true;
         state.released()
@@ -63,5 +69,15 @@ impl<S: Source> SharedEngine<S> {
     /// Whether the pool was closed.
     pub fn is_closed(&self) -> bool {
         self.state.lock().closed
+    }
+}
+
+/// Waiters behind one whose waker panicked: they are told all the same.
+struct Unheard<'e, S: Source>(&'e SharedEngine<S>);
+
+impl<S: Source> Drop for Unheard<'_, S> {
+    #[cold]
+    fn drop(&mut self) {
+        drop(self.0.close_locked());
     }
 }

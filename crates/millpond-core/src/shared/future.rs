@@ -2,6 +2,7 @@
 
 use super::SharedEngine;
 use super::acquire::Attempt;
+use super::wait::Given;
 use crate::entry::Entry;
 use crate::error::{AcquireError, Limit};
 use crate::source::Source;
@@ -41,8 +42,8 @@ impl<S: Source> SharedEngine<S> {
 }
 
 impl<S: Source> Acquire<'_, S> {
-    /// First poll: takes an item or enqueues.
-    fn begin(&mut self, wake: Wake) -> Poll<Result<Entry, AcquireError>> {
+    /// First poll: takes an item or enqueues, and then takes `wake`.
+    fn begin(&mut self, wake: &mut Option<Wake>) -> Poll<Result<Entry, AcquireError>> {
         let began = Instant::now();
         let (limit, mut state) = match self.engine.attempt(self.room) {
             Attempt::Given(entry) => return Poll::Ready(Ok(entry)),
@@ -51,6 +52,9 @@ impl<S: Source> Acquire<'_, S> {
         if !limit.is_worth_waiting(state.created) {
             return Poll::Ready(Err(self.engine.refuse(state, limit)));
         }
+        let Some(wake) = wake.take() else {
+            unreachable!("a poll has a waker");
+        };
         state.tally.waits += 1;
         // SAFETY: the lock is held; this future is pinned, and unlinks the node
         // in its destructor.
@@ -59,15 +63,18 @@ impl<S: Source> Acquire<'_, S> {
         Poll::Pending
     }
 
-    /// Later polls: sees whether the turn has come.
-    fn proceed(&mut self, since: Instant, wake: Wake) -> Poll<Result<Entry, AcquireError>> {
+    /// Later polls: sees whether the turn has come; if not, leaves in `wake` the one
+    /// of the last poll.
+    fn proceed(
+        &mut self,
+        since: Instant,
+        wake: &mut Option<Wake>,
+    ) -> Poll<Result<Entry, AcquireError>> {
         let mut state = self.engine.state.lock();
         // SAFETY: the lock is held.
         let Some(turn) = (unsafe { self.node.take() }) else {
             // SAFETY: the lock is held.
-            let stale = unsafe { self.node.rewake(wake) };
-            drop(state);
-            drop(stale);
+            *wake = wake.take().map(|wake| unsafe { self.node.rewake(wake) });
             return Poll::Pending;
         };
         self.queued = None;
@@ -92,12 +99,18 @@ impl<S: Source> Future for Acquire<'_, S> {
                 return Poll::Ready(Ok(entry));
             }
         }
-        // Cloned before the lock: wakers are foreign code.
-        let wake = Wake::Task(cx.waker().clone());
-        match this.queued {
-            Some(since) => this.proceed(since, wake),
-            None => this.begin(wake),
+        // Cloned before the lock, and dropped after it: wakers are foreign code.
+        let mut wake = Some(Wake::Task(cx.waker().clone()));
+        let polled = match this.queued {
+            Some(since) => this.proceed(since, &mut wake),
+            None => this.begin(&mut wake),
+        };
+        if let Poll::Ready(Ok(entry)) = polled {
+            let given = Given::new(this.engine, entry);
+            drop(wake);
+            core::mem::forget(given);
         }
+        polled
     }
 }
 

@@ -3,7 +3,6 @@
 use super::SharedEngine;
 use super::acquire::Changing;
 use crate::error::{AcquireError, Limit};
-use crate::magazine::Magazine;
 use crate::source::Source;
 
 impl<S: Source> SharedEngine<S> {
@@ -48,17 +47,11 @@ impl<S: Source> SharedEngine<S> {
             return Err(Limit::Capacity);
         }
         state.changing = true;
-        let mut slots = state.depot.slots();
         drop(state);
         let changing = Changing(&self.state);
-        // Room for all of them to come home, before there are any.
-        while let Some(magazine) = self.fund(slots < needed)? {
-            let mut state = self.state.lock();
-            state.tally.machinery_bytes += Magazine::bytes(magazine.capacity());
-            state.depot.fund(magazine);
-            slots = state.depot.slots();
-        }
+        let spare = self.fund(needed)?;
         let made = create(&mut source)?;
+        core::mem::forget(spare);
         let mut state = self.state.lock();
         state.tally.held_bytes = source.held_bytes();
         state.created += count;

@@ -1,8 +1,8 @@
 //! Giving memory back, from every thread's cache, idle threads included.
 
-use super::SharedEngine;
 use super::acquire::Changing;
 use super::stop::Patience;
+use super::{SharedEngine, State};
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::magazine::{Magazine, Stack};
@@ -74,9 +74,10 @@ impl<S: Source> SharedEngine<S> {
         drop(state);
         drop(changing);
         drop(source);
-        self.serve();
         report.freed_bytes += self.free_magazines(machinery);
         self.forget_patterns();
+        // From here on foreign code runs, which may panic.
+        self.serve();
         // Memory goes, and foreign destructors may run, with no lock held.
         drop(retired);
         self.tell(&Event::Trimmed { report: &report });
@@ -98,8 +99,8 @@ impl<S: Source> SharedEngine<S> {
         let machinery = self.put_back(taken, free.as_deref().unwrap_or(&[]), 0);
         drop(changing);
         drop(source);
-        self.serve();
         self.free_magazines(machinery);
+        self.serve();
         regions.unwrap_or_default()
     }
 
@@ -189,17 +190,17 @@ impl<S: Source> SharedEngine<S> {
         for &entry in chunks.remainder().iter().chain(&taken.loose) {
             state.depot.push(entry);
         }
-        let created = state.created;
-        let mut spare = taken.machinery;
-        while let Some(magazine) = state.depot.defund(created) {
-            // SAFETY: taken out of the depot, so ours alone.
+        let mut spare = state.defund();
+        let mut machinery = taken.machinery;
+        while let Some(magazine) = machinery.pop() {
+            // SAFETY: popped, so ours alone.
             unsafe { spare.push(magazine) };
         }
         spare
     }
 
     /// Frees magazines and refunds them; answers the bytes.
-    fn free_magazines(&self, mut magazines: Stack) -> usize {
+    pub(super) fn free_magazines(&self, mut magazines: Stack) -> usize {
         let mut bytes = 0;
         while let Some(magazine) = magazines.pop() {
             bytes += Magazine::bytes(magazine.capacity());
@@ -211,6 +212,18 @@ impl<S: Source> SharedEngine<S> {
             self.refund(bytes);
         }
         bytes
+    }
+}
+
+impl State {
+    /// Takes the magazines that are not needed out of the depot.
+    pub(super) fn defund(&mut self) -> Stack {
+        let mut spare = Stack::new();
+        while let Some(magazine) = self.depot.defund(self.created) {
+            // SAFETY: taken out of the depot, so ours alone.
+            unsafe { spare.push(magazine) };
+        }
+        spare
     }
 }
 

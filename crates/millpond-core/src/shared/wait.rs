@@ -64,10 +64,7 @@ impl<S: Source> SharedEngine<S> {
             let limit = match turn {
                 Turn::Given(entry) => {
                     drop(state);
-                    let given = Given {
-                        engine: self,
-                        entry,
-                    };
+                    let given = Given::new(self, entry);
                     self.tell(&Event::Waited { time });
                     core::mem::forget(given);
                     return Ok(entry);
@@ -91,14 +88,22 @@ impl State {
     }
 }
 
-/// An item that was handed over, until its new holder has it: a hook that panics
-/// gives it back.
-struct Given<'e, S: Source> {
+/// An item that was handed over, until its new holder has it: foreign code that
+/// panics gives it back.
+pub(super) struct Given<'e, S: Source> {
     engine: &'e SharedEngine<S>,
     entry: Entry,
 }
 
+impl<'e, S: Source> Given<'e, S> {
+    #[inline(always)]
+    pub(super) const fn new(engine: &'e SharedEngine<S>, entry: Entry) -> Self {
+        Self { engine, entry }
+    }
+}
+
 impl<S: Source> Drop for Given<'_, S> {
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: handed over and used by nobody. The engine is borrowed, so its
         // owner has not let go of it: never the last.

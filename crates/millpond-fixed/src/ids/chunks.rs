@@ -8,7 +8,7 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::Ordering;
-use millpond_core::budget::Budget;
+use millpond_core::budget::{Budget, Charge};
 use millpond_core::entry::Entry;
 use millpond_core::error::Limit;
 use millpond_core::id::Generation;
@@ -111,11 +111,11 @@ impl<T> Chunks<T> {
         slots_in(self.chunks.len(), self.first())
     }
 
-    fn charge(&self, bytes: usize) -> Result<(), Limit> {
-        match &self.budget {
-            Some(budget) => budget.charge_now(bytes).map_err(Limit::Budget),
-            None => Ok(()),
-        }
+    /// Charges bytes, which are refunded unless the receipt is kept.
+    fn charge(&self, bytes: usize) -> Result<Option<Charge>, Limit> {
+        let budget = self.budget.as_ref();
+        let charged = budget.map(|budget| budget.try_charge_now(bytes));
+        charged.transpose().map_err(Limit::Budget)
     }
 
     /// Has room for at least one more cell, and its bytes charged.
@@ -147,7 +147,8 @@ impl<T> Chunks<T> {
         } else {
             Self::pages(paid).min(whole)
         };
-        self.charge(bytes.saturating_sub(self.chunks[0].charged))?;
+        let receipt = self.charge(bytes.saturating_sub(self.chunks[0].charged))?;
+        let _kept = receipt.map(Charge::into_bytes);
         self.chunks[0].charged = bytes;
         self.paid = paid;
         Ok(())
@@ -199,17 +200,14 @@ impl<T> Chunks<T> {
         } else {
             bytes
         };
-        self.charge(charged)?;
+        // Refunded if there is no memory, or the supplier panics.
+        let receipt = self.charge(charged)?;
         let region = match &self.supplier {
             Some(supplier) => Region::supplied(bytes, align, Arc::clone(supplier)),
             None => Region::new(bytes, align, &self.options),
         };
-        let region = region.map_err(|_| {
-            if let Some(budget) = &self.budget {
-                budget.refund_bytes(charged);
-            }
-            refused
-        })?;
+        let region = region.map_err(|_| refused)?;
+        let _kept = receipt.map(Charge::into_bytes);
         let base = region.base().cast::<Cell<T>>();
         // Published with the first of its cells.
         self.directory.chunks[chunk].store(base.as_ptr(), Ordering::Relaxed);
@@ -278,11 +276,11 @@ impl<T> Source for Chunks<T> {
     fn create(&mut self, want: usize, _: usize, batch: &mut Batch) -> Result<(), Limit> {
         while batch.len() < want {
             if self.carved == self.paid {
-                match self.make_room() {
-                    Err(limit) if batch.is_empty() => return Err(limit),
-                    Err(_) => break,
-                    Ok(()) => (),
+                // Not with slots in hand: a supplier of memory may panic.
+                if !batch.is_empty() {
+                    break;
                 }
+                self.make_room()?;
             }
             batch.push(self.carve());
         }
