@@ -114,6 +114,15 @@ impl Verdict {
         }
     }
 
+    /// All of them, the best first.
+    pub const ALL: [Self; 5] = [
+        Self::Met,
+        Self::Missed,
+        Self::Undecided,
+        Self::NotMeasured,
+        Self::NotGranted,
+    ];
+
     /// The word that tables show.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -60,10 +60,7 @@ pub(crate) struct ReplayArgs {
 pub(crate) fn replay(args: &ReplayArgs) -> ExitCode {
     match Workshop::find().and_then(|workshop| workshop.replay(args)) {
         Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => crate::cannot(&error),
     }
 }
 
@@ -71,10 +68,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> ExitCode {
 pub(crate) fn run(args: &BenchArgs) -> ExitCode {
     match Workshop::find().and_then(|workshop| workshop.bench(args)) {
         Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => crate::cannot(&error),
     }
 }
 

@@ -1,9 +1,11 @@
 //! The report as one page: no network, no script, readable on a phone and at night.
 
+use super::glance::{self, Meeting, Place};
 use super::{Against, Report, plot, view};
-use crate::bar::Verdict;
-use crate::chapter::Section;
-use crate::record::{ChapterRecord, Row, Run};
+use crate::bar::Bar;
+use crate::chapter::{Section, Unit};
+use crate::record::{ChapterRecord, Row, Run, Series};
+use crate::stats::Estimate;
 use anyhow::Result;
 use std::fmt::Write;
 
@@ -22,12 +24,14 @@ pub(super) fn render(report: &Report<'_>) -> Result<String> {
         escape(&run.provenance.commit_marked()),
     );
     push_contents(&mut page, report);
+    push_glance(&mut page, run);
     for chapter in &run.chapters {
         push_chapter(&mut page, chapter)?;
     }
     if let Some(against) = &report.against {
         push_changes(&mut page, against);
     }
+    push_words(&mut page);
     push_provenance(&mut page, run);
     page.push_str("</main>\n</body>\n</html>\n");
     Ok(page)
@@ -42,7 +46,102 @@ fn push_contents(page: &mut String, report: &Report<'_>) {
     if report.against.is_some() {
         page.push_str("<a href=\"#against\">what changed</a>");
     }
+    page.push_str("<a href=\"#words\">what the words mean</a>");
     page.push_str("<a href=\"#provenance\">where the figures come from</a></nav>\n");
+}
+
+/// The first thing to be seen: where we are ahead, and where not.
+fn push_glance(page: &mut String, run: &Run) {
+    page.push_str(
+        "<section id=\"glance\"><h2>At a glance</h2>\n<p>Lower is better in every row. Ahead and \
+         behind: our best figure and the best of the others differ by more than chance (95 %). \
+         A bar is a limit that was set before. <a href=\"#words\">All words</a></p>\n",
+    );
+    push_head(
+        page,
+        "glance",
+        &["chapter", "ahead", "level", "behind", "bars"],
+    );
+    let chapters: Vec<(&ChapterRecord, Vec<Meeting<'_>>)> = run
+        .chapters
+        .iter()
+        .map(|chapter| (chapter, glance::meetings(chapter)))
+        .collect();
+    for (chapter, meetings) in &chapters {
+        let name = escape(&chapter.name);
+        let mut cells = vec![format!("<a href=\"#{name}\">{name}</a>")];
+        cells.extend(Place::ALL.map(|place| glance::count(meetings, place).to_string()));
+        cells.push(glance::tally(chapter));
+        push_cells(page, "", &cells);
+    }
+    page.push_str("</table></div>\n");
+    for place in [Place::Behind, Place::Ahead] {
+        push_meetings(page, &chapters, place);
+    }
+    page.push_str("</section>\n");
+}
+
+/// The rows in which we are ahead, or behind, with both figures.
+fn push_meetings(page: &mut String, chapters: &[(&ChapterRecord, Vec<Meeting<'_>>)], place: Place) {
+    let all = chapters.iter().map(|(_, met)| glance::count(met, place));
+    let all: usize = all.sum();
+    if all == 0 {
+        return;
+    }
+    let word = place.word();
+    // What we lose is not to be looked for.
+    let open = match place {
+        Place::Behind => " open",
+        _ => "",
+    };
+    let _ = writeln!(
+        page,
+        "<details{open}><summary>{word} in {all} rows</summary>"
+    );
+    push_head(
+        page,
+        "",
+        &["row", "ours ÷ theirs", "ours", "best of the others"],
+    );
+    for (chapter, meetings) in chapters {
+        for met in meetings.iter().filter(|met| met.place == place) {
+            let cells = [
+                with_note(&met.row.title, &chapter.name),
+                view::estimate(met.ratio()),
+                named(met.ours, met.row.unit),
+                named(met.peer, met.row.unit),
+            ];
+            push_cells(page, "", &cells);
+        }
+    }
+    page.push_str("</table></div></details>\n");
+}
+
+/// A figure with the contender that it is of.
+fn named((series, estimate): (&Series, Estimate), unit: Unit) -> String {
+    with_note(&view::with_unit(estimate.median, unit), &series.contender)
+}
+
+/// Text with a quiet line below it.
+fn with_note(text: &str, note: &str) -> String {
+    format!(
+        "{} <small class=\"of\">{}</small>",
+        escape(text),
+        escape(note)
+    )
+}
+
+fn push_words(page: &mut String) {
+    page.push_str("<section id=\"words\"><h2>What the words mean</h2>\n<dl>");
+    for (word, meaning) in glance::WORDS {
+        let _ = write!(
+            page,
+            "<dt>{}</dt><dd>{}</dd>",
+            escape(word),
+            escape(meaning)
+        );
+    }
+    page.push_str("</dl></section>\n");
 }
 
 fn push_chapter(page: &mut String, chapter: &ChapterRecord) -> Result<()> {
@@ -70,54 +169,35 @@ fn push_bars(page: &mut String, chapter: &ChapterRecord) {
     if chapter.bars.is_empty() {
         return;
     }
-    let count = |verdict| {
-        chapter
-            .bars
-            .iter()
-            .filter(|bar| bar.verdict == verdict)
-            .count()
-    };
-    let tally: Vec<String> = [
-        Verdict::Met,
-        Verdict::Missed,
-        Verdict::Undecided,
-        Verdict::NotMeasured,
-        Verdict::NotGranted,
-    ]
-    .into_iter()
-    .filter(|&verdict| count(verdict) > 0)
-    .map(|verdict| format!("{} {}", count(verdict), verdict.word()))
-    .collect();
-    let _ = writeln!(page, "<h3>Bars: {}</h3>", tally.join(", "));
-    push_head(
-        page,
-        "bars",
-        &[
-            "bar",
-            "verdict",
-            "measured",
-            "limit",
-            "fat LTO",
-            "the reference",
-            "against",
-        ],
-    );
+    let _ = writeln!(page, "<h3>Bars: {}</h3>", glance::tally(chapter));
+    // A column of dashes says nothing.
+    let claimed = chapter.bars.iter().any(|bar| bar.claim.is_some());
+    let mut head = vec!["bar", "verdict", "measured", "limit", "fat LTO"];
+    head.extend(claimed.then_some("the reference"));
+    push_head(page, "bars", &head);
     for bar in &chapter.bars {
-        let word = bar.verdict.word();
-        let class = word.replace(' ', "-");
-        let verdict = format!("<span class=\"verdict {class}\">{word}</span>");
-        let cells = [
-            escape(&bar.what),
-            verdict,
-            view::estimate(bar.measured),
-            view::limit(bar),
-            view::estimate(bar.fat),
-            escape(view::claim(bar)),
-            escape(&bar.against),
-        ];
+        let mut cells = bar_cells(bar).to_vec();
+        cells.extend(claimed.then(|| escape(view::claim(bar))));
         push_cells(page, "", &cells);
     }
     page.push_str("</table></div>\n");
+}
+
+/// What it is about and beside whom, the verdict, and the figures.
+fn bar_cells(bar: &Bar) -> [String; 5] {
+    let word = bar.verdict.word();
+    let class = word.replace(' ', "-");
+    let what = match bar.against.as_str() {
+        "" => escape(&bar.what),
+        against => with_note(&bar.what, &format!("beside {against}")),
+    };
+    [
+        what,
+        format!("<span class=\"verdict {class}\">{word}</span>"),
+        view::estimate(bar.measured),
+        view::limit(bar),
+        view::estimate(bar.fat),
+    ]
 }
 
 /// Time and space side by side, in a table for each kind of row.

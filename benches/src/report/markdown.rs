@@ -1,8 +1,9 @@
 //! The report as Markdown, with every contender of every row.
 
+use super::glance::{self, Place};
 use super::{Against, Report, view};
 use crate::chapter::Section;
-use crate::record::{ChapterRecord, Row};
+use crate::record::{ChapterRecord, Row, Run};
 use std::fmt::Write;
 
 pub(super) fn render(report: &Report<'_>) -> String {
@@ -24,6 +25,7 @@ pub(super) fn render(report: &Report<'_>) -> String {
             left_out.peer, left_out.reason
         );
     }
+    push_glance(&mut text, run);
     for chapter in &run.chapters {
         push_chapter(&mut text, chapter);
     }
@@ -31,6 +33,25 @@ pub(super) fn render(report: &Report<'_>) -> String {
         push_changes(&mut text, against);
     }
     text
+}
+
+fn push_glance(text: &mut String, run: &Run) {
+    let _ = writeln!(text, "\n## At a glance\n");
+    push_line(text, &["chapter", "ahead", "level", "behind", "bars"]);
+    push_line(text, &["---", "---:", "---:", "---:", "---"]);
+    for chapter in &run.chapters {
+        let meetings = glance::meetings(chapter);
+        let counts = Place::ALL.map(|place| glance::count(&meetings, place).to_string());
+        let [ahead, level, behind] = counts.each_ref().map(String::as_str);
+        push_line(
+            text,
+            &[&chapter.name, ahead, level, behind, &glance::tally(chapter)],
+        );
+    }
+    let _ = writeln!(text);
+    for (word, meaning) in glance::WORDS {
+        let _ = writeln!(text, "- {word}: {meaning}");
+    }
 }
 
 fn push_chapter(text: &mut String, chapter: &ChapterRecord) {

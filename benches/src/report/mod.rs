@@ -4,6 +4,7 @@
 //! a winner. Rules: intervals beside medians; no winner where intervals overlap;
 //! every row that was measured is shown, whoever won it.
 
+mod glance;
 mod html;
 mod markdown;
 mod plot;

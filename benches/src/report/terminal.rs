@@ -3,6 +3,7 @@
 //! Every contender of every row would not fit on eighty columns; the page and
 //! the Markdown report have them all.
 
+use super::glance::{self, Place};
 use super::{Against, Report, view};
 use crate::chapter::Section;
 use crate::record::{ChapterRecord, Row, Run};
@@ -21,6 +22,7 @@ pub(super) fn render(report: &Report<'_>) -> String {
     if let Some(against) = &report.against {
         push_changes(&mut text, against);
     }
+    push_glance(&mut text, report.run);
     push_origin(&mut text, report.run);
     text
 }
@@ -158,6 +160,19 @@ fn push_changes(text: &mut String, against: &Against<'_>) {
         "{moved} of {} peer figures moved too: their code did not change, the machine did.",
         peers.count()
     );
+}
+
+/// Last, so that it is still there when all has scrolled by.
+fn push_glance(text: &mut String, run: &Run) {
+    let mut table = table(&["", "ahead", "level", "behind", "bars"]);
+    for chapter in &run.chapters {
+        let meetings = glance::meetings(chapter);
+        let mut cells = vec![chapter.name.clone()];
+        cells.extend(Place::ALL.map(|place| glance::count(&meetings, place).to_string()));
+        cells.push(glance::tally(chapter));
+        table.add_row(cells);
+    }
+    let _ = writeln!(text, "\nAt a glance: rows, and bars\n{table}");
 }
 
 fn push_origin(text: &mut String, run: &Run) {
