@@ -233,7 +233,8 @@ impl Run {
     pub fn load(directory: &Path, name: &str) -> Result<Self> {
         let path = path_of(directory, name)?;
         let refuse = |why: String| Refusal::because(format!("record {name}: {why}"));
-        let text = std::fs::read_to_string(&path).map_err(|error| refuse(error.to_string()))?;
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| refuse(format!("{error}; there is {}", names(directory))))?;
         let run: Self = serde_json::from_str(&text)
             .map_err(|error| refuse(format!("not a record of this version ({error})")))?;
         if run.format != FORMAT {
@@ -334,6 +335,26 @@ pub fn path_of(directory: &Path, name: &str) -> Result<PathBuf> {
         )));
     }
     Ok(directory.join(format!("{name}.json")))
+}
+
+/// The runs that a directory keeps, in order.
+fn names(directory: &Path) -> String {
+    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let is_run = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path);
+        text.is_ok_and(|text| text.contains("\"chapters\""))
+    };
+    let mut names: Vec<String> = files
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|known| known == "json"))
+        .filter(is_run)
+        .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    names.sort_unstable();
+    match names.is_empty() {
+        true => "none".into(),
+        false => names.join(", "),
+    }
 }
 
 #[cfg(test)]

@@ -174,6 +174,11 @@ impl Workshop {
     }
 
     fn replay(&self, args: &ReplayArgs) -> Result<ExitCode> {
+        // Before anything is built for it.
+        for file in std::iter::once(&args.trace).chain(&args.configurations) {
+            let opened = std::fs::File::open(file);
+            opened.with_context(|| format!("cannot read {}", file.display()))?;
+        }
         let replay = self.build_with_peers("replay", "release", &self.trials()?)?;
         let mut command = Command::new(replay);
         command.arg(&args.trace);
