@@ -2,27 +2,31 @@
 //!
 //! ```text
 //!   entry ──► ┌────────────────────────────┐
-//!             │ bump    ───────────────────┼──► chunk ──► older chunk ──► …
-//!             │ flags, reuse, larges ──────┼──► large objects
-//!             │ held, limit, chunk, drops  │
+//!             │ frontier, flags, reuse ────┼──┐
+//!             │ pool, tally                │  ▼
 //!             ├────────────────────────────┤
-//!             │ tally                      │
+//!             │ bump    ───────────────────┼──► chunk ──► older chunk ──► …
+//!             │ larges  ───────────────────┼──► large objects
+//!             │ drops, held, limit, chunk  │
 //!             └────────────────────────────┘
 //! ```
 //!
+//! What every lease touches comes first. bumpalo makes and frees chunks; each is taken
+//! from it whole, and [divided here](crate::frontier).
+//!
 //! # The protocol of the limit
 //!
-//! bumpalo's own limit always equals what its chunks offer, so growing fails
-//! there first, on a path that is slow anyway. Then [`Arena::allocate_slow`]
-//! charges the next chunk, raises the limit by exactly that, tries once more, and
-//! refunds what bumpalo did not take. So limits and budgets count held bytes, and
-//! are never exceeded. bumpalo's limit on its own would not do: it is off as soon
-//! as an arena is above it.
+//! bumpalo's own limit always equals what its chunks offer, so it never grows by
+//! itself. [`Arena::allocate_slow`] charges the next chunk, raises the limit by
+//! exactly that, asks, and refunds what bumpalo did not take. So limits and budgets
+//! count held bytes, and are never exceeded. bumpalo's limit on its own would not do:
+//! it is off as soon as an arena is above it.
 
 use crate::chunk::{OVERHEAD, candidates};
 use crate::config::{Figures, NEVER_LARGE};
 use crate::drops::Drops;
 use crate::error::{ArenaFull, Full};
+use crate::frontier::{Frontier, MIN_ALIGN};
 use crate::hands::Hands;
 use crate::large::Larges;
 use crate::pool::ScopePool;
@@ -36,12 +40,6 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use millpond_core::error::Limit;
 use millpond_core::poison;
 use millpond_core::wipe::wipe;
-
-/// Everything in an arena is aligned to at least this.
-///
-/// Words then need no rounding: 0.53 against 0.68 ns an allocation (November
-/// 2026, 2-core virtual machine, Zen 5). Strings lose 3.5 bytes each on average.
-pub(crate) const MIN_ALIGN: usize = 8;
 
 /// A chunk is not made larger than this unless the nominal size or a request
 /// says so: chunks double, and half of the last one is empty on average.
@@ -73,14 +71,18 @@ pub(crate) const WIPES: u32 = 1 << 6;
 /// 3. The limit of `bump` equals its `allocated_bytes`.
 /// 4. `chunk` is the counted bytes of the current chunk; 0 if `HOLLOW`.
 /// 5. `pool` is alive as long as the arena is.
+/// 6. `frontier` is that of the current chunk, all of which was taken from `bump`;
+///    closed if `HOLLOW`. Unless `GREW`, that chunk is the only one.
 #[repr(C, align(64))]
 pub(crate) struct Arena {
-    pub(crate) bump: Bump<MIN_ALIGN>,
+    frontier: Frontier,
     flags: Cell<u32>,
     /// Whether there is a holder. For statistics.
     pub(crate) leased: AtomicBool,
     reuse: Reuse,
     pub(crate) pool: NonNull<ScopePool>,
+    pub(crate) tally: Tally,
+    bump: Bump<MIN_ALIGN>,
     pub(crate) large_above: usize,
     pub(crate) drops: Drops,
     pub(crate) larges: Larges,
@@ -89,7 +91,6 @@ pub(crate) struct Arena {
     chunk: Cell<usize>,
     /// Bytes at the end of the chunk that hold the pattern of diagnostics.
     patterned: Cell<usize>,
-    pub(crate) tally: Tally,
     pub(crate) hands: Hands,
 }
 
@@ -112,11 +113,13 @@ impl Arena {
     pub(crate) fn hollow(pool: NonNull<ScopePool>, figures: &Figures) -> Self {
         let wipes = if figures.wipe { WIPES } else { 0 };
         Self {
-            bump: Bump::with_min_align_and_capacity(0),
+            frontier: Frontier::closed(),
             flags: Cell::new(HOLLOW | wipes),
             leased: AtomicBool::new(false),
             reuse: Reuse::default(),
             pool,
+            tally: Tally::default(),
+            bump: Bump::with_min_align_and_capacity(0),
             large_above: figures.large,
             drops: Drops::default(),
             larges: Larges::default(),
@@ -124,7 +127,6 @@ impl Arena {
             limit: figures.limit,
             chunk: Cell::new(0),
             patterned: Cell::new(0),
-            tally: Tally::default(),
             hands: Hands::new(),
         }
     }
@@ -187,7 +189,14 @@ impl Arena {
     /// that are not the current one.
     #[inline(always)]
     pub(crate) fn used_bytes(&self) -> usize {
-        self.bump.allocated_bytes() - self.bump.chunk_capacity()
+        self.frontier.used_bytes()
+    }
+
+    /// Bytes of the current chunk that allocations have.
+    fn used_of_chunk(&self) -> usize {
+        let usable = self.chunk.get().saturating_sub(OVERHEAD);
+        let others = self.bump.allocated_bytes().saturating_sub(usable);
+        self.used_bytes().saturating_sub(others)
     }
 
     pub(crate) fn full(&self, full: Full, requested_bytes: usize) -> ArenaFull {
@@ -252,25 +261,18 @@ impl Arena {
     /// Memory for `layout`, uninitialised.
     ///
     /// What nearly all requests are, small and aligned as words are, is decided by
-    /// two comparisons with constants, and then by one with the room. bumpalo's own
-    /// questions are answered by then, so nothing of them is left in the code: with
-    /// layouts that are known at run time a request of 100 takes 127 ns instead of
-    /// 178 (November 2026, 2-core virtual machine, Zen 5, chapter `field-arena`).
+    /// two comparisons with constants, and then by one with the room.
     #[inline(always)]
     pub(crate) fn allocate(&self, layout: Layout) -> Result<NonNull<u8>, ArenaFull> {
         if layout.size() > NEVER_LARGE || layout.align() > MIN_ALIGN {
             return self.allocate_unusual_slow(layout);
         }
         let size = layout.size().next_multiple_of(MIN_ALIGN);
-        if size > self.bump.chunk_capacity() {
+        if !self.frontier.fits(size) {
             return self.allocate_slow(layout);
         }
-        // SAFETY: the alignment is a power of two, and the size is small.
-        let whole = unsafe { Layout::from_size_align_unchecked(size, MIN_ALIGN) };
-        match self.bump.try_alloc_layout(whole) {
-            Ok(block) => Ok(block),
-            Err(_) => self.allocate_slow(layout),
-        }
+        // SAFETY: it fits.
+        Ok(unsafe { self.frontier.take_small(size) })
     }
 
     /// What is not small or not aligned as words are.
@@ -279,9 +281,14 @@ impl Arena {
         if self.is_large(layout) {
             return self.allocate_large(layout, false);
         }
-        match self.bump.try_alloc_layout(layout) {
-            Ok(block) => Ok(block),
-            Err(_) => self.allocate_slow(layout),
+        if layout.size() == 0 {
+            // Nothing always fits, however it is aligned.
+            let nothing = core::ptr::without_provenance_mut(layout.align());
+            return NonNull::new(nothing).ok_or_else(|| self.full(Full::Overflow, 0));
+        }
+        match self.frontier.take(layout) {
+            Some(block) => Ok(block),
+            None => self.allocate_slow(layout),
         }
     }
 
@@ -312,8 +319,25 @@ impl Arena {
         if made > 0 {
             self.chunk.set(made);
             self.raise(GREW);
+            self.take_chunk();
         }
         block.map_err(|_| refuse(Limit::Memory { bytes }))
+    }
+
+    /// Takes what bumpalo's current chunk has left, which is all that it does not
+    /// hold for somebody already.
+    fn take_chunk(&self) {
+        self.frontier.close();
+        let len = self.bump.chunk_capacity();
+        let rest = Layout::from_size_align(len, MIN_ALIGN).ok();
+        let start = rest.and_then(|rest| self.bump.try_alloc_layout(rest).ok());
+        debug_assert!(start.is_some(), "a chunk has room for its rest");
+        if let Some(start) = start {
+            let used = self.bump.allocated_bytes() - len;
+            // SAFETY: just allocated, by bumpalo's own pointer, which reaches all of the
+            // chunk; both are multiples of bumpalo's smallest alignment.
+            unsafe { self.frontier.open(start, len, used) };
+        }
     }
 
     /// Reserves the next chunk: the largest that is allowed, or else the least
@@ -354,27 +378,13 @@ impl Arena {
             // SAFETY: by the caller.
             return unsafe { self.free_large(block, layout) };
         }
-        // Undoing moves bumpalo's pointer, and a wipe would miss the bytes.
-        if let Some(last) = self.as_last(block).filter(|_| !self.wipes()) {
-            use allocator_api2::alloc::Allocator;
-            // SAFETY: by the caller, and not a large object, so it is bumpalo's.
-            return unsafe { (&self.bump).deallocate(last, layout) };
+        // A wipe would miss the bytes of what was undone.
+        if !self.wipes() && self.frontier.is_last(block) {
+            // SAFETY: by the caller, and not a large object, so it is of the chunk.
+            return unsafe { self.frontier.undo(layout.size()) };
         }
         // SAFETY: by the caller.
         unsafe { self.leave_behind(block, layout) };
-    }
-
-    /// Where the next allocation will end.
-    fn frontier(&self) -> Option<NonNull<u8>> {
-        self.bump.try_alloc_layout(Layout::new::<()>()).ok()
-    }
-
-    /// The block, if it is the last that was allocated, by a pointer that reaches
-    /// all of the chunk: the one that was handed out may have been narrowed by a
-    /// reference since, and bumpalo goes on from the one that it is given.
-    #[inline]
-    fn as_last(&self, block: NonNull<u8>) -> Option<NonNull<u8>> {
-        self.frontier().filter(|&frontier| frontier == block)
     }
 
     /// Keeps a block of the current chunk for those who grow.
@@ -384,18 +394,16 @@ impl Arena {
     /// As [`Arena::deallocate`], for a block that is no large object.
     #[cold]
     unsafe fn leave_behind(&self, block: NonNull<u8>, layout: Layout) {
-        let Some(frontier) = self.frontier() else {
-            return;
-        };
-        let allocated = self.chunk.get() - OVERHEAD - self.bump.chunk_capacity();
-        let from = block.addr().get().checked_sub(frontier.addr().get());
-        if from.is_none_or(|from| from >= allocated) {
+        // The pointer that was handed out may have been narrowed by a reference
+        // since; the finger reaches all of the current chunk.
+        let finger = self.frontier.finger();
+        let from = block.addr().get().checked_sub(finger.addr().get());
+        if from.is_none_or(|from| from >= self.used_of_chunk()) {
             return;
         }
-        // Narrowed, maybe, as above.
-        let block = frontier.with_addr(block.addr());
+        let block = finger.with_addr(block.addr());
         let size = layout.size().next_multiple_of(MIN_ALIGN);
-        // SAFETY: by the caller nobody uses it; bumpalo aligns to and rounds up
+        // SAFETY: by the caller nobody uses it; blocks are aligned to and rounded up
         // to 8; the list is cleared when chunks go.
         unsafe { self.reuse.give(block, size) };
     }
@@ -414,12 +422,10 @@ impl Arena {
         match (self.is_large(old), self.is_large(new)) {
             // SAFETY: by the caller.
             (true, true) => return unsafe { self.resize_large(block, old, new) },
-            (false, false) => {
-                use allocator_api2::alloc::Allocator;
-                // SAFETY: by the caller, and both are bumpalo's.
-                let grow = |last| unsafe { (&self.bump).grow(last, old, new) }.ok();
-                if let Some(grown) = self.as_last(block).and_then(grow) {
-                    return Ok(grown.cast());
+            (false, false) if self.frontier.is_last(block) => {
+                // SAFETY: by the caller, and not a large object, so it is of the chunk.
+                if let Some(grown) = unsafe { self.frontier.resize_last(old.size(), new) } {
+                    return Ok(grown);
                 }
             }
             _ => {}
@@ -470,16 +476,15 @@ impl Arena {
             // SAFETY: by the caller.
             (true, true) => unsafe { self.resize_large(block, old, new) },
             (false, false) if block.addr().get() % new.align() == 0 => {
-                let last = self.as_last(block).filter(|_| !self.wipes());
-                let Some(last) = last else {
+                // Worth a copy if that is no more than what is gained. A wipe would
+                // miss the bytes.
+                let worth_it = new.size() <= old.size() / 2 && !self.wipes();
+                if !worth_it || !self.frontier.is_last(block) {
                     return Ok(block);
-                };
-                use allocator_api2::alloc::Allocator;
-                // SAFETY: by the caller, and both are bumpalo's.
-                let shrunk = unsafe { (&self.bump).shrink(last, old, new) };
-                shrunk
-                    .map(NonNull::cast)
-                    .map_err(|_| self.full(Full::Lease, new.size()))
+                }
+                // SAFETY: by the caller, and not a large object, so it is of the chunk.
+                let shrunk = unsafe { self.frontier.resize_last(old.size(), new) };
+                Ok(shrunk.unwrap_or(block))
             }
             // SAFETY: by the caller.
             _ => unsafe { self.relocate(block, old, new) },
@@ -494,9 +499,12 @@ impl Arena {
     ///
     /// Nobody uses what was allocated any more.
     pub(crate) unsafe fn wipe_chunks(&self, byte: u8) {
-        // SAFETY: nothing is allocated, and by the caller nothing is referred to.
+        // SAFETY: the chunk from the finger on, which nobody uses.
+        unsafe { wipe(self.frontier.finger(), self.used_of_chunk(), byte) };
+        // SAFETY: nothing is allocated meanwhile, and by the caller nothing is referred to.
         let chunks = unsafe { self.bump.iter_allocated_chunks_raw() };
-        for (start, len) in chunks {
+        // The current one comes first.
+        for (start, len) in chunks.skip(1) {
             let Some(start) = NonNull::new(start) else {
                 continue;
             };
@@ -505,14 +513,22 @@ impl Arena {
         }
     }
 
+    /// Touches every page of the chunk, in which nothing is allocated.
+    pub(crate) fn touch(&self) {
+        if let Some((start, len)) = self.free_chunk() {
+            // SAFETY: nobody's.
+            unsafe { start.write_bytes(0, len) };
+        }
+    }
+
     /// The chunk of an arena in which nothing is allocated.
     fn free_chunk(&self) -> Option<(NonNull<u8>, usize)> {
         if self.has(HOLLOW) {
             return None;
         }
-        let len = self.bump.chunk_capacity();
-        // SAFETY: bumpalo's pointer is that far from the beginning of the chunk.
-        let start = unsafe { self.frontier()?.sub(len) };
+        let len = self.frontier.room();
+        // SAFETY: the finger is that far from where the room begins.
+        let start = unsafe { self.frontier.finger().sub(len) };
         Some((start, len))
     }
 
@@ -560,8 +576,7 @@ impl Arena {
     pub(crate) unsafe fn pattern_chunks(&self) {
         // SAFETY: by the caller.
         unsafe { self.wipe_chunks(poison::PATTERN) };
-        let usable = self.chunk.get() - OVERHEAD;
-        self.patterned.set(usable - self.bump.chunk_capacity());
+        self.patterned.set(self.used_of_chunk());
     }
 
     /// Where somebody wrote to the chunk since it was filled with the pattern.
@@ -580,31 +595,33 @@ impl Arena {
         Some(before + damage)
     }
 
-    /// Forgets everything that was allocated from chunks, and frees all chunks
-    /// but the current one: the fast way, for arenas that have one.
+    /// Forgets everything that was allocated from the only chunk.
     ///
     /// # Safety
     ///
-    /// The caller is the holder, and nobody uses what was allocated any more.
+    /// The caller is the holder, nobody uses what was allocated any more, and the
+    /// arena did not grow.
     #[inline(always)]
-    pub(crate) unsafe fn reset(arena: NonNull<Self>) {
-        // SAFETY: alive; the holder's reuse list is its own (1).
-        unsafe { (*arena.as_ptr()).reuse.clear() };
-        // SAFETY: by 1 nobody else refers to this field.
-        let bump = unsafe { &mut (*arena.as_ptr()).bump };
-        bump.reset();
+    pub(crate) unsafe fn reset(&self) {
+        self.reuse.clear();
+        // SAFETY: by the caller; the chunk is the only one (6).
+        unsafe { self.frontier.rewind() };
     }
 
-    /// As [`Arena::reset`], for arenas that may have grown: refunds what goes.
+    /// Forgets everything that was allocated from chunks, and frees and refunds all of
+    /// them but the current one.
     ///
     /// # Safety
     ///
-    /// As [`Arena::reset`]; there are no large objects.
+    /// The caller is the holder, and nobody uses what was allocated any more; there
+    /// are no large objects.
     pub(crate) unsafe fn reset_grown(arena: NonNull<Self>) {
-        // SAFETY: by the caller.
-        unsafe { Self::reset(arena) };
+        // SAFETY: by 1 nobody else refers to this field.
+        unsafe { (*arena.as_ptr()).bump.reset() };
         // SAFETY: alive, and no unique reference to a field exists now.
         let this = unsafe { arena.as_ref() };
+        this.reuse.clear();
+        this.take_chunk();
         this.bump
             .set_allocation_limit(Some(this.bump.allocated_bytes()));
         this.give_up(this.held_bytes() - this.chunk_bytes());
@@ -627,6 +644,7 @@ impl Arena {
         let this = unsafe { arena.as_ref() };
         this.chunk.set(bytes);
         this.lower(HOLLOW);
+        this.take_chunk();
         true
     }
 
@@ -636,12 +654,12 @@ impl Arena {
     ///
     /// As [`Arena::reset_grown`].
     pub(crate) unsafe fn empty(arena: NonNull<Self>) {
-        // SAFETY: alive; the holder's reuse list is its own (1).
-        unsafe { (*arena.as_ptr()).reuse.clear() };
         // SAFETY: by 1 nobody else refers to this field.
         unsafe { (*arena.as_ptr()).bump = Bump::with_min_align_and_capacity(0) };
         // SAFETY: alive, and no unique reference to a field exists now.
         let this = unsafe { arena.as_ref() };
+        this.reuse.clear();
+        this.frontier.close();
         this.chunk.set(0);
         this.patterned.set(0);
         this.raise(HOLLOW);

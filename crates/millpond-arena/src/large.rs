@@ -86,7 +86,8 @@ impl Arena {
     /// that whoever deallocates decides the same.
     #[inline(always)]
     pub(crate) fn is_large(&self, layout: Layout) -> bool {
-        (layout.size() > NEVER_LARGE && layout.size() > self.large_above) || layout.align() > PAGE
+        (layout.size() > NEVER_LARGE && layout.size() > self.large_above)
+            || (layout.align() > PAGE && layout.size() > 0)
     }
 
     /// Allocates a large object; its bytes read as zero if `zeroed`.

@@ -4,7 +4,7 @@
     reason = "each call answers fresh memory, which nobody else refers to"
 )]
 
-use crate::arena::{Arena, HOLLOW};
+use crate::arena::Arena;
 use crate::copy::copy;
 use crate::error::{ArenaFull, Full, LeaseError};
 use crate::pool::{ScopePool, clean};
@@ -155,19 +155,6 @@ impl<'p> Lease<'p> {
         unsafe { Arena::reset_grown(self.arena) };
         if let Some(panic) = panic {
             std::panic::resume_unwind(panic);
-        }
-    }
-
-    /// Touches every page of the chunk, so that no request has to.
-    pub(crate) fn touch(&self) {
-        debug_assert!(!self.arena().has(HOLLOW));
-        let len = self.arena().bump.chunk_capacity();
-        let Ok(layout) = Layout::from_size_align(len, 1) else {
-            return;
-        };
-        if let Ok(chunk) = self.arena().bump.try_alloc_layout(layout) {
-            // SAFETY: just allocated, with this length.
-            unsafe { chunk.write_bytes(0, len) };
         }
     }
 

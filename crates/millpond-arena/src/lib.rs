@@ -34,15 +34,16 @@
 //!                   ► destructors and callbacks to run, last in first out
 //! ```
 //!
-//! Chunks are those of [`bumpalo`]. An arena that outgrew its chunk gets more,
-//! and is built in one piece next time. Large objects lie beside the chunks.
+//! Chunks are those of [`bumpalo`], and are divided here. An arena that outgrew its
+//! chunk gets more, and is built in one piece next time. Large objects lie beside the
+//! chunks.
 //!
 //! # Cost
 //!
 //! Leasing and returning an arena is a pop and a push in the calling thread's own
-//! cache, and a reset: about sixty instructions, no lock, no atomic
-//! read-modify-write. An allocation costs what bumpalo's costs: nothing is counted
-//! or charged for it. What is rare (another chunk, a large object, destructors) is
+//! cache, and a reset: about seventy instructions, no lock, no atomic
+//! read-modify-write. An allocation whose layout is a constant is five: nothing is
+//! counted or charged for it. What is rare (another chunk, a large object, destructors) is
 //! dealt with when it happens or when the lease ends, with no lock held. Figures
 //! beside those of other arenas: `cargo xtask bench --chapter field-arena`.
 //!
@@ -93,6 +94,7 @@ mod copy;
 pub mod document;
 mod drops;
 mod error;
+mod frontier;
 mod hands;
 mod large;
 mod lease;

@@ -669,7 +669,7 @@ impl ArenaManager {
             for _ in 0..pool.figures.prewarm {
                 // SAFETY: lent to this lease.
                 let lease = unsafe { Lease::of(pool.lend()?) };
-                lease.touch();
+                lease.arena().touch();
                 leases.push(lease);
             }
         }

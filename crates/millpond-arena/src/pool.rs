@@ -306,8 +306,8 @@ impl ScopePool {
         }
         this.leased.store(false, Relaxed);
         let pool = this.pool;
-        // SAFETY: by the caller.
-        unsafe { Arena::reset(arena) };
+        // SAFETY: by the caller; no flag says that the arena grew.
+        unsafe { this.reset() };
         // SAFETY: ours, and nothing is allocated.
         unsafe { this.declare_dead(used) };
         // SAFETY: ours to give; alive until it is home.

@@ -44,12 +44,13 @@ impl Counter {
 /// Written by the lease's holder only; an arena changes hands by way of the
 /// engine, which orders one holder after the other.
 #[derive(Debug, Default)]
+#[repr(C)] // The mark lies in the line of what else a lease touches.
 pub(crate) struct Tally {
+    high_water: AtomicUsize,
     /// Leases that ended, by the bytes that they used of the chunks.
     used: [Counter; BINS],
     /// Of those, what the scope was told of.
     told: [Cell<u64>; BINS],
-    high_water: AtomicUsize,
     pub(crate) large_objects: Counter,
     pub(crate) large_bytes: Counter,
 }

@@ -1,5 +1,6 @@
 //! Limits hold on held bytes, and what is charged is refunded.
 
+use allocator_api2::alloc::Allocator;
 use allocator_api2::vec::Vec as ApiVec;
 use millpond_arena::{ArenaManager, Full, LeaseError, Level, Limit, Scope, ScopeConfig};
 use millpond_core::budget::{Budget, Reclaim};
@@ -239,4 +240,24 @@ fn a_member_that_panics_leaves_the_account_and_the_arenas_right() {
     manager.trim(Level::Full);
     drop(manager);
     assert_eq!(budget.held(), 0, "no arena is lost");
+}
+
+#[test]
+fn nothing_fits_into_a_full_arena_however_it_is_aligned() {
+    let mut builder = ArenaManager::builder();
+    builder.configure(Scope::Json, ScopeConfig::of(4096).with_limit(4096));
+    let manager = builder.build().expect("good");
+    let lease = manager.lease(Scope::Json).expect("memory");
+    while lease.alloc(0_u64).is_ok() {}
+    for align in [1, 8, 16, 64, 4096, 1 << 16] {
+        let nothing = Layout::from_size_align(0, align).expect("no size");
+        let something = Layout::from_size_align(8, align).expect("small");
+        let block = (&lease).allocate(nothing).expect("nothing").cast::<u8>();
+        assert_eq!(block.addr().get() % align, 0);
+        // SAFETY: allocated above with this layout.
+        assert!(unsafe { (&lease).grow(block, nothing, something) }.is_err());
+        // SAFETY: as above; it could not grow.
+        unsafe { (&lease).deallocate(block, nothing) };
+    }
+    assert_eq!(lease.held_bytes(), 4096);
 }
