@@ -16,6 +16,14 @@ const SMALLEST: usize = PAGE;
 const LARGEST: usize = isize::MAX as usize / 2;
 
 /// What becomes of the bytes of an arena when it comes home.
+///
+/// ```
+/// use millpond_arena::{ScopeConfig, Wipe};
+///
+/// assert_eq!(ScopeConfig::of(64 << 10).wipe, Wipe::Never);
+/// let secrets = ScopeConfig::of(64 << 10).with_wipe(Wipe::Zero);
+/// assert_eq!(secrets.wipe, Wipe::Zero);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Wipe {
@@ -85,6 +93,12 @@ impl Default for ScopeConfig {
 
 impl ScopeConfig {
     /// Arenas of `nominal_bytes`, everything else following from that.
+    ///
+    /// ```
+    /// # use millpond_arena::ScopeConfig;
+    /// let config = ScopeConfig::of(512 << 10);
+    /// assert_eq!((config.nominal_bytes, config.limit_bytes), (512 << 10, None));
+    /// ```
     #[must_use]
     pub const fn of(nominal_bytes: usize) -> Self {
         Self {
@@ -100,6 +114,12 @@ impl ScopeConfig {
     }
 
     /// Sets the most that one lease may hold.
+    ///
+    /// ```
+    /// # use millpond_arena::ScopeConfig;
+    /// let config = ScopeConfig::of(64 << 10).with_limit(1 << 20);
+    /// assert_eq!(config.limit_bytes, Some(1 << 20));
+    /// ```
     #[must_use]
     pub const fn with_limit(mut self, bytes: usize) -> Self {
         self.limit_bytes = Some(bytes);
@@ -107,6 +127,12 @@ impl ScopeConfig {
     }
 
     /// Sets the most that an arena keeps when it comes home.
+    ///
+    /// ```
+    /// # use millpond_arena::ScopeConfig;
+    /// let config = ScopeConfig::of(64 << 10).with_retention(64 << 10);
+    /// assert_eq!(config.retain_bytes, Some(64 << 10));
+    /// ```
     #[must_use]
     pub const fn with_retention(mut self, bytes: usize) -> Self {
         self.retain_bytes = Some(bytes);
@@ -114,6 +140,12 @@ impl ScopeConfig {
     }
 
     /// Sets the size above which a request is a large object.
+    ///
+    /// ```
+    /// # use millpond_arena::ScopeConfig;
+    /// let config = ScopeConfig::of(64 << 10).with_large(4096);
+    /// assert_eq!(config.large_bytes, Some(4096));
+    /// ```
     #[must_use]
     pub const fn with_large(mut self, bytes: usize) -> Self {
         self.large_bytes = Some(bytes);
@@ -121,6 +153,12 @@ impl ScopeConfig {
     }
 
     /// Sets how many arenas may be kept while nobody leases them.
+    ///
+    /// ```
+    /// # use millpond_arena::ScopeConfig;
+    /// let config = ScopeConfig::of(64 << 10).with_parked(8);
+    /// assert_eq!(config.parked, Some(8));
+    /// ```
     #[must_use]
     pub const fn with_parked(mut self, arenas: usize) -> Self {
         self.parked = Some(arenas);
@@ -128,6 +166,14 @@ impl ScopeConfig {
     }
 
     /// Sets how many arenas are built with the manager.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope, ScopeConfig};
+    /// let mut builder = ArenaManager::builder();
+    /// builder.configure(Scope::Json, ScopeConfig::of(64 << 10).with_prewarm(2));
+    /// assert_eq!(builder.build()?.scope_stats(Scope::Json)?.parked, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn with_prewarm(mut self, arenas: usize) -> Self {
         self.prewarm = arenas;
@@ -135,6 +181,12 @@ impl ScopeConfig {
     }
 
     /// Sets what becomes of the bytes of an arena that comes home.
+    ///
+    /// ```
+    /// # use millpond_arena::{ScopeConfig, Wipe};
+    /// let config = ScopeConfig::of(64 << 10).with_wipe(Wipe::Zero);
+    /// assert_eq!(config.wipe, Wipe::Zero);
+    /// ```
     #[must_use]
     pub const fn with_wipe(mut self, wipe: Wipe) -> Self {
         self.wipe = wipe;
@@ -142,6 +194,12 @@ impl ScopeConfig {
     }
 
     /// Sets the share of leases, in per cent, that should find room in one chunk.
+    ///
+    /// ```
+    /// # use millpond_arena::ScopeConfig;
+    /// let config = ScopeConfig::of(64 << 10).with_percentile(99);
+    /// assert_eq!(config.percentile, 99);
+    /// ```
     #[must_use]
     pub const fn with_percentile(mut self, percent: u8) -> Self {
         self.percentile = percent;
@@ -213,6 +271,15 @@ pub(crate) struct Figures {
 }
 
 /// A figure of a scope that cannot be: which, and what is allowed.
+///
+/// ```
+/// use millpond_arena::{ArenaManager, Scope, ScopeConfig};
+///
+/// let mut builder = ArenaManager::builder();
+/// builder.configure(Scope::Json, ScopeConfig::of(100));
+/// let error = builder.check().unwrap_err();
+/// assert_eq!((error.scope, error.field, error.least), ("json", "nominal_bytes", 4096));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigError {

@@ -61,6 +61,17 @@ pub enum Value<'v> {
 impl<'v> Value<'v> {
     /// The value of `key` in an object, the last one if there are several. Looks at
     /// the keys one by one.
+    ///
+    /// ```
+    /// # #[cfg(feature = "serde_json")] {
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let value = arena.parse_json(br#"{"depth":3}"#)?;
+    /// assert_eq!(value.get("depth").and_then(|depth| depth.as_u64()), Some(3));
+    /// assert_eq!(value.get("width"), None);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&'v Value<'v>> {
         let Self::Object(entries) = *self else {
@@ -71,6 +82,17 @@ impl<'v> Value<'v> {
     }
 
     /// The element number `index` of an array.
+    ///
+    /// ```
+    /// # #[cfg(feature = "serde_json")] {
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let value = arena.parse_json(br#"[1,2]"#)?;
+    /// assert_eq!(value.at(1).and_then(|second| second.as_u64()), Some(2));
+    /// assert_eq!(value.at(2), None);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn at(&self, index: usize) -> Option<&'v Value<'v>> {
         match *self {
@@ -80,6 +102,13 @@ impl<'v> Value<'v> {
     }
 
     /// The string.
+    ///
+    /// ```
+    /// use millpond_arena::document::Value;
+    ///
+    /// assert_eq!(Value::String("pond").as_str(), Some("pond"));
+    /// assert_eq!(Value::Null.as_str(), None);
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> Option<&'v str> {
         match *self {
@@ -89,6 +118,13 @@ impl<'v> Value<'v> {
     }
 
     /// The integer, if it is in range.
+    ///
+    /// ```
+    /// use millpond_arena::document::Value;
+    ///
+    /// assert_eq!(Value::Signed(-3).as_i64(), Some(-3));
+    /// assert_eq!(Value::Unsigned(u64::MAX).as_i64(), None);
+    /// ```
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
         match *self {
@@ -99,6 +135,13 @@ impl<'v> Value<'v> {
     }
 
     /// The integer, if it is in range.
+    ///
+    /// ```
+    /// use millpond_arena::document::Value;
+    ///
+    /// assert_eq!(Value::Unsigned(3).as_u64(), Some(3));
+    /// assert_eq!(Value::Signed(-3).as_u64(), None);
+    /// ```
     #[must_use]
     pub fn as_u64(&self) -> Option<u64> {
         match *self {
@@ -109,6 +152,13 @@ impl<'v> Value<'v> {
     }
 
     /// The number, rounded where it must be.
+    ///
+    /// ```
+    /// use millpond_arena::document::Value;
+    ///
+    /// assert_eq!(Value::Float(2.5).as_f64(), Some(2.5));
+    /// assert_eq!(Value::Unsigned(2).as_f64(), Some(2.0));
+    /// ```
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "what is asked for")]
     pub fn as_f64(&self) -> Option<f64> {
@@ -121,6 +171,13 @@ impl<'v> Value<'v> {
     }
 
     /// The truth value.
+    ///
+    /// ```
+    /// use millpond_arena::document::Value;
+    ///
+    /// assert_eq!(Value::Bool(true).as_bool(), Some(true));
+    /// assert_eq!(Value::Unsigned(1).as_bool(), None);
+    /// ```
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
         match *self {
@@ -130,6 +187,16 @@ impl<'v> Value<'v> {
     }
 
     /// The elements of an array.
+    ///
+    /// ```
+    /// # #[cfg(feature = "serde_json")] {
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let value = arena.parse_json(br#"[1,2]"#)?;
+    /// assert_eq!(value.as_array().map(|elements| elements.len()), Some(2));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn as_array(&self) -> Option<&'v [Value<'v>]> {
         match *self {
@@ -139,6 +206,17 @@ impl<'v> Value<'v> {
     }
 
     /// The entries of an object.
+    ///
+    /// ```
+    /// # #[cfg(feature = "serde_json")] {
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let value = arena.parse_json(br#"{"b":1,"a":2}"#)?;
+    /// let entries = value.as_object().unwrap_or_default();
+    /// assert_eq!((entries[0].0, entries[1].0), ("b", "a"));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn as_object(&self) -> Option<&'v [(&'v str, Value<'v>)]> {
         match *self {
@@ -149,6 +227,18 @@ impl<'v> Value<'v> {
 
     /// Writes the value as JSON. A `bytes::BufMut` is written to by way of its
     /// `writer()`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "serde_json")] {
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let value = arena.parse_json(br#"[1,"two"]"#)?;
+    /// let mut text = Vec::new();
+    /// value.write_json(&mut text)?;
+    /// assert_eq!(text, br#"[1,"two"]"#);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -163,6 +253,15 @@ impl Lease<'_> {
     /// Reads a JSON document into a tree. Strings without escapes are borrowed
     /// from `json`; everything else is in the arena.
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let document = arena.parse_json(br#"["one"]"#)?;
+    /// assert_eq!(document.at(0).and_then(|first| first.as_str()), Some("one"));
+    /// assert!(arena.parse_json(b"[").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Where and why `json` is no document; or that a limit was hit.
@@ -175,6 +274,19 @@ impl Lease<'_> {
     }
 
     /// A seed that reads a document of any self-describing format into a tree.
+    ///
+    /// ```
+    /// # #[cfg(feature = "serde_json")] {
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// use serde::de::DeserializeSeed;
+    ///
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut json = serde_json::Deserializer::from_str("[1, 2]");
+    /// let document = arena.document().deserialize(&mut json)?;
+    /// assert_eq!(document.as_array().map(|elements| elements.len()), Some(2));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn document(&self) -> DocumentSeed<'_> {
         DocumentSeed { lease: self }

@@ -5,6 +5,15 @@ use core::fmt;
 use millpond_core::error::AcquireError;
 
 /// Which limit stood in the way of an allocation in an arena.
+///
+/// ```
+/// use millpond_arena::{ArenaManager, Full, Scope};
+///
+/// let arena = ArenaManager::new().lease(Scope::Json)?;
+/// let refused = arena.alloc_slice_uninit::<u64>(usize::MAX).unwrap_err();
+/// assert_eq!(refused.full(), Full::Overflow);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Full {
@@ -45,30 +54,71 @@ pub struct ArenaFull {
 
 impl ArenaFull {
     /// The name of the scope.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let refused = arena.alloc_slice_uninit::<u8>(1 << 30).unwrap_err();
+    /// assert_eq!(refused.scope(), "json");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn scope(&self) -> &'static str {
         self.scope
     }
 
     /// Which limit was hit.
+    ///
+    /// ```
+    /// use millpond_arena::Full;
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let refused = arena.alloc_slice_uninit::<u8>(1 << 30).unwrap_err();
+    /// assert_eq!(refused.full(), Full::Lease);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn full(&self) -> Full {
         self.full
     }
 
     /// Bytes that were asked for.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let refused = arena.alloc_slice_uninit::<u8>(1 << 30).unwrap_err();
+    /// assert_eq!(refused.requested_bytes(), 1 << 30);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn requested_bytes(&self) -> usize {
         self.requested_bytes
     }
 
     /// Bytes that the lease held.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let refused = arena.alloc_slice_uninit::<u8>(1 << 30).unwrap_err();
+    /// assert_eq!(refused.held_bytes(), arena.held_bytes());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn held_bytes(&self) -> usize {
         self.held_bytes
     }
 
     /// Bytes that the lease may hold.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let refused = arena.alloc_slice_uninit::<u8>(1 << 30).unwrap_err();
+    /// assert_eq!(refused.limit_bytes(), arena.limit_bytes());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn limit_bytes(&self) -> usize {
         self.limit_bytes
@@ -112,6 +162,14 @@ impl From<ArenaFull> for allocator_api2::alloc::AllocError {
 }
 
 /// A lease that was refused.
+///
+/// ```
+/// use millpond_arena::{ArenaManager, LeaseError, Scope};
+///
+/// let manager = ArenaManager::new();
+/// let refused = manager.lease(Scope::Own(0)).unwrap_err();
+/// assert!(matches!(refused, LeaseError::UnknownScope { own_scopes: 0, .. }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LeaseError {

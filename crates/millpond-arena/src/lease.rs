@@ -29,6 +29,17 @@ use core::ptr::NonNull;
 /// Types with destructors are refused at compile time, because nobody would run
 /// them; see [`Lease::alloc_drop`].
 ///
+/// ```
+/// use millpond_arena::{ArenaManager, Scope};
+///
+/// let manager = ArenaManager::new();
+/// let arena = manager.lease(Scope::Primitive)?;
+/// std::thread::spawn(move || arena.alloc_str("elsewhere").map(|text| text.len()))
+///     .join()
+///     .expect("no panic")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Invariants
 ///
 /// 1. The lease is the holder of `arena`, which is not hollow.
@@ -89,6 +100,19 @@ impl<'p> Lease<'p> {
     /// this one that grows meanwhile grows here. For another scope, see
     /// [`ArenaManager::lease_under`](crate::ArenaManager::lease_under).
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let manager = ArenaManager::new();
+    /// let arena = manager.lease(Scope::Json)?;
+    /// let total = arena.alloc(0)?;
+    /// for round in 0..3 {
+    ///     let scratch = arena.child()?;
+    ///     *total += scratch.alloc_slice_fill_copy(100, round)?.len();
+    /// } // The scratch memory is gone; the parent has what it kept.
+    /// assert_eq!(*total, 300);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`ArenaManager::lease`](crate::ArenaManager::lease); also if the
@@ -102,6 +126,13 @@ impl<'p> Lease<'p> {
     }
 
     /// The name of the scope.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// assert_eq!(arena.scope_name(), "json");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn scope_name(&self) -> &'static str {
         self.arena().pool().name()
@@ -109,18 +140,42 @@ impl<'p> Lease<'p> {
 
     /// Bytes of chunks that allocations have, padding included; bytes that lie
     /// unused in full chunks count as well. Large objects do not. O(1).
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// arena.alloc(7_u8)?; // Rounded up to 8.
+    /// assert_eq!(arena.used_bytes(), 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn used_bytes(&self) -> usize {
         self.arena().used_bytes()
     }
 
     /// Bytes that the lease holds: chunks and large objects. O(1).
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// assert_eq!(arena.held_bytes(), 128 << 10);
+    /// arena.alloc_slice_uninit::<u8>(1 << 20)?; // A large object.
+    /// assert!(arena.held_bytes() > 1 << 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.arena().occupied_bytes()
     }
 
     /// Bytes that the lease may hold.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// assert_eq!(arena.limit_bytes(), 64 * (128 << 10));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn limit_bytes(&self) -> usize {
         self.arena().limit_bytes()
@@ -195,6 +250,14 @@ impl<'p> Lease<'p> {
 
     /// Constructs a value in the arena. `construct` may allocate in it too.
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let squares = arena.alloc_with(|| [1_u64, 4, 9])?;
+    /// assert_eq!(squares[2], 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit; `construct` does not run then.
@@ -233,6 +296,14 @@ impl<'p> Lease<'p> {
 
     /// Room for a value.
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let word = arena.alloc_uninit::<u64>()?.write(7);
+    /// assert_eq!(*word, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit.
@@ -247,6 +318,16 @@ impl<'p> Lease<'p> {
     /// Memory of a layout, uninitialised. It is valid until the lease ends or is
     /// reset, and is not given back by itself.
     ///
+    /// ```
+    /// use std::alloc::Layout;
+    ///
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let block = arena.alloc_layout(Layout::from_size_align(100, 64)?)?;
+    /// assert_eq!(block.addr().get() % 64, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit.
@@ -258,6 +339,14 @@ impl<'p> Lease<'p> {
     // ---- Slices and strings -----------------------------------------------
 
     /// Room for `len` values.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let places = arena.alloc_slice_uninit::<u64>(3)?;
+    /// assert_eq!(*places[2].write(7), 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -280,6 +369,15 @@ impl<'p> Lease<'p> {
 
     /// Copies a slice into the arena, at memory speed.
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let numbers = arena.alloc_slice_copy(&[1, 2, 3])?;
+    /// numbers.reverse();
+    /// assert_eq!(numbers, [3, 2, 1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit.
@@ -295,6 +393,14 @@ impl<'p> Lease<'p> {
     /// A slice of `len` values that `fill` makes, in order.
     ///
     /// If `fill` panics, what it made is forgotten.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let squares = arena.alloc_slice_fill_with(4, |n| n * n)?;
+    /// assert_eq!(squares, [0, 1, 4, 9]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -316,6 +422,13 @@ impl<'p> Lease<'p> {
 
     /// A slice of `len` copies of a value.
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// assert_eq!(arena.alloc_slice_fill_copy(3, 7)?, [7, 7, 7]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit.
@@ -329,6 +442,13 @@ impl<'p> Lease<'p> {
     }
 
     /// A slice of `len` default values.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// assert_eq!(arena.alloc_slice_default::<u32>(2)?, [0, 0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -361,6 +481,15 @@ impl<'p> Lease<'p> {
     }
 
     /// Copies a string into the arena, at memory speed.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let name = arena.alloc_str("pond")?;
+    /// name.make_ascii_uppercase();
+    /// assert_eq!(name, "POND");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -398,6 +527,15 @@ impl<'p> Lease<'p> {
     // ---- Collections ------------------------------------------------------
 
     /// An empty vector in the arena.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut words = arena.vec();
+    /// words.push("one")?;
+    /// assert_eq!(words, ["one"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn vec<T>(&self) -> ArenaVec<'_, T> {
@@ -405,6 +543,15 @@ impl<'p> Lease<'p> {
     }
 
     /// An empty string in the arena.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut text = arena.string();
+    /// text.push_str("one")?;
+    /// assert_eq!(&*text, "one");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn string(&self) -> ArenaString<'_> {
@@ -440,6 +587,16 @@ impl<'p> Lease<'p> {
 
     /// Calls `callback` when the lease ends or is reset, among the destructors of
     /// [`Lease::alloc_drop`]: last in, first out.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let (sender, receiver) = std::sync::mpsc::channel();
+    /// arena.defer(move || drop(sender.send("ended")))?;
+    /// drop(arena);
+    /// assert_eq!(receiver.recv()?, "ended");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -68,6 +68,13 @@ impl Default for ArenaManager {
 impl ArenaManager {
     /// A manager with the three built-in scopes and no budget. Builds no arena.
     ///
+    /// ```
+    /// use millpond_arena::ArenaManager;
+    ///
+    /// let manager = ArenaManager::new();
+    /// assert_eq!(manager.scopes().count(), 3);
+    /// ```
+    ///
     /// # Panics
     ///
     /// Never: the built-in figures agree.
@@ -77,6 +84,16 @@ impl ArenaManager {
     }
 
     /// Begins a manager with scopes of one's own, other figures, or a budget.
+    ///
+    /// ```
+    /// use millpond_arena::{ArenaManager, Scope, ScopeConfig};
+    ///
+    /// let mut builder = ArenaManager::builder();
+    /// builder.configure(Scope::Json, ScopeConfig::of(32 << 10));
+    /// let manager = builder.build()?;
+    /// assert_eq!(manager.lease(Scope::Json)?.held_bytes(), 32 << 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder() -> Builder {
         Builder::new()
     }
@@ -85,6 +102,16 @@ impl ArenaManager {
     /// another thread, and may outlive the manager.
     ///
     /// O(1) and without a lock if the calling thread, or another, gave one back.
+    ///
+    /// ```
+    /// use millpond_arena::{ArenaManager, Scope};
+    ///
+    /// let manager = ArenaManager::new();
+    /// let arena = manager.lease(Scope::Search)?;
+    /// drop(manager); // The lease goes on.
+    /// assert_eq!(*arena.alloc(7)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -184,6 +211,15 @@ impl ArenaManager {
     /// second; busy scopes tick by themselves as well.
     ///
     /// Looks at every arena. Threads are disturbed only if something is freed.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let manager = ArenaManager::new();
+    /// drop(manager.lease(Scope::Json)?);
+    /// let freed: usize = (0..4).map(|_| manager.maintain().freed_items).sum();
+    /// assert_eq!((freed, manager.scope_stats(Scope::Json)?.parked), (1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(clippy::must_use_candidate, reason = "called for its effect")]
     pub fn maintain(&self) -> TrimReport {
         let ticks = self.inner.pools().map(ScopePool::tick);
@@ -191,6 +227,14 @@ impl ArenaManager {
     }
 
     /// The figures of a scope.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let manager = ArenaManager::new();
+    /// drop(manager.lease(Scope::Json)?);
+    /// assert_eq!(manager.scope_stats(Scope::Json)?.leases, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -200,6 +244,15 @@ impl ArenaManager {
     }
 
     /// One scope, to be observed and trimmed on its own.
+    ///
+    /// ```
+    /// use millpond_core::observe::Observe;
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let manager = ArenaManager::new();
+    /// let arena = manager.lease(Scope::Json)?;
+    /// assert_eq!(manager.scope(Scope::Json)?.observe().in_use, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -231,6 +284,14 @@ impl ArenaManager {
     }
 
     /// All scopes.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let manager = ArenaManager::new();
+    /// let names = manager.scopes().map(|scope| scope.stats().scope);
+    /// assert!(names.eq(["primitive", "search", "json"]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn scopes(&self) -> impl Iterator<Item = ScopeView<'_>> {
         self.inner.pools().map(|pool| ScopeView { pool })
     }
@@ -238,6 +299,16 @@ impl ArenaManager {
     /// Switches diagnostics of all scopes while the manager is in use; see
     /// [`millpond_core::diagnostics`]. Under `Full` the bytes of arenas that come
     /// home are overwritten with a pattern.
+    ///
+    /// ```
+    /// use millpond_arena::{ArenaManager, Diagnosis, Scope};
+    ///
+    /// let manager = ArenaManager::new();
+    /// manager.set_diagnosis(Diagnosis::Full);
+    /// let arena = manager.lease(Scope::Json)?;
+    /// assert_eq!(manager.holders().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_diagnosis(&self, level: Diagnosis) {
         for pool in self.inner.pools() {
             pool.engine.set_diagnosis(level);
@@ -272,6 +343,14 @@ impl ArenaManager {
 
     /// Makes the manager usable in the child of a fork of a process with several
     /// threads. Leases of threads that the child does not have stay leased.
+    ///
+    /// ```no_run
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let manager = ArenaManager::new();
+    /// // In the child, before anybody there uses the manager.
+    /// // SAFETY: as `SharedEngine::after_fork_in_child` asks.
+    /// unsafe { manager.after_fork_in_child() };
+    /// ```
     ///
     /// # Safety
     ///
@@ -346,6 +425,15 @@ impl Drop for Inner {
 }
 
 /// One scope of a manager.
+///
+/// ```
+/// # use millpond_arena::{ArenaManager, Scope};
+/// # let manager = ArenaManager::new();
+/// let scope = manager.scope(Scope::Json)?;
+/// drop(manager.lease(Scope::Json)?);
+/// assert_eq!((scope.stats().parked, scope.stats().live), (1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct ScopeView<'m> {
     pool: &'m ScopePool,
@@ -353,18 +441,46 @@ pub struct ScopeView<'m> {
 
 impl ScopeView<'_> {
     /// The figures.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let manager = ArenaManager::new();
+    /// let arena = manager.lease(Scope::Json)?;
+    /// assert_eq!(manager.scope(Scope::Json)?.stats().live, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> ScopeStats {
         self.pool.stats()
     }
 
     /// One tick of decay in this scope; see [`ArenaManager::maintain`].
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let manager = ArenaManager::new();
+    /// drop(manager.lease(Scope::Json)?);
+    /// let scope = manager.scope(Scope::Json)?;
+    /// let freed: usize = (0..4).map(|_| scope.maintain().freed_items).sum();
+    /// assert_eq!((freed, scope.stats().parked_bytes), (1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(clippy::must_use_candidate, reason = "called for its effect")]
     pub fn maintain(&self) -> TrimReport {
         self.pool.tick()
     }
 
     /// Gives memory of this scope back; see [`ArenaManager::trim`].
+    ///
+    /// ```
+    /// use millpond_arena::Level;
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let manager = ArenaManager::new();
+    /// drop(manager.lease(Scope::Json)?);
+    /// let report = manager.scope(Scope::Json)?.trim(Level::Full);
+    /// assert_eq!((report.freed_items, report.leased), (1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(clippy::must_use_candidate, reason = "called for its effect")]
     pub fn trim(&self, level: Level) -> TrimReport {
         self.pool.trim(level)
@@ -484,6 +600,14 @@ impl Builder {
 
     /// Sets the figures of a scope.
     ///
+    /// ```
+    /// use millpond_arena::{ArenaManager, Scope, ScopeConfig};
+    ///
+    /// let mut builder = ArenaManager::builder();
+    /// builder.configure(Scope::Search, ScopeConfig::of(4 << 20));
+    /// assert_eq!(builder.config(Scope::Search).nominal_bytes, 4 << 20);
+    /// ```
+    ///
     /// # Panics
     ///
     /// If `scope` was made by another builder.
@@ -494,6 +618,13 @@ impl Builder {
     }
 
     /// The figures of a scope, as they were set.
+    ///
+    /// ```
+    /// use millpond_arena::{ArenaManager, Scope};
+    ///
+    /// let builder = ArenaManager::builder();
+    /// assert_eq!(builder.config(Scope::Json).nominal_bytes, 128 << 10);
+    /// ```
     ///
     /// # Panics
     ///
@@ -519,6 +650,14 @@ impl Builder {
     }
 
     /// The scope of this name, if there is one; see [`ArenaManager::scope_named`].
+    ///
+    /// ```
+    /// use millpond_arena::{ArenaManager, Scope};
+    ///
+    /// let builder = ArenaManager::builder();
+    /// assert_eq!(builder.scope_named("search"), Some(Scope::Search));
+    /// assert_eq!(builder.scope_named("serach"), None);
+    /// ```
     #[must_use]
     pub fn scope_named(&self, name: &str) -> Option<Scope> {
         let place = self.scopes.iter().position(|(known, _)| *known == name);
@@ -527,6 +666,16 @@ impl Builder {
 
     /// Adds a scope. The name appears in errors and reports, and is the scope's alone:
     /// [`Builder::build`] refuses a second one.
+    ///
+    /// ```
+    /// use millpond_arena::{ArenaManager, ScopeConfig};
+    ///
+    /// let mut builder = ArenaManager::builder();
+    /// let render = builder.own_scope("render", ScopeConfig::of(2 << 20));
+    /// let manager = builder.build()?;
+    /// assert_eq!(manager.lease(render)?.scope_name(), "render");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Panics
     ///
@@ -539,6 +688,18 @@ impl Builder {
 
     /// Charges arenas, large objects and machinery to `budget`, leased or parked,
     /// and lets it ask for parked arenas when somebody else needs the bytes.
+    ///
+    /// ```
+    /// use millpond_arena::{ArenaManager, Scope};
+    /// use millpond_core::budget::Budget;
+    ///
+    /// let pond = Budget::new("pond", 300 << 10);
+    /// let manager = ArenaManager::builder().budget(&pond).build()?;
+    /// let arena = manager.lease(Scope::Primitive)?;
+    /// assert!(pond.held() >= 256 << 10);
+    /// assert!(manager.lease(Scope::Json).is_err(), "no room for 128 KiB more");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn budget(&mut self, budget: &Budget) -> &mut Self {
         self.budget = Some(budget.clone());
         self
@@ -554,6 +715,33 @@ impl Builder {
     /// A lender that panics in `allocate` refuses with that panic. What it panics with
     /// in `free` is kept until the lease ends or is reset, as panics of destructors
     /// are, and then goes on: everything else is freed, and the arena comes home.
+    ///
+    /// ```
+    /// use millpond_arena::{ArenaManager, Scope};
+    /// use millpond_core::region::{self, Supply};
+    /// use std::alloc::Layout;
+    /// use std::ptr::NonNull;
+    /// use std::sync::Arc;
+    ///
+    /// struct Kept;
+    ///
+    /// // SAFETY: blocks of the process's allocator, the borrower's alone until they are freed.
+    /// unsafe impl Supply for Kept {
+    ///     fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
+    ///         region::allocate(layout)
+    ///     }
+    ///     unsafe fn free(&self, block: NonNull<u8>, layout: Layout) {
+    ///         // SAFETY: allocated above with this layout.
+    ///         unsafe { region::free(block, layout) }
+    ///     }
+    /// }
+    ///
+    /// let mut builder = ArenaManager::builder();
+    /// let manager = builder.large_objects_from(Arc::new(Kept)).build()?;
+    /// let arena = manager.lease(Scope::Json)?;
+    /// assert_eq!(arena.alloc_slice_fill_copy(1 << 20, 7_u8)?[99], 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn large_objects_from(&mut self, lender: Arc<dyn Supply>) -> &mut Self {
         self.lender = Some(Lender(lender));
         self
@@ -594,6 +782,14 @@ impl Builder {
 
     /// Whether the figures of all scopes agree: what [`Builder::build`] looks at
     /// before it builds anything.
+    ///
+    /// ```
+    /// use millpond_arena::{ArenaManager, Scope, ScopeConfig};
+    ///
+    /// let mut builder = ArenaManager::builder();
+    /// builder.configure(Scope::Json, ScopeConfig::of(64 << 10).with_percentile(0));
+    /// assert_eq!(builder.check().unwrap_err().field, "percentile");
+    /// ```
     ///
     /// # Errors
     ///
@@ -678,6 +874,14 @@ impl ArenaManager {
 }
 
 /// A manager that could not be built.
+///
+/// ```
+/// use millpond_arena::{ArenaManager, BuildError, Scope, ScopeConfig};
+///
+/// let mut builder = ArenaManager::builder();
+/// builder.configure(Scope::Json, ScopeConfig::of(0));
+/// assert!(matches!(builder.build(), Err(BuildError::Config(_))));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {

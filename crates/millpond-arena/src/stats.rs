@@ -7,6 +7,20 @@ use core::sync::atomic::Ordering::Relaxed;
 use millpond_core::observe::{Observation, Sampled};
 
 /// Why the chunks of an arena were freed when it came home.
+///
+/// ```
+/// use millpond_arena::{ArenaManager, Discarded, Scope};
+///
+/// let manager = ArenaManager::new();
+/// let arena = manager.lease(Scope::Json)?;
+/// for _ in 0..100 {
+///     arena.alloc([0_u8; 10_000])?; // More than is kept of such an arena.
+/// }
+/// drop(arena);
+/// let stats = manager.scope_stats(Scope::Json)?;
+/// assert_eq!(stats.discarded(Discarded::Oversize), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Discarded {
@@ -34,6 +48,12 @@ impl Discarded {
 
     /// The reason in a word, as [`Event::Discarded`](millpond_core::event::Event)
     /// has it.
+    ///
+    /// ```
+    /// use millpond_arena::Discarded;
+    ///
+    /// assert!(Discarded::ALL.map(Discarded::name).contains(&"surplus"));
+    /// ```
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -98,12 +118,29 @@ pub struct ScopeStats {
 
 impl ScopeStats {
     /// Leases that found an arena built: all but those that built one.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let manager = ArenaManager::new();
+    /// (0..3).try_for_each(|_| manager.lease(Scope::Json).map(drop))?;
+    /// assert_eq!(manager.scope_stats(Scope::Json)?.reuses(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn reuses(&self) -> u64 {
         (self.leases + self.live as u64).saturating_sub(self.builds)
     }
 
     /// Arenas whose chunks were freed for this reason.
+    ///
+    /// ```
+    /// use millpond_arena::Discarded;
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let manager = ArenaManager::new();
+    /// let stats = manager.scope_stats(Scope::Json)?;
+    /// assert_eq!(stats.discarded(Discarded::Panicked), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn discarded(&self, why: Discarded) -> u64 {
         self.discards[why as usize]
@@ -111,6 +148,12 @@ impl ScopeStats {
 
     /// The most bytes that bin number `bin` of `used` stands for; `usize::MAX` for
     /// the last.
+    ///
+    /// ```
+    /// use millpond_arena::ScopeStats;
+    ///
+    /// assert_eq!((ScopeStats::bin_end(0), ScopeStats::bin_end(1)), (63, 127));
+    /// ```
     #[must_use]
     pub const fn bin_end(bin: usize) -> usize {
         bin_end(bin)

@@ -33,6 +33,14 @@ pub struct ArenaString<'l> {
 
 impl<'l> ArenaString<'l> {
     /// An empty string; allocates nothing.
+    ///
+    /// ```
+    /// use millpond_arena::ArenaString;
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// assert!(ArenaString::new_in(&arena).is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn new_in(lease: &'l Lease<'_>) -> Self {
@@ -43,6 +51,14 @@ impl<'l> ArenaString<'l> {
 
     /// An empty string with room for `capacity` bytes.
     ///
+    /// ```
+    /// use millpond_arena::ArenaString;
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// assert!(ArenaString::with_capacity_in(100, &arena)?.capacity() >= 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit.
@@ -52,6 +68,15 @@ impl<'l> ArenaString<'l> {
     }
 
     /// A string of what an iterator gives, one behind the other.
+    ///
+    /// ```
+    /// use millpond_arena::ArenaString;
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let text = ArenaString::from_iter_in(["one", "-", "two"], &arena)?;
+    /// assert_eq!(&*text, "one-two");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -69,6 +94,15 @@ impl<'l> ArenaString<'l> {
 
     /// Appends a string, at memory speed.
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut text = arena.string();
+    /// text.push_str("pond")?;
+    /// assert_eq!(&*text, "pond");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit; the string is as it was.
@@ -79,6 +113,15 @@ impl<'l> ArenaString<'l> {
 
     /// Appends a character.
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut text = arena.string();
+    /// text.push('ö')?;
+    /// assert_eq!(text.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit; the string is as it was.
@@ -88,6 +131,15 @@ impl<'l> ArenaString<'l> {
     }
 
     /// Appends what is formatted.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut text = arena.string();
+    /// text.push_fmt(format_args!("{}/{}", 1, 2))?;
+    /// assert_eq!(&*text, "1/2");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -102,6 +154,15 @@ impl<'l> ArenaString<'l> {
 
     /// Makes room for at least `more` bytes.
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut text = arena.string();
+    /// text.try_reserve(50)?;
+    /// assert!(text.capacity() >= 50);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit; the string is as it was.
@@ -110,17 +171,44 @@ impl<'l> ArenaString<'l> {
     }
 
     /// Removes everything and keeps the room.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut text = arena.string();
+    /// text.push_str("pond")?;
+    /// text.clear();
+    /// assert!(text.is_empty() && text.capacity() > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clear(&mut self) {
         self.bytes.clear();
     }
 
     /// Bytes that there is room for.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// assert_eq!(arena.string().capacity(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 
     /// The text, for as long as the lease lasts.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut text = arena.string();
+    /// text.push_str("pond")?;
+    /// let text: &mut str = text.into_str();
+    /// assert_eq!(text, "pond");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn into_str(self) -> &'l mut str {
         // SAFETY: valid by 1.
@@ -128,6 +216,15 @@ impl<'l> ArenaString<'l> {
     }
 
     /// The bytes.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut text = arena.string();
+    /// text.push_str("ab")?;
+    /// assert_eq!(text.into_bytes(), [97, 98]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn into_bytes(self) -> ArenaVec<'l, u8> {
         self.bytes
@@ -163,6 +260,15 @@ impl<'l> ArenaString<'l> {
 /// An [`ArenaString`] without its lease: `Send`, so a task may keep one across
 /// `.await`. What allocates takes the lease; see [`UnboundVec`] for other leases.
 ///
+/// ```
+/// # use millpond_arena::{ArenaManager, Scope};
+/// # let arena = ArenaManager::new().lease(Scope::Json)?;
+/// let mut text = arena.string().unbind();
+/// text.push_str(&arena, "kept across `.await`")?;
+/// assert!(text.starts_with("kept"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Invariants
 ///
 /// 1. `bytes` are valid UTF-8.
@@ -172,6 +278,15 @@ pub struct UnboundString<'l> {
 
 impl<'l> UnboundString<'l> {
     /// Appends a string, at memory speed.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut text = arena.string().unbind();
+    /// text.push_str(&arena, "pond")?;
+    /// assert_eq!(&*text, "pond");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -183,6 +298,15 @@ impl<'l> UnboundString<'l> {
 
     /// Appends a character.
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut text = arena.string().unbind();
+    /// text.push(&arena, 'x')?;
+    /// assert_eq!(&*text, "x");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit; the string is as it was.
@@ -192,6 +316,15 @@ impl<'l> UnboundString<'l> {
     }
 
     /// Appends what is formatted.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut text = arena.string().unbind();
+    /// text.push_fmt(&arena, format_args!("{}", 7))?;
+    /// assert_eq!(&*text, "7");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -210,6 +343,15 @@ impl<'l> UnboundString<'l> {
 
     /// Makes room for at least `more` bytes.
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut text = arena.string().unbind();
+    /// text.try_reserve(&arena, 50)?;
+    /// assert_eq!(text.len(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit; the string is as it was.
@@ -218,6 +360,14 @@ impl<'l> UnboundString<'l> {
     }
 
     /// The string with its lease again; `Err` if it is in another arena.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let text = arena.string().unbind();
+    /// assert!(text.bind(&arena).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -176,6 +176,14 @@ impl<T> Raw<T> {
 
 impl<'l, T> ArenaVec<'l, T> {
     /// An empty vector; allocates nothing.
+    ///
+    /// ```
+    /// use millpond_arena::ArenaVec;
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// assert!(ArenaVec::<u64>::new_in(&arena).is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn new_in(lease: &'l Lease<'_>) -> Self {
@@ -188,6 +196,15 @@ impl<'l, T> ArenaVec<'l, T> {
 
     /// An empty vector with room for `capacity` elements.
     ///
+    /// ```
+    /// use millpond_arena::ArenaVec;
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let words = ArenaVec::<u64>::with_capacity_in(100, &arena)?;
+    /// assert_eq!(words.capacity(), 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit.
@@ -198,6 +215,14 @@ impl<'l, T> ArenaVec<'l, T> {
     }
 
     /// A vector of what an iterator gives.
+    ///
+    /// ```
+    /// use millpond_arena::ArenaVec;
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// assert_eq!(ArenaVec::from_iter_in(1..4, &arena)?, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -212,6 +237,15 @@ impl<'l, T> ArenaVec<'l, T> {
     }
 
     /// Appends an element.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut words = arena.vec();
+    /// words.push(7)?;
+    /// assert_eq!(words, [7]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -236,6 +270,15 @@ impl<'l, T> ArenaVec<'l, T> {
 
     /// Appends copies of the elements of a slice, at memory speed.
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut bytes = arena.vec();
+    /// bytes.extend_from_slice(b"pond")?;
+    /// assert_eq!(bytes, b"pond");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit; the vector is as it was.
@@ -254,6 +297,15 @@ impl<'l, T> ArenaVec<'l, T> {
 
     /// Appends what an iterator gives. It may allocate in the arena too.
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut squares = arena.vec();
+    /// squares.try_extend((0..4).map(|n| n * n))?;
+    /// assert_eq!(squares, [0, 1, 4, 9]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit; what was appended until then stays.
@@ -269,6 +321,15 @@ impl<'l, T> ArenaVec<'l, T> {
     /// Makes room for at least `more` elements, and more than that if the vector
     /// grows again and again.
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut words = arena.vec::<u64>();
+    /// words.try_reserve(10)?;
+    /// assert!(words.capacity() >= 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit; the vector is as it was.
@@ -280,6 +341,15 @@ impl<'l, T> ArenaVec<'l, T> {
     }
 
     /// Makes room for at least `more` elements.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut words = arena.vec::<u64>();
+    /// words.try_reserve_exact(10)?;
+    /// assert_eq!(words.capacity(), 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -294,6 +364,15 @@ impl<'l, T> ArenaVec<'l, T> {
     }
 
     /// Removes the last element.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut words = arena.vec();
+    /// words.push(7)?;
+    /// assert_eq!((words.pop(), words.pop()), (Some(7), None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn pop(&mut self) -> Option<T> {
         self.raw.len = self.raw.len.checked_sub(1)?;
@@ -304,16 +383,43 @@ impl<'l, T> ArenaVec<'l, T> {
     }
 
     /// Shortens the vector to `len` elements, if it has more.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut words = arena.vec();
+    /// words.extend_from_slice(&[1, 2, 3])?;
+    /// words.truncate(1);
+    /// assert_eq!(words, [1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn truncate(&mut self, len: usize) {
         self.raw.len = self.raw.len.min(len);
     }
 
     /// Removes all elements and keeps the room.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut words = arena.vec();
+    /// words.push(7)?;
+    /// words.clear();
+    /// assert!(words.is_empty() && words.capacity() > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clear(&mut self) {
         self.raw.len = 0;
     }
 
     /// Elements that there is room for.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// assert_eq!(arena.vec::<u64>().capacity(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn capacity(&self) -> usize {
         self.raw.capacity
@@ -341,6 +447,17 @@ impl<'l, T> ArenaVec<'l, T> {
 
     /// Sets the length.
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut bytes = arena.vec();
+    /// bytes.extend_from_slice(&[1_u8, 2])?;
+    /// // SAFETY: the first one is initialised.
+    /// unsafe { bytes.set_len(1) };
+    /// assert_eq!(bytes, [1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Safety
     ///
     /// `len` is at most the capacity, and that many elements are initialised.
@@ -350,6 +467,17 @@ impl<'l, T> ArenaVec<'l, T> {
     }
 
     /// The elements, for as long as the lease lasts.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut words = arena.vec();
+    /// words.push(7)?;
+    /// let slice: &mut [u64] = words.into_slice();
+    /// slice[0] += 1;
+    /// assert_eq!(slice, [8]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn into_slice(self) -> &'l mut [T] {
         // SAFETY: initialised, nobody else's, and there until the lease ends.
@@ -391,6 +519,15 @@ impl<'l, T> ArenaVec<'l, T> {
 /// With another lease that lives as long it allocates there, and the old block
 /// stays where it is until its own lease ends.
 ///
+/// ```
+/// # use millpond_arena::{ArenaManager, Scope};
+/// # let arena = ArenaManager::new().lease(Scope::Json)?;
+/// let mut words = arena.vec().unbind();
+/// words.push(&arena, 7)?;
+/// assert_eq!(words, [7]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Invariants
 ///
 /// 1. `raw` is a vector in `arena`, whose lease lives for `'l`; or has no block.
@@ -413,6 +550,15 @@ impl<'l, T> UnboundVec<'l, T> {
 
     /// Appends an element.
     ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut words = arena.vec().unbind();
+    /// words.push(&arena, "one")?;
+    /// assert_eq!(words.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// If a limit was hit; the vector is as it was.
@@ -425,6 +571,15 @@ impl<'l, T> UnboundVec<'l, T> {
     }
 
     /// Appends copies of the elements of a slice, at memory speed.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut bytes = arena.vec().unbind();
+    /// bytes.extend_from_slice(&arena, b"pond")?;
+    /// assert_eq!(bytes, b"pond");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -441,6 +596,15 @@ impl<'l, T> UnboundVec<'l, T> {
     }
 
     /// Makes room for at least `more` elements.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let mut words = arena.vec::<u64>().unbind();
+    /// words.try_reserve(&arena, 10)?;
+    /// assert!(words.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -466,6 +630,14 @@ impl<'l, T> UnboundVec<'l, T> {
     }
 
     /// The vector with its lease again; `Err` if it is in another arena.
+    ///
+    /// ```
+    /// # use millpond_arena::{ArenaManager, Scope};
+    /// # let arena = ArenaManager::new().lease(Scope::Json)?;
+    /// let words = arena.vec::<u64>().unbind();
+    /// assert!(words.bind(&arena).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
