@@ -232,11 +232,11 @@ fn measured(name: &str, run: &Run, chapters: &[&Chapter]) -> Result<String> {
         }
         said += "\nWhat is done:\n\n";
         for Row { title, what, .. } in &chapter.rows {
-            writeln!(said, "- {title}: {what}")?;
+            writeln!(said, "- {title}: {}", shown(what))?;
         }
         said += "\nNot to be claimed:\n\n";
         for caveat in &chapter.caveats {
-            writeln!(said, "- {caveat}")?;
+            writeln!(said, "- {}", shown(caveat))?;
         }
     }
     Ok(said)
@@ -324,9 +324,17 @@ fn bars(said: &mut String, bars: &[Bar]) -> Result<()> {
     Ok(())
 }
 
-/// A name as Markdown shows it: the parameters of a type are no tag.
-fn shown(name: &str) -> String {
-    name.replace('<', "&lt;")
+/// A text as Markdown shows it: outside of code the parameters of a type are no tag.
+fn shown(text: &str) -> String {
+    let pieces = text.split('`').enumerate().map(|(number, piece)| {
+        let is_code = number % 2 == 1;
+        if is_code {
+            piece.to_owned()
+        } else {
+            piece.replace('<', "&lt;")
+        }
+    });
+    pieces.collect::<Vec<_>>().join("`")
 }
 
 /// Three digits that count.
@@ -367,6 +375,13 @@ mod tests {
         );
         let (bars, rows) = (page.find("| bar |"), page.find("| row |"));
         assert!(bars < rows, "verdicts first: {page}");
+    }
+
+    #[test]
+    fn parameters_of_types_are_no_tags() {
+        let run = RUN.replace(r#""One pair.""#, r#""A Vec<T>, not `Vec<T>`.""#);
+        let page = page(&[("some", &run)]).unwrap();
+        assert!(page.contains("A Vec&lt;T>, not `Vec<T>`."), "{page}");
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub enum Wipe {
 /// builder.configure(Scope::Json, ScopeConfig::of(128 << 10).with_limit(1000));
 /// assert_eq!(
 ///     builder.build().unwrap_err().to_string(),
-///     "scope `json`: limit_bytes is 1000, but must be 131072 to 4611686018427387903"
+///     "scope `json`: limit_bytes is 1000, but must be 131072 or more"
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -306,8 +306,12 @@ impl fmt::Display for ConfigError {
         } = self;
         write!(
             f,
-            "scope `{scope}`: {field} is {value}, but must be {least} to {most}"
-        )
+            "scope `{scope}`: {field} is {value}, but must be {least}"
+        )?;
+        match *most {
+            LARGEST => f.write_str(" or more"),
+            most => write!(f, " to {most}"),
+        }
     }
 }
 

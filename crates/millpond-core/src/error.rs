@@ -230,14 +230,14 @@ impl fmt::Display for AcquireError {
             "" => f.write_str("pool")?,
             pool => write!(f, "pool `{pool}`")?,
         }
+        write!(f, ": {} ({} ", self.limit(), self.in_use)?;
+        if self.capacity < usize::MAX {
+            write!(f, "of {} ", self.capacity)?;
+        }
         write!(
             f,
-            ": {} ({} of {} in use, {} cached, {} waiting",
-            self.limit(),
-            self.in_use,
-            self.capacity,
-            self.cached,
-            self.waiting
+            "in use, {} cached, {} waiting",
+            self.cached, self.waiting
         )?;
         if self.outside > 0 {
             write!(f, ", {} outside", self.outside)?;

@@ -47,7 +47,10 @@ fn main() -> Result<()> {
     let documents = corpus::documents(&corpus::default_roots()?, SOME_BYTES)?;
     let mut heap = Work::new(|| Heap, &documents, Store::in_memory()?)?;
     let mut pooled = Work::new(Pooled::new, &documents, Store::in_memory()?)?;
-    println!("{} documents, {} rounds, medians", documents.len(), ROUNDS);
+    println!(
+        "A code database of {} documents; an operation, median of {ROUNDS} rounds:",
+        documents.len()
+    );
     println!("{:<10} {:>12} {:>12} {:>8}", "", "heap", "pools", "faster");
     let mut sum = [0.0; 2];
     for kind in KINDS {
@@ -63,6 +66,7 @@ fn main() -> Result<()> {
         sum = [sum[0] + before, sum[1] + after];
     }
     line("combined", sum[0], sum[1]);
+    println!("\nWhat its pools held and did, as the database reports it:");
     println!("{:#}", pooled.memory().report());
     Ok(())
 }

@@ -67,11 +67,27 @@
 //! A pool that a pond made is the pool itself: acquire and release are the same
 //! instructions. `cargo xtask icount` counts both. Making a pool takes a lock.
 //!
+//! # Guarantees
+//!
+//! All that the pools of a pond hold, leased or not, is inside of its budget. What
+//! the pools guarantee, each on its own page, holds here too: the pond adds
+//! nothing between a program and its pool.
+//!
 //! # Running out
 //!
 //! A pond's pools do what the pond was told: go on from the heap, counted and
 //! charged (the default), fail, grow, or wait. The budget bounds them all, and a
 //! charge that it would refuse trims first.
+//!
+//! # Threads
+//!
+//! A [`Pond`] is a handle that may be cloned, and used from any thread. Call
+//! [`Pond::tick`] now and then from one of them: nothing runs in the background.
+//!
+//! # Not for
+//!
+//! A pool that should go before the others do: a pond owns its pools. Make it
+//! yourself, and charge it to [`Pond::budget`].
 
 #![no_std]
 #![forbid(unsafe_code)]

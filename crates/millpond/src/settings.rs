@@ -212,13 +212,26 @@ impl Settings {
         source: &str,
         tree: &serde_json::Value,
     ) -> Result<Self, SettingError> {
+        let Some(fields) = tree.as_object() else {
+            let reason = format!("this is {tree}; a table of fields is allowed");
+            return Err(SettingError::syntax(source, &reason));
+        };
         let mut leaves = Vec::new();
-        value::flatten(tree, String::new(), &mut leaves);
+        for (name, tree) in fields {
+            value::flatten(tree, name.to_owned(), &mut leaves);
+        }
         for (name, leaf) in leaves {
             let field = match field::named(source, &name) {
                 Err(_) if leaf.is_object() && field::is_table(&name) => {
                     self.mention(source, &name);
                     continue;
+                }
+                // With more dots it is rather a field that was misspelt.
+                Err(_) if name.matches('.').count() < 2 && field::is_table(&name) => {
+                    let raw = Raw::of(leaf);
+                    let raw = raw.map_or_else(|| leaf.to_string(), |raw| raw.to_string());
+                    let allowed = "a table of fields is allowed";
+                    return Err(SettingError::value(source, &name, &raw, allowed));
                 }
                 found => found?,
             };
@@ -314,7 +327,8 @@ impl Settings {
             self.disagrees(&name, &error.value.to_string(), &allowed)
         })?;
         config.bytes = self.bytes()?;
-        config.bytes_warm_up = self.number("bytes.warm_up").unwrap_or(0);
+        let most = config.bytes.buffers_per_class();
+        config.bytes_warm_up = self.warm_up("bytes.warm_up", Some(most))?;
         for pool in self.things(&POOLS) {
             config.pools.insert(pool.to_owned(), self.pool(pool)?);
         }
@@ -376,7 +390,7 @@ impl Settings {
         let name = |field: &str| format!("{}{pool}.{field}", POOLS.prefix);
         let mut config = PoolConfig::new();
         config.capacity = self.number(&name("capacity"));
-        config.warm_up = self.number(&name("warm_up")).unwrap_or(0);
+        config.warm_up = self.warm_up(&name("warm_up"), config.capacity)?;
         if let Some(Value::Policy(policy)) = self.value(&name("exhaustion")) {
             config.exhaustion = Some(*policy);
         }
@@ -401,6 +415,18 @@ impl Settings {
             config.spare_rows = self.number(&name("spare_rows"));
         }
         Ok(config)
+    }
+
+    /// What is made in advance: no more than there may be, if that was said.
+    fn warm_up(&self, name: &str, most: Option<usize>) -> Result<usize, SettingError> {
+        let items = self.number(name).unwrap_or(0);
+        match most {
+            Some(most) if items > most => {
+                let reason = format!("0 to {most} are allowed");
+                Err(self.disagrees(name, &items.to_string(), &reason))
+            }
+            _ => Ok(items),
+        }
     }
 
     fn region(&self, pages: &str, prefault: &str, node: &str) -> RegionOptions {

@@ -193,11 +193,37 @@ fn every_error_names_source_field_value_and_what_is_allowed() {
         ("arena = 1", "pond.toml: there is no field arena"),
         (
             "[[bytes]]\nclasses = []",
-            "pond.toml: there is no field bytes",
+            "pond.toml: bytes is \"[{\\\"classes\\\":[]}]\"; a table of fields is allowed",
+        ),
+        (
+            "pools.sessions = 5",
+            "pond.toml: pools.sessions is \"5\"; a table of fields is allowed",
+        ),
+        (
+            "arenas.json = '5 KiB'",
+            "pond.toml: arenas.json is \"5 KiB\"; a table of fields is allowed",
+        ),
+        (
+            "[''.nodes]",
+            "pond.toml: there is no field .nodes; did you mean nodes?",
+        ),
+        ("'' = 5", "pond.toml: a field without a name stands there"),
+        (
+            "bytes.warm_up = 5\nbytes.buffers_per_class = 2",
+            "pond.toml: bytes.warm_up is \"5\"; 0 to 2 are allowed",
+        ),
+        (
+            "pools.x.warm_up = 5\npools.x.capacity = 2",
+            "pond.toml: pools.x.warm_up is \"5\"; 0 to 2 are allowed",
         ),
     ];
     assert_complaints(&cases);
     assert!(complaint("nodes = ").starts_with("pond.toml: TOML parse error at line 1"));
+    let error = Settings::new().json("pond.json", "[1]").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "pond.json: this is [1]; a table of fields is allowed"
+    );
 }
 
 #[test]
@@ -208,6 +234,13 @@ fn unknown_variables_are_refused_with_the_nearest_name() {
     assert_eq!(
         error.to_string(),
         "environment: there is no field MILLPOND_BYTES_CLASS; did you mean MILLPOND_BYTES_CLASSES?"
+    );
+    let error = Settings::new()
+        .environment_of([("MILLPOND_nodes", "5")])
+        .unwrap_err();
+    assert!(
+        error.to_string().ends_with("did you mean MILLPOND_NODES?"),
+        "{error}"
     );
     let error = Settings::new()
         .environment_of([("MILLPOND_NODES", "many")])
@@ -297,7 +330,7 @@ fn names_of_fields_of_pools_are_looked_at_too() {
         ),
         (
             "pools.capacity = 1",
-            "pond.toml: there is no field pools.capacity",
+            "pond.toml: pools.capacity is \"1\"; a table of fields is allowed",
         ),
         (
             "pools.x.adaptive = '9 to 3'",

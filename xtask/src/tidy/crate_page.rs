@@ -8,6 +8,7 @@ use super::markdown::{self, Piece};
 use super::tree::{Member, Tree};
 
 const POOLS: &[&str] = &[
+    "millpond",
     "millpond-fixed",
     "millpond-arena",
     "millpond-vector",

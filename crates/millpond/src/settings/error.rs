@@ -31,7 +31,10 @@ impl SettingError {
             source: source.to_owned(),
             field: Some(field.to_owned()),
             value: None,
-            reason: format!("there is no field {field}{}", nearest.unwrap_or_default()),
+            reason: match field {
+                "" => "a field without a name stands there".to_owned(),
+                _ => format!("there is no field {field}{}", nearest.unwrap_or_default()),
+            },
         }
     }
 

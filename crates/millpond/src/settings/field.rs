@@ -274,8 +274,7 @@ pub(super) fn is_table(name: &str) -> bool {
             .strip_prefix(name)
             .is_some_and(|rest| rest.starts_with('.'))
     };
-    name.is_empty()
-        || fixed().any(|field| within(field.name))
+    fixed().any(|field| within(field.name))
         || FAMILIES.iter().any(|family| {
             let thing = name.strip_prefix(family.prefix);
             within(family.prefix) || thing.is_some_and(|thing| !thing.is_empty())
@@ -321,7 +320,8 @@ pub(super) fn of_variable(name: &str) -> Result<(&'static Field, String), Settin
             }
         }
     }
-    let nearest = nearest(name, known().map(|known| variable(&known)));
+    let variables = known().map(|known| variable(&known));
+    let nearest = nearest(&name.to_ascii_uppercase(), variables);
     Err(SettingError::unknown("environment", name, nearest))
 }
 

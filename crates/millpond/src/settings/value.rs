@@ -68,11 +68,7 @@ pub(super) fn flatten<'t>(
         _ => return leaves.push((name, tree)),
     };
     for (key, value) in fields {
-        let inner = match name.as_str() {
-            "" => key.to_owned(),
-            outer => format!("{outer}.{key}"),
-        };
-        flatten(value, inner, leaves);
+        flatten(value, format!("{name}.{key}"), leaves);
     }
 }
 
