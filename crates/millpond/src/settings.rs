@@ -403,17 +403,14 @@ impl Settings {
             return Err(self.disagrees(&name("advice_only"), "true", &reason));
         }
         config.region = self.region(&name("huge_pages"), &name("prefault"), &name("numa_node"));
-        #[cfg(feature = "vector")]
-        {
-            let bytes = self.word(&name("alignment")).and_then(|it| it.parse().ok());
-            let mut known = millpond_vector::Alignment::ALL.into_iter();
-            config.alignment = known.find(|known| Some(known.bytes()) == bytes);
-            config.spread = self.word(&name("spread")).map(value::spread);
-            config.side_arrays.norms = self.flag(&name("norms"));
-            config.side_arrays.external_ids = self.flag(&name("external_ids"));
-            config.slab_bytes = self.number(&name("slab_bytes"));
-            config.spare_rows = self.number(&name("spare_rows"));
-        }
+        let bytes = self.word(&name("alignment")).and_then(|it| it.parse().ok());
+        let mut known = millpond_vector::Alignment::ALL.into_iter();
+        config.alignment = known.find(|known| Some(known.bytes()) == bytes);
+        config.spread = self.word(&name("spread")).map(value::spread);
+        config.side_arrays.norms = self.flag(&name("norms"));
+        config.side_arrays.external_ids = self.flag(&name("external_ids"));
+        config.slab_bytes = self.number(&name("slab_bytes"));
+        config.spare_rows = self.number(&name("spare_rows"));
         Ok(config)
     }
 

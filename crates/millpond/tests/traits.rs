@@ -71,6 +71,9 @@ fn configurations_begin_with_defaults() {
     configuration::<millpond::Exhaustion>();
     configuration::<millpond::Adaptive>();
     configuration::<shown::Advisor>();
+    fn alone<T: Default + Debug>() {}
+    alone::<fixed::LocalFixedPool<u8>>();
+    alone::<bytes::LocalBytePool>();
 }
 
 #[test]
@@ -86,6 +89,9 @@ fn errors_are_small_and_are_errors() {
     small::<bytes::Full>();
     error::<vector::ShapeError>();
     small::<vector::LaneError>();
+    small::<vector::InsertError>();
+    small::<vector::LoadError>();
+    error::<millpond::Refused<u8>>();
     error::<shown::RegisterError>();
     error::<shown::SnapshotError>();
     let message: Box<dyn Error + Send + Sync> = Settings::new().set("no", 1).unwrap_err().into();
@@ -100,6 +106,12 @@ fn running_out_is_an_error_of_streams() {
     let _held = pool.acquire(1).unwrap();
     let refused = io::Error::from(pool.acquire(2).unwrap_err().into_parts().0);
     assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+    let wait = Some(std::time::Duration::from_millis(1));
+    let late = Pond::builder().with_exhaustion(millpond::Exhaustion::Block { timeout: wait });
+    let late = late.build().unwrap().fixed_pool::<u8>("one", 1).unwrap();
+    let _held = late.acquire(1).unwrap();
+    let refused = io::Error::from(late.acquire(2).unwrap_err().into_parts().0);
+    assert_eq!(refused.kind(), io::ErrorKind::TimedOut);
     let poor = Pond::builder().with_budget_bytes(0).build().unwrap();
     let refused = io::Error::from(poor.buffer(10).unwrap_err());
     assert_eq!(refused.kind(), io::ErrorKind::OutOfMemory);

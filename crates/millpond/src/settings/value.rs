@@ -248,21 +248,18 @@ pub(super) fn pages_word(pages: HugePages) -> &'static str {
 }
 
 /// The words for how rows are spread.
-#[cfg(feature = "vector")]
 const SPREADS: [(&str, millpond_vector::Spread); 2] = [
     ("packed", millpond_vector::Spread::Packed),
     ("prefix_scan", millpond_vector::Spread::PrefixScan),
 ];
 
 /// How rows are spread, by the word for it; packed, if it is no such word.
-#[cfg(feature = "vector")]
 pub(super) fn spread(word: &str) -> millpond_vector::Spread {
     let spread = SPREADS.into_iter().find(|(known, _)| *known == word);
     spread.map_or_else(Default::default, |(_, spread)| spread)
 }
 
 /// The word for how rows are spread.
-#[cfg(feature = "vector")]
 pub(super) fn spread_word(spread: millpond_vector::Spread) -> &'static str {
     let word = SPREADS.into_iter().find(|(_, known)| *known == spread);
     word.map_or("packed", |(word, _)| word)

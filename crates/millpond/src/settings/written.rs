@@ -1,7 +1,6 @@
 //! A configuration as it is written: the tree that reading it gives back.
 
 use super::Settings;
-#[cfg(feature = "vector")]
 use super::value::spread_word;
 use super::value::{adaptive_words, pages_word, policy_words};
 use crate::config::{PondConfig, PoolConfig};
@@ -87,15 +86,12 @@ fn pool(config: &PoolConfig) -> Table {
         table.flag("advice_only", config.advice_only);
     }
     table.region(config.region);
-    #[cfg(feature = "vector")]
-    {
-        table.perhaps("alignment", config.alignment.map(|align| align.bytes()));
-        table.text("spread", config.spread.map_or("", spread_word));
-        table.flag("norms", config.side_arrays.norms);
-        table.flag("external_ids", config.side_arrays.external_ids);
-        table.perhaps("slab_bytes", config.slab_bytes);
-        table.perhaps("spare_rows", config.spare_rows);
-    }
+    table.perhaps("alignment", config.alignment.map(|align| align.bytes()));
+    table.text("spread", config.spread.map_or("", spread_word));
+    table.flag("norms", config.side_arrays.norms);
+    table.flag("external_ids", config.side_arrays.external_ids);
+    table.perhaps("slab_bytes", config.slab_bytes);
+    table.perhaps("spare_rows", config.spare_rows);
     table
 }
 
