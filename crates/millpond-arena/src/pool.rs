@@ -300,7 +300,7 @@ impl ScopePool {
         let this = unsafe { arena.as_ref() };
         this.hands.touch();
         let used = this.used_bytes();
-        if this.tally.count(used) || this.flags() != 0 {
+        if this.flags() != 0 || !this.tally.count(used) {
             // SAFETY: by the caller.
             return unsafe { take_back_slow(arena) };
         }
@@ -406,14 +406,14 @@ fn entry(arena: NonNull<Arena>) -> Entry {
 ///
 /// # Safety
 ///
-/// As [`ScopePool::take_back`]; the lease was counted.
+/// As [`ScopePool::take_back`].
 #[cold]
 #[inline(never)]
 unsafe fn take_back_slow(arena: NonNull<Arena>) {
     // SAFETY: the caller is the holder; the pool lives until the arena is home.
     let this = unsafe { arena.as_ref() };
     let pool = this.pool();
-    let due = this.tally.note(this.used_bytes());
+    let due = this.tally.count_slow(this.used_bytes());
     // SAFETY: by the caller.
     let panic = unsafe { clean(this) };
     let tracked = this.has(TRACKED);

@@ -21,11 +21,18 @@ const TELL_EVERY: u64 = if cfg!(millpond_loom) {
     256
 };
 
+/// Whether the scope is told when so many leases are in a bin.
+#[inline(always)]
+const fn is_due(leases: u64) -> bool {
+    leases % TELL_EVERY == 0
+}
+
 /// A counter that its holder writes and anybody reads.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
+    #[inline(always)]
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -65,34 +72,34 @@ pub(crate) struct Totals {
 }
 
 impl Tally {
-    /// Counts a lease that ends; `true` if there is more to be done about it, which
-    /// [`Tally::note`] does.
+    /// Counts a lease that ends, unless there is more to be done about it: then
+    /// [`Tally::count_slow`] counts it.
     ///
-    /// Ten instructions: branches that are not taken cost less than picking a value,
-    /// and what they lead to stays out of the common way.
+    /// A dozen instructions: what is rare is a branch that is not taken, before
+    /// anything is stored, so that it leaves nothing in the common way.
     #[inline(always)]
     pub(crate) fn count(&self, used: usize) -> bool {
         if cfg!(millpond_no_counters) {
+            return true;
+        }
+        let Some(counter) = self.used.get(doublings(used)) else {
+            return false;
+        };
+        let sum = counter.get().wrapping_add(1);
+        if used > self.high_water.load(Relaxed) || is_due(sum) {
             return false;
         }
-        let counter = match self.used.get(doublings(used)) {
-            Some(counter) => counter,
-            None => self.last_slow(),
-        };
-        let sum = counter.add(1);
-        used > self.high_water.load(Relaxed) || sum % TELL_EVERY == 0
+        counter.0.store(sum, Relaxed);
+        true
     }
 
-    #[cold]
-    fn last_slow(&self) -> &Counter {
-        &self.used[BINS - 1]
-    }
-
-    /// Does what is rare about a lease that was counted. Answers whether the scope
-    /// should be told.
-    pub(crate) fn note(&self, used: usize) -> bool {
+    /// Counts a lease that ends. Answers whether the scope should be told.
+    pub(crate) fn count_slow(&self, used: usize) -> bool {
+        if cfg!(millpond_no_counters) {
+            return false;
+        }
         self.note_peak(used);
-        !cfg!(millpond_no_counters) && self.used[bin(used)].get() % TELL_EVERY == 0
+        is_due(self.used[bin(used)].add(1))
     }
 
     /// Raises the high-water mark.
@@ -146,7 +153,7 @@ mod tests {
         let mut told = 0;
         let mut due = 0;
         for lease in 0..1000 {
-            if tally.count(lease) && tally.note(lease) {
+            if !tally.count(lease) && tally.count_slow(lease) {
                 due += 1;
                 tally.tell(|_, fresh| told += fresh);
             }
