@@ -18,10 +18,13 @@ use crate::pin;
 use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
+/// Bytes that were made and not freed since [`most_held`] began, and the most of them.
+static HELD: AtomicI64 = AtomicI64::new(0);
+static MOST: AtomicI64 = AtomicI64::new(0);
 
 /// What is done beside passing requests on. Plain stores and loads: it is set
 /// before there is a second thread to measure.
@@ -31,8 +34,8 @@ const NOTHING: u8 = 0;
 const COUNT: u8 = 1;
 const REPEAT: u8 = 2;
 
-/// Stops counting: from here on an allocation costs one predicted branch more than
-/// the allocator itself, so that programs can be timed that allocate on purpose.
+/// Stops counting: from here on an allocation, and a free, cost one predicted branch
+/// more than the allocator itself, so that programs can be timed that allocate on purpose.
 pub fn pause() {
     EFFORT.store(NOTHING, Ordering::Relaxed);
 }
@@ -48,6 +51,30 @@ pub fn repeat() {
     EFFORT.store(REPEAT, Ordering::Relaxed);
 }
 
+/// The most bytes that were allocated at once while `work` ran, beyond those before.
+/// Counting is paused afterwards.
+///
+/// ```
+/// use millpond_bench::counting::{Counting, most_held};
+/// #[global_allocator]
+/// static HEAP: Counting<std::alloc::System> = Counting::new(std::alloc::System);
+///
+/// let most = most_held(|| {
+///     let kept = vec![0_u8; 1_000];
+///     drop(vec![0_u8; 400]);
+///     drop((kept, vec![0_u8; 600]));
+/// });
+/// assert_eq!(most, 1_600);
+/// ```
+pub fn most_held(work: impl FnOnce()) -> u64 {
+    HELD.store(0, Ordering::Relaxed);
+    MOST.store(0, Ordering::Relaxed);
+    resume();
+    work();
+    pause();
+    MOST.load(Ordering::Relaxed).unsigned_abs()
+}
+
 /// Bytes that were asked for since the process began, reallocations in full.
 #[must_use]
 pub fn bytes() -> u64 {
@@ -61,6 +88,9 @@ fn observe<A: GlobalAlloc>(inner: &A, layout: Layout) {
         COUNT => {
             ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
             BYTES.fetch_add(layout.size() as u64, Ordering::Relaxed);
+            let size = signed(layout);
+            let held = HELD.fetch_add(size, Ordering::Relaxed) + size;
+            MOST.fetch_max(held, Ordering::Relaxed);
         }
         REPEAT => {
             // SAFETY: the layout is that of a request, so its size is not zero.
@@ -72,6 +102,20 @@ fn observe<A: GlobalAlloc>(inner: &A, layout: Layout) {
         }
         _ => {}
     }
+}
+
+/// Takes note of a block that is freed.
+#[inline(always)]
+fn forget(layout: Layout) {
+    if EFFORT.load(Ordering::Relaxed) == COUNT {
+        HELD.fetch_sub(signed(layout), Ordering::Relaxed);
+    }
+}
+
+/// A layout has at most `isize::MAX` bytes.
+#[inline(always)]
+fn signed(layout: Layout) -> i64 {
+    i64::try_from(layout.size()).unwrap_or(i64::MAX)
 }
 
 /// Allocations and reallocations since the process began, on all threads.
@@ -131,6 +175,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        forget(layout);
         // SAFETY: the caller's promises are handed on.
         unsafe { self.0.dealloc(pointer, layout) };
     }
@@ -144,6 +189,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: by the caller the new size makes a layout.
         let larger = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        forget(layout);
         observe(&self.0, larger);
         // SAFETY: the caller's promises are handed on.
         unsafe { self.0.realloc(pointer, layout, new_size) }

@@ -83,6 +83,7 @@ mod tests {
             estimate: Estimate::of(values),
             fat: Vec::new(),
             fat_estimate: None,
+            note: None,
         });
         Row::of_pairs(series.collect())
     }

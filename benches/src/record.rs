@@ -96,6 +96,9 @@ pub struct Series {
     pub fat: Vec<f64>,
     /// Median and interval of `fat`.
     pub fat_estimate: Option<Estimate>,
+    /// A text beside the figures, shown folded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl Series {
@@ -181,6 +184,9 @@ impl ChapterRecord {
         let row = self.rows.iter_mut().find(|row| row.id == measured.row);
         let row = row.with_context(|| format!("no row {} in {}", measured.row, self.name))?;
         let series = row.series_mut(&measured.contender);
+        if series.note.is_none() {
+            series.note = measured.note;
+        }
         let values = if *build == Build::Fat {
             &mut series.fat
         } else {

@@ -50,6 +50,9 @@ pub struct Measurement {
     pub contender: String,
     /// The figures, in the row's unit.
     pub values: Vec<f64>,
+    /// A text that the report shows with them, folded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl Measurement {
@@ -59,7 +62,16 @@ impl Measurement {
             row: row.into(),
             contender: contender.into(),
             values,
+            note: None,
         }
+    }
+
+    /// The same series with a text that the report shows with it, folded; of several
+    /// processes' the first.
+    #[must_use]
+    pub fn with_note(mut self, note: String) -> Self {
+        self.note = Some(note);
+        self
     }
 }
 

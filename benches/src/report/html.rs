@@ -324,7 +324,15 @@ fn push_row(page: &mut String, row: &Row) -> Result<()> {
         ];
         push_cells(page, class_of(&series.contender), &cells);
     }
-    page.push_str("</table></div></details></article>\n");
+    page.push_str("</table></div></details>\n");
+    for (contender, note) in view::notes(row) {
+        let (contender, note) = (escape(contender), escape(note));
+        let _ = writeln!(
+            page,
+            "<details><summary>{contender}, as it reports itself</summary><pre>{note}</pre></details>"
+        );
+    }
+    page.push_str("</article>\n");
     Ok(())
 }
 

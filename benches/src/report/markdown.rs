@@ -133,6 +133,12 @@ fn push_row(text: &mut String, row: &Row) {
         push_line(text, &[&series.contender, &own, &ratio, &fat]);
     }
     let _ = writeln!(text);
+    for (contender, note) in view::notes(row) {
+        let _ = writeln!(
+            text,
+            "<details><summary>{contender}, as it reports itself</summary>\n\n```text\n{note}\n```\n\n</details>\n"
+        );
+    }
 }
 
 /// A row whose values are instants.

@@ -140,6 +140,12 @@ pub(super) fn against_ours(row: &Row, series: &Series) -> Option<Estimate> {
     Estimate::of_ratio(&series.values, &ours.values).filter(|ratio| ratio.median.is_finite())
 }
 
+/// The texts beside a row's figures, each with whose it is.
+pub(super) fn notes(row: &Row) -> impl Iterator<Item = (&str, &str)> {
+    let series = row.series.iter();
+    series.filter_map(|series| Some((&*series.contender, series.note.as_deref()?)))
+}
+
 /// The best peer of a row.
 pub(super) fn best_peer(row: &Row) -> Option<(&Series, Estimate)> {
     ranked(row).into_iter().find(|(series, _)| !series.ours())
@@ -220,6 +226,13 @@ mod tests {
         assert_eq!(standing(&decided), "best: millpond");
         let level = row(&[("millpond", 1.0, 2.1), ("peer", 2.0, 2.2)]);
         assert_eq!(standing(&level), "no winner: millpond, peer");
+    }
+
+    #[test]
+    fn a_note_is_shown_with_whose_it_is() {
+        let mut noted = row(&[("millpond", 1.0, 1.2), ("peer", 2.0, 2.2)]);
+        noted.series[0].note = Some("{}".into());
+        assert_eq!(notes(&noted).collect::<Vec<_>>(), [("millpond", "{}")]);
     }
 
     #[test]

@@ -66,8 +66,15 @@ fn main() -> Result<()> {
         sum = [sum[0] + before, sum[1] + after];
     }
     line("combined", sum[0], sum[1]);
-    println!("\nWhat its pools held and did, as the database reports it:");
-    println!("{:#}", pooled.memory().report());
+    println!(
+        "
+What its pools did, as the database reports it (all of it: `codebase --stats`):"
+    );
+    let mut report = pooled.report();
+    if let Some(report) = report.as_object_mut() {
+        report.remove("snapshot");
+    }
+    println!("{report:#}");
     Ok(())
 }
 

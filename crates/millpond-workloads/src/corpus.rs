@@ -97,7 +97,7 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
 ///
 /// # Errors
 ///
-/// If there is none.
+/// If there is none, or the first is longer.
 pub fn documents(roots: &[PathBuf], limit_bytes: usize) -> Result<Vec<Document>> {
     let mut documents = Vec::new();
     let mut left = limit_bytes;
@@ -107,16 +107,18 @@ pub fn documents(roots: &[PathBuf], limit_bytes: usize) -> Result<Vec<Document>>
                 continue;
             };
             if document.text.len() > left {
-                return finish(documents, roots);
+                let (path, bytes) = (file.display(), document.text.len());
+                let fits = !documents.is_empty();
+                ensure!(
+                    fits,
+                    "{path}: {bytes} bytes, and the limit is {limit_bytes}"
+                );
+                return Ok(documents);
             }
             left -= document.text.len();
             documents.push(document);
         }
     }
-    finish(documents, roots)
-}
-
-fn finish(documents: Vec<Document>, roots: &[PathBuf]) -> Result<Vec<Document>> {
     let first = roots.first().map(|root| root.display().to_string());
     ensure!(
         !documents.is_empty(),

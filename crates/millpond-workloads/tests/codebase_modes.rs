@@ -1,5 +1,6 @@
 //! The memory modes give the same bytes: answers, records, and what is stored.
 
+use millpond_analytics::Snapshot;
 use millpond_arena::{ArenaManager, Scope, ScopeConfig};
 use millpond_workloads::codebase::{
     Codebase, Fault, Heap, Memory, Pooled, Primitive, Ranking, Store,
@@ -130,12 +131,17 @@ fn modes_agree_on_real_files_and_the_pools_are_used() {
     let (pooled, code) = answers(Pooled::new(), &requests);
     assert!(expected.iter().all(|answer| !answer.starts_with("error")));
     assert_eq!(pooled, expected);
-    let report = code.memory().report();
+    let report = code.report();
     assert_eq!(report["fallbacks"], 0, "{report}");
-    assert!(
-        report["pools"]["graph nodes"]["in_use"].as_u64().unwrap() > documents.len() as u64,
-        "{report}"
-    );
+    assert!(report["reuse_ratio"].as_f64().unwrap() > 0.0, "{report}");
+    // The JSON is what other tools read, and knows every pool.
+    let snapshot = Snapshot::from_json(&report["snapshot"].to_string()).unwrap();
+    let in_use = |name: &str| snapshot.pool(name).unwrap().figures.in_use;
+    assert!(in_use("graph nodes") > documents.len(), "{report}");
+    assert_eq!(in_use("embeddings"), in_use("embedding nodes"), "{report}");
+    for name in ["graph edges", "embedding levels", "messages", "scopes"] {
+        assert!(snapshot.pool(name).is_some(), "{name}: {report}");
+    }
 }
 
 #[test]

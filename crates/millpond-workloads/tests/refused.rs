@@ -27,6 +27,11 @@ const BAD_FLAGS: &[Case] = &[
         &["checksum", "--algorithm", "crc", "x"],
         "sha256",
     ),
+    (
+        BUILDTOOL,
+        &["checksum", "--threads", "100000", "x"],
+        "0..=256",
+    ),
     (BUILDTOOL, &["reference", "App"], "repository \"App\""),
     (
         BUILDTOOL,
@@ -96,8 +101,14 @@ const MISSING: &[Case] = &[
 ];
 
 const BROKEN: &[Case] = &[
+    (BUILDTOOL, &["checksum", "/dev/null"], "neither file"),
     (CODEBASE, &["search", "x", "--db", "{}/noise"], "/noise"),
     (CODEBASE, &["index", "--input", "{}/empty"], "no text"),
+    (
+        ENCODE,
+        &["pack", "{}/x", "--input", "{}/text", "--limit", "3"],
+        "13 bytes, and the limit is 3",
+    ),
     (ENCODE, &["unpack", "{}/noise", "{}/out"], "no archive"),
     (ENCODE, &["unpack", "{}/cut", "{}/out"], "cut"),
     (PIPELINE, &["{}/noise"], "not UTF-8"),

@@ -25,6 +25,7 @@ pub const CHAPTER: Chapter = Chapter {
     caveats: &[
         "Server and clients share this machine and the loopback device: most of the time is the kernel's, in all modes alike.",
         "One thread serves on a core, one asks on another over kept connections; the next request on a connection waits for the last answer, so slow answers slow the asking down.",
+        "wrk counts a pause once for every request that it would have made in it, so its p99.9 is made of a few pauses of the machine: waits for a core, in all modes alike. Who wants a shorter tail needs fewer connections a thread, and cores that nobody else uses.",
         "All modes release the buffers of idle connections; a heap mode that kept them would allocate less and hold more.",
         "Files come from the system's cache. What buffers cost alone stands in field-bytes, the load test and the planning table too.",
     ],

@@ -22,6 +22,7 @@ use millpond_workloads::pipeline::run::Triple;
 use millpond_workloads::pipeline::terms::Terms;
 use millpond_workloads::pipeline::{Pattern, Pipeline, rings, sample};
 use std::hint::black_box;
+use std::thread;
 
 pub const CHAPTER: Chapter = Chapter {
     name: "pipeline",
@@ -51,6 +52,7 @@ const SHARE: &str = "allocation-share";
 const ALLOCATIONS: &str = "allocations";
 const BYTES: &str = "bytes";
 const MISSES: &str = "misses";
+const EXHAUSTED: &str = "exhausted";
 const SPACE: &str = "space";
 const LATENCY: &str = "latency";
 const MEMORY: &str = "memory";
@@ -136,6 +138,12 @@ const ROWS: &[RowSpec] = &[
         "buffers made ÷ buffers acquired",
         Unit::Ratio,
         Section::Space,
+    ),
+    RowSpec::space(
+        EXHAUSTED,
+        "refused, eight operations at once",
+        "of 80,000 acquires by eight threads, each with a buffer at a time",
+        Unit::Count,
     ),
 ];
 
@@ -374,7 +382,22 @@ fn space() -> Result<Vec<Measurement>> {
     let stats = pool.stats();
     let misses = stats.created as f64 / stats.acquires as f64;
     measured.push(Measurement::new(MISSES, POOLED, vec![misses]));
+    measured.push(Measurement::new(EXHAUSTED, POOLED, vec![refused()]));
     Ok(measured)
+}
+
+/// Acquires that find no buffer while eight threads take one each, again and again.
+fn refused() -> f64 {
+    let pool = shared_buffers();
+    let take = || (0..10_000).filter(|_| pool.buffer().is_err()).count();
+    let refused: usize = thread::scope(|scope| {
+        let takers = [(); 8].map(|()| scope.spawn(take));
+        takers
+            .into_iter()
+            .map(|taker| taker.join().unwrap_or(1))
+            .sum()
+    });
+    refused as f64
 }
 
 fn bars(record: &ChapterRecord) -> Vec<Bar> {
@@ -401,5 +424,8 @@ fn bars(record: &ChapterRecord) -> Vec<Bar> {
         judge
             .at_most(MISSES, POOLED, (0.05, Figure::Ratio), "the claim")
             .beside("hit rate above 95 %"),
+        judge
+            .at_most(EXHAUSTED, POOLED, (0.0, Figure::Count), "the claim")
+            .beside("never, with eight operations at once"),
     ]
 }

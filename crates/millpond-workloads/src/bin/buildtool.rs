@@ -1,6 +1,7 @@
 //! `buildtool`: flags, references, checksums and archives of a container build.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use millpond_analytics::{Registry, Tracker};
 use millpond_workloads::buildtool::checksum::{self, Algorithm};
@@ -52,7 +53,7 @@ enum Task {
         #[arg(long, value_enum, default_value_t = Algorithm::Sha256)]
         algorithm: Algorithm,
         /// Threads; all cores if 0
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, default_value_t = 0, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(0..=256))]
         threads: usize,
     },
     /// Write a directory as a tar archive
@@ -235,8 +236,10 @@ fn carry_out<M: Memory>(task: &Task, memory: &M, tracker: &Tracker) -> Result<()
 
 /// The files below a path, which must be there.
 fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
-    path.metadata()
-        .with_context(|| path.display().to_string())?;
+    let found = path.metadata();
+    let found = found.with_context(|| path.display().to_string())?;
+    let readable = found.is_file() || found.is_dir();
+    ensure!(readable, "{}: neither file nor directory", path.display());
     Ok(corpus::files(path))
 }
 

@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use millpond_workloads::cli::{self, InputArgs, MemoryArgs};
 use millpond_workloads::codebase::{Codebase, Heap, Memory, Pooled, Ranking, Store, ToolServer};
 use millpond_workloads::{corpus, memory};
+use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -56,6 +57,9 @@ struct Common {
     db: PathBuf,
     #[command(flatten)]
     memory: MemoryArgs,
+    /// Print what the pools did, as JSON on standard error
+    #[arg(long)]
+    stats: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -89,19 +93,23 @@ fn main() -> ExitCode {
 }
 
 fn run<M: Memory>(memory: M, command: &Command, common: &Common) -> Result<()> {
-    match command {
+    let report = match command {
         Command::Index { input, each, .. } => index(memory, &common.db, input, *each),
         Command::Search {
             query, limit, by, ..
         } => search(memory, &common.db, query, (*by).into(), (*limit).into()),
         Command::Serve { .. } => serve(memory, &common.db),
+    }?;
+    if common.stats {
+        eprintln!("{report:#}");
     }
+    Ok(())
 }
 
 /// Files that are saved in one transaction.
 const BATCH: usize = 256;
 
-fn index<M: Memory>(memory: M, db: &Path, input: &InputArgs, each: bool) -> Result<()> {
+fn index<M: Memory>(memory: M, db: &Path, input: &InputArgs, each: bool) -> Result<Value> {
     let mut files = Vec::new();
     for root in input.roots()? {
         let folder = root
@@ -147,12 +155,18 @@ fn index<M: Memory>(memory: M, db: &Path, input: &InputArgs, each: bool) -> Resu
         "{} files, {} nodes, {} edges, {} words",
         size.files, size.nodes, size.edges, size.words
     )?;
-    Ok(())
+    Ok(code.report())
 }
 
-fn search<M: Memory>(memory: M, db: &Path, query: &str, by: Ranking, limit: usize) -> Result<()> {
+fn search<M: Memory>(
+    memory: M,
+    db: &Path,
+    query: &str,
+    by: Ranking,
+    limit: usize,
+) -> Result<Value> {
     let code = open(memory, db)?;
-    code.search(query, by, limit, |hits| {
+    code.search(query, by, limit, |hits| -> Result<()> {
         let mut out = std::io::stdout().lock();
         for hit in hits {
             match hit.symbol {
@@ -161,10 +175,11 @@ fn search<M: Memory>(memory: M, db: &Path, query: &str, by: Ranking, limit: usiz
             }
         }
         Ok(())
-    })?
+    })??;
+    Ok(code.report())
 }
 
-fn serve<M: Memory>(memory: M, db: &Path) -> Result<()> {
+fn serve<M: Memory>(memory: M, db: &Path) -> Result<Value> {
     let server = ToolServer::new(Codebase::open(memory, Store::open(db)?)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,40 +1,14 @@
 //! Archives: a directory as a tar file, the same bytes each time, compressed if asked.
 
+use super::batched::Batched;
 use super::memory::{Memory, Purpose};
 use anyhow::{Context, Result};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs::File;
-use std::io::{self, Write};
-use std::ops::DerefMut;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use tar::{Builder, Header};
-
-/// Collects small writes in a buffer.
-struct Batched<B, W: Write> {
-    buffer: B,
-    length: usize,
-    out: W,
-}
-
-impl<B: DerefMut<Target = [u8]>, W: Write> Write for Batched<B, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.length == self.buffer.len() {
-            self.flush()?;
-        }
-        let room = &mut self.buffer[self.length..];
-        let length = bytes.len().min(room.len());
-        room[..length].copy_from_slice(&bytes[..length]);
-        self.length += length;
-        Ok(length)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.write_all(&self.buffer[..self.length])?;
-        self.length = 0;
-        Ok(())
-    }
-}
 
 /// Writes `files`, which lie below `root`, as a tar archive; returns its writer.
 ///
@@ -52,11 +26,7 @@ pub fn tar<M: Memory, W: Write>(
     mut done: impl FnMut(u64),
 ) -> Result<W> {
     let buffer = memory.buffer(Purpose::Archive)?;
-    let mut batched = Batched {
-        buffer,
-        length: 0,
-        out,
-    };
+    let mut batched = Batched::new(buffer, out);
     let mut builder = Builder::new(&mut batched);
     let mut header = Header::new_gnu();
     header.set_mode(0o644);
@@ -79,7 +49,7 @@ pub fn tar<M: Memory, W: Write>(
     builder.finish()?;
     drop(builder);
     batched.flush()?;
-    Ok(batched.out)
+    Ok(batched.into_inner())
 }
 
 /// The same through gzip.

@@ -104,7 +104,7 @@ fn digest<M: Memory>(path: &Path, algorithm: Algorithm, memory: &M) -> Result<(H
 ///
 /// The first file's that failed.
 pub fn files<M: Memory>(
-    files: &[PathBuf],
+    files: &[impl AsRef<Path> + Sync],
     algorithm: Algorithm,
     threads: usize,
     memory: &M,
@@ -118,7 +118,7 @@ pub fn files<M: Memory>(
             let Some(path) = files.get(index) else {
                 return Ok(digests);
             };
-            let (digest, bytes) = digest(path, algorithm, memory)?;
+            let (digest, bytes) = digest(path.as_ref(), algorithm, memory)?;
             digests.push((index, digest));
             done(bytes);
         }

@@ -76,7 +76,7 @@ impl<M: Memory> FileCache<M> {
                 digests[place] = known.digest;
                 self.hits += 1;
             } else {
-                changed.push(path.clone());
+                changed.push(path);
                 places.push((place, key, bytes, modified));
                 self.misses += 1;
             }

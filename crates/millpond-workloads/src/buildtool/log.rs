@@ -1,6 +1,7 @@
-//! The terminal log: entries wait in a batch and are written together.
+//! The terminal log: entries wait in a batch and are written together, in one piece.
 
-use super::memory::Memory;
+use super::batched::Batched;
+use super::memory::{Memory, Purpose};
 use anyhow::Result;
 use std::fmt::{self, Write as _};
 use std::io::Write;
@@ -80,11 +81,16 @@ impl<'m, M: Memory, W: Write> Log<'m, M, W> {
     ///
     /// # Errors
     ///
-    /// If it cannot be written.
+    /// If it cannot be written, or there is no memory.
     pub fn flush(&mut self) -> Result<()> {
-        self.waiting
-            .drain(..)
-            .try_for_each(|text| self.out.write_all(text.as_bytes()))?;
+        if !self.waiting.is_empty() {
+            let buffer = self.memory.buffer(Purpose::Output)?;
+            let mut batch = Batched::new(buffer, &mut self.out);
+            self.waiting
+                .drain(..)
+                .try_for_each(|text| batch.write_all(text.as_bytes()))?;
+            batch.flush()?;
+        }
         Ok(self.out.flush()?)
     }
 
@@ -108,6 +114,31 @@ mod tests {
         }
         log.flush().unwrap();
         String::from_utf8(log.into_inner()).unwrap()
+    }
+
+    /// Counts writes.
+    struct Writes(usize);
+
+    impl Write for Writes {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += 1;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_batch_is_one_write() {
+        let pools = Pooled::new().unwrap();
+        let mut log = Log::new(&pools, Level::Info, Writes(0));
+        for n in 0..3 * BATCH {
+            log.entry(Level::Info, format_args!("step {n}")).unwrap();
+        }
+        log.flush().unwrap();
+        assert_eq!(log.into_inner().0, 3);
     }
 
     #[test]

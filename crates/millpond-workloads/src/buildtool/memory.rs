@@ -14,18 +14,22 @@ pub enum Purpose {
     Hash,
     /// Writing archives.
     Archive,
+    /// Writing what people read.
+    Output,
 }
 
 impl Purpose {
     /// Bytes of a buffer.
     ///
-    /// Larger ones were no faster for either use, and leave the second level of
+    /// Larger ones were no faster for files, and leave the second level of
     /// the processor's cache (November 2026, 2-core virtual machine).
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {
             Self::Hash => 64 << 10,
             Self::Archive => 32 << 10,
+            // A batch of the log, mostly.
+            Self::Output => 8 << 10,
         }
     }
 }
@@ -89,6 +93,7 @@ pub struct Pooled {
     strings: StringPool,
     hash: BytePool,
     archive: BytePool,
+    output: BytePool,
 }
 
 impl Pooled {
@@ -105,17 +110,19 @@ impl Pooled {
             strings: StringPool::new()?,
             hash: of("hash", Purpose::Hash)?,
             archive: of("archive", Purpose::Archive)?,
+            output: of("output", Purpose::Output)?,
         })
     }
 
     /// The pools, for their figures.
     #[must_use]
-    pub fn pools(&self) -> [(&'static str, &BytePool); 3] {
+    pub fn pools(&self) -> [(&'static str, &BytePool); 4] {
         let strings = self.strings.pool();
         [
             ("strings", strings),
             ("hash", &self.hash),
             ("archive", &self.archive),
+            ("output", &self.output),
         ]
     }
 }
@@ -184,6 +191,7 @@ impl Memory for Pooled {
         let pool = match purpose {
             Purpose::Hash => &self.hash,
             Purpose::Archive => &self.archive,
+            Purpose::Output => &self.output,
         };
         Ok(pool.acquire_stale(purpose.bytes())?)
     }

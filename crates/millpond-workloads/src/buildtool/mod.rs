@@ -14,6 +14,7 @@
 //! A [`Workshop`] does all of it, as builds of services would.
 
 pub mod archive;
+mod batched;
 pub mod checksum;
 pub mod files;
 pub mod flags;

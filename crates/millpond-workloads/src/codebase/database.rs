@@ -190,6 +190,12 @@ impl<M: Memory> Codebase<M> {
         &self.memory
     }
 
+    /// What its memory did, for people: on pools a snapshot of all of them and what they
+    /// saved, in JSON.
+    pub fn report(&self) -> serde_json::Value {
+        self.memory.report(self.index.embeddings().rows())
+    }
+
     /// The index.
     pub fn index(&self) -> &Index<M> {
         &self.index

@@ -125,7 +125,7 @@ impl Memory for Heap {
 
     fn fell_back(&self) {}
 
-    fn report(&self) -> serde_json::Value {
+    fn report(&self, _: &BoxedRows) -> serde_json::Value {
         serde_json::json!({ "memory": Self::NAME })
     }
 }

@@ -168,6 +168,11 @@ impl<M: Memory> Hnsw<M> {
         self.nodes.get(id).map(|node| node.file)
     }
 
+    /// Where the embeddings are.
+    pub fn rows(&self) -> &M::Rows {
+        &self.rows
+    }
+
     /// Embeddings in the graph.
     pub fn count(&self) -> usize {
         self.nodes.count()

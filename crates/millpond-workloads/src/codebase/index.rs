@@ -428,7 +428,7 @@ fn best<'s, S: Scope>(
     Ok(files)
 }
 
-fn terms<'s, S: Scope>(scope: &'s S, text: &str) -> Result<S::List<'s, Term>, Full> {
+pub(super) fn terms<'s, S: Scope>(scope: &'s S, text: &str) -> Result<S::List<'s, Term>, Full> {
     let mut hashes = scope.list::<u64>(text.len() / 4)?;
     words::each_word(text, |word, _| hashes.push(word))?;
     let mut terms = scope.list(hashes.len() / 3)?;

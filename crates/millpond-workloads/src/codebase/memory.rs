@@ -152,8 +152,8 @@ pub trait Memory: Send + Sync + 'static {
     /// Notes that an operation was carried out on the heap, for want of room.
     fn fell_back(&self);
 
-    /// What was taken from where, for people.
-    fn report(&self) -> serde_json::Value;
+    /// What pools did, with what they saved, and the embeddings of `rows` among them.
+    fn report(&self, rows: &Self::Rows) -> serde_json::Value;
 }
 
 /// Runs `$body` with `$scope` leased from `$memory`; if that runs out, again on the heap.

@@ -1,15 +1,16 @@
 //! The pooled mode: arenas, fixed pools, a vector pool and a byte pool.
 
 use super::memory::{Full, Hold, List, Memory, Purpose, Rows, Scope, Text};
+use millpond_analytics::{Registry, Savings};
 use millpond_arena::{ArenaFull, ArenaManager, ArenaString, ArenaVec, Lease};
 use millpond_bytes::{BytePool, PoolBuf};
-use millpond_core::observe::Observation;
+use millpond_core::observe::{Observation, Observe};
 use millpond_fixed::{Exhaustion, FixedPool, OwnedLease, PoolHandle};
 use millpond_vector::{RowId, VectorPool};
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Items by which a fixed pool may grow beyond what it was made for: all that an
 /// index of 32-bit places can name.
@@ -136,16 +137,41 @@ impl io::Write for Message {
     }
 }
 
-type Observed = (&'static str, Box<dyn Fn() -> Observation + Send + Sync>);
+/// The figures of rows, whose pool belongs to an index, for as long as it takes to
+/// report them.
+struct Seen(Observation);
+
+impl Observe for Seen {
+    fn name(&self) -> &str {
+        EMBEDDINGS
+    }
+
+    fn observe(&self) -> Observation {
+        self.0
+    }
+
+    fn kind(&self) -> &'static str {
+        "vector"
+    }
+}
+
+const EMBEDDINGS: &str = "embeddings";
 
 /// Millpond pools: arenas by scope, fixed pools for nodes, a vector pool for
 /// embeddings, a byte pool for messages.
-#[derive(Default)]
 pub struct Pooled {
-    arenas: ArenaManager,
-    bytes: BytePool,
-    pools: Mutex<Vec<Observed>>,
+    arenas: Arc<ArenaManager>,
+    bytes: Arc<BytePool>,
+    registry: Registry,
+    /// Keeps the pools of objects in the registry.
+    pools: Mutex<Vec<Arc<dyn Observe + Send + Sync>>>,
     fell_back: AtomicU64,
+}
+
+impl Default for Pooled {
+    fn default() -> Self {
+        Self::with_arenas(ArenaManager::default())
+    }
 }
 
 impl Pooled {
@@ -158,9 +184,18 @@ impl Pooled {
     /// Pools whose scopes are `arenas`.
     #[must_use]
     pub fn with_arenas(arenas: ArenaManager) -> Self {
+        let (arenas, bytes) = (Arc::new(arenas), Arc::new(BytePool::default()));
+        let registry = Registry::new();
+        let named = registry
+            .register_as("scopes", &arenas)
+            .and_then(|()| registry.register_as("messages", &bytes));
+        debug_assert!(named.is_ok(), "an empty registry has room for two");
         Self {
             arenas,
-            ..Self::default()
+            bytes,
+            registry,
+            pools: Mutex::default(),
+            fell_back: AtomicU64::new(0),
         }
     }
 
@@ -194,14 +229,19 @@ impl Memory for Pooled {
             .exhaustion(Exhaustion::Grow { extra: GROWTH })
             .build()
             .into_handle();
-        let observed = pool.clone();
+        let observed = Arc::new(pool.clone());
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        pools.push((name, Box::new(move || observed.stats())));
+        // A second index on the same memory has names with numbers.
+        let numbered = || format!("{name} {}", pools.len());
+        let named = self.registry.register_as(name, &observed);
+        let named = named.or_else(|_| self.registry.register_as(&numbered(), &observed));
+        debug_assert!(named.is_ok(), "names differ by their numbers");
+        pools.push(observed);
         pool
     }
 
     fn rows(&self, dimension: usize) -> PooledRows {
-        let pool = VectorPool::builder(dimension).name("embeddings").build();
+        let pool = VectorPool::builder(dimension).name(EMBEDDINGS).build();
         PooledRows(pool.expect("a dimension that rows can have"))
     }
 
@@ -214,30 +254,18 @@ impl Memory for Pooled {
         self.fell_back.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn report(&self) -> serde_json::Value {
-        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let fixed = pools.iter().map(|(name, observe)| {
-            let seen = observe();
-            let figures = serde_json::json!({
-                "capacity": seen.capacity,
-                "in_use": seen.in_use,
-                "acquires": seen.acquires,
-                "held_bytes": seen.held_bytes,
-            });
-            ((*name).to_owned(), figures)
-        });
-        let scopes = self.arenas.scopes().map(|scope| {
-            let stats = scope.stats();
-            (
-                stats.scope.to_owned(),
-                serde_json::json!({ "leases": stats.leases, "high_water_bytes": stats.high_water_bytes, "parked_bytes": stats.parked_bytes }),
-            )
-        });
+    fn report(&self, rows: &PooledRows) -> serde_json::Value {
+        let rows = Arc::new(Seen(rows.0.stats()));
+        let named = self.registry.register(&rows);
+        debug_assert!(named.is_ok(), "those of the last report are gone");
+        let snapshot = self.registry.snapshot();
+        let savings = Savings::of(&snapshot, None);
         serde_json::json!({
             "memory": Self::NAME,
-            "pools": fixed.collect::<serde_json::Map<_, _>>(),
-            "scopes": scopes.collect::<serde_json::Map<_, _>>(),
             "fallbacks": self.fallbacks(),
+            "reuse_ratio": savings.reuse_ratio(),
+            "savings": savings,
+            "snapshot": snapshot,
         })
     }
 }

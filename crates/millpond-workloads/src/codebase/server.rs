@@ -47,7 +47,7 @@ impl<M: Memory> ToolServer<M> {
     }
 
     /// Serves one client until its input ends; requests that it made before that are
-    /// answered.
+    /// answered. Returns [`Codebase::report`].
     ///
     /// # Errors
     ///
@@ -56,7 +56,8 @@ impl<M: Memory> ToolServer<M> {
         self,
         input: impl AsyncRead + Send + Unpin + 'static,
         output: impl AsyncWrite + Send + Unpin + 'static,
-    ) -> Result<()> {
+    ) -> Result<serde_json::Value> {
+        let code = Arc::clone(&self.code);
         let transport =
             AsyncRwTransport::new_server(input, output).with_max_line_length(LONGEST_LINE);
         let service = ServiceExt::<RoleServer>::serve(self, transport)
@@ -66,7 +67,7 @@ impl<M: Memory> ToolServer<M> {
             .waiting()
             .await
             .context("a task of the server failed")?;
-        Ok(())
+        Ok(code.read().unwrap_or_else(PoisonError::into_inner).report())
     }
 }
 

@@ -2,13 +2,18 @@
 //! with a digest of what came out.
 
 use super::database::Codebase;
-use super::index::{Index, Ranking};
+use super::diff;
+use super::heap::Heap;
+use super::index::{Index, Ranking, terms};
 use super::memory::Memory;
 use super::primitive::Primitive;
 use super::store::Store;
+use super::symbols::Extractor;
 use super::words::{DIMENSION, embed};
 use crate::corpus::Document;
 use anyhow::{Context, Result, ensure};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 /// What a piece of work came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -167,9 +172,78 @@ impl<M: Memory> Work<M> {
         }))
     }
 
-    /// The database's own memory.
-    pub fn memory(&self) -> &M {
-        self.code.memory()
+    /// What the database's own memory did.
+    pub fn report(&self) -> serde_json::Value {
+        self.code.report()
+    }
+
+    /// What saves and searches are made of: microseconds of each part alone, on the
+    /// heap, over as long as `budget` each.
+    pub fn parts(&self, budget: Duration) -> [(&'static str, f64); 8] {
+        let each = |part: &mut dyn FnMut(&[String; 2])| {
+            per_operation(budget, || {
+                self.files.iter().for_each(|(_, versions)| part(versions));
+                self.files.len()
+            })
+        };
+        let asked = |ranking| {
+            per_operation(budget, || {
+                for query in &self.queries {
+                    let found = self.code.search(query, ranking, 10, |hits| hits.len());
+                    debug_assert!(found.is_ok());
+                }
+                self.queries.len()
+            })
+        };
+        let (mut extractor, mut vector) = (Extractor::default(), [0.0; DIMENSION]);
+        let embeddings = self.index.embeddings();
+        let embedded = self.files.iter().map(|(_, [_, new])| {
+            let mut row = [0.0; DIMENSION];
+            embed(new, &mut row);
+            row
+        });
+        let rows: Vec<_> = embedded.collect();
+        [
+            (
+                "save: lines that differ",
+                each(&mut |[old, new]| {
+                    black_box(diff::edits(&Heap, old, new).is_ok());
+                }),
+            ),
+            (
+                "save: symbols and imports",
+                each(&mut |[_, new]| {
+                    let (mut symbols, mut imports) = (Vec::new(), Vec::new());
+                    let found = extractor.symbols(new, &mut symbols);
+                    black_box(
+                        found
+                            .and_then(|()| extractor.imports(new, &mut imports))
+                            .is_ok(),
+                    );
+                }),
+            ),
+            (
+                "save: words, counted",
+                each(&mut |[old, new]| {
+                    black_box([old, new].map(|text| terms(&Heap, text).is_ok()));
+                }),
+            ),
+            (
+                "save: embedding",
+                each(&mut |[_, new]| embed(black_box(new), &mut vector)),
+            ),
+            (
+                "save: near embeddings",
+                per_operation(budget, || {
+                    rows.iter()
+                        .for_each(|row| drop(black_box(embeddings.plan(&Heap, row))));
+                    rows.len()
+                }),
+            ),
+            ("search: by words", asked(Ranking::Text)),
+            ("search: by embeddings", asked(Ranking::Vector)),
+            ("search: by graph", asked(Ranking::Graph)),
+        ]
     }
 
     /// 1 − recall@10: of the ten nearest embeddings of each line, the share that the
@@ -185,7 +259,7 @@ impl<M: Memory> Work<M> {
         {
             embed(line, &mut vector);
             let exact = embeddings.nearest_exactly(&vector, 10);
-            let near = embeddings.nearest(&super::heap::Heap, &vector, 10);
+            let near = embeddings.nearest(&Heap, &vector, 10);
             let near = near.unwrap_or_default();
             let is_found = |id| near.iter().any(|near| near.id == id);
             found += exact.iter().filter(|exact| is_found(exact.id)).count();
@@ -193,6 +267,15 @@ impl<M: Memory> Work<M> {
         }
         1.0 - found as f64 / asked as f64
     }
+}
+
+/// Microseconds of each operation of `work`, which says how many it did.
+fn per_operation(budget: Duration, mut work: impl FnMut() -> usize) -> f64 {
+    let (began, mut operations) = (Instant::now(), 0);
+    while began.elapsed() < budget || operations == 0 {
+        operations += work();
+    }
+    began.elapsed().as_secs_f64() * 1e6 / operations as f64
 }
 
 /// The same text with a function more in its middle.

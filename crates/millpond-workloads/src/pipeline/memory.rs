@@ -221,6 +221,27 @@ mod tests {
     }
 
     #[test]
+    fn eight_operations_at_once_always_find_a_buffer() {
+        let pool = shared_buffers();
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let pool = &pool;
+                scope.spawn(move || {
+                    for n in 0..2_000 {
+                        let mut buffer = pool.buffer().expect("16 for 8");
+                        buffer[0] = thread;
+                        if n % 64 == 0 {
+                            std::thread::yield_now();
+                        }
+                        assert_eq!(buffer[0], thread);
+                    }
+                });
+            }
+        });
+        assert_eq!(usage(&pool).in_use, 0);
+    }
+
+    #[test]
     fn buffers_lie_on_lines() {
         let (heap, pool) = (Heap, local_buffers());
         assert_eq!(heap.buffer().unwrap().as_ptr().addr() % 64, 0);
