@@ -192,9 +192,28 @@ impl Class {
         let class_place = class.as_ptr();
         // SAFETY: alive until the slot is home; a place inside it.
         let engine = unsafe { &raw const (*class_place).engine };
+        let entry = Entry::from_ptr(bytes.cast());
         // SAFETY: by the caller.
-        let released = unsafe { SharedEngine::release(engine, Entry::from_ptr(bytes.cast())) };
-        if released == Released::Last {
+        if !unsafe { SharedEngine::try_push(engine, entry) } {
+            // SAFETY: as above; the cache did not take it.
+            unsafe { Self::release_slow(class, entry) };
+        }
+    }
+
+    /// Gives back a slot that the caller's cache did not take, and ends the class if
+    /// it was the last one out. A function of its own, so that the fast path keeps
+    /// nothing for it.
+    ///
+    /// # Safety
+    ///
+    /// As [`Class::bring_home`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn release_slow(class: NonNull<Self>, entry: Entry) {
+        // SAFETY: alive until the slot is home; a place inside it.
+        let engine = unsafe { &raw const (*class.as_ptr()).engine };
+        // SAFETY: by the caller.
+        if unsafe { SharedEngine::release_slow(engine, entry) } == Released::Last {
             // SAFETY: told so by the engine.
             unsafe { Self::end_slow(class) };
         }

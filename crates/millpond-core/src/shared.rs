@@ -296,17 +296,32 @@ impl<S: Source> SharedEngine<S> {
     /// was not released since, and what it stands for is not used any more.
     #[inline(always)]
     pub unsafe fn release(engine: *const Self, entry: Entry) -> Released {
-        // SAFETY: alive by the caller, as long as the item is not home.
-        let table = unsafe { &(*engine).table };
-        if let Some(cache) = table.find(thread_id::current()) {
-            // SAFETY: this thread's own cache or the closed one; the item is the
-            // caller's to give.
-            if unsafe { Cache::push(cache, entry) } {
-                return Released::Home;
-            }
+        // SAFETY: by the caller.
+        if unsafe { Self::try_push(engine, entry) } {
+            return Released::Home;
         }
         // SAFETY: as above: the cache did not take it.
         unsafe { Self::release_slow(engine, entry) }
+    }
+
+    /// Gives an item back into the caller's cache: the fast path of every release.
+    ///
+    /// `false` means "not this way", and the item is the caller's still: go on with
+    /// [`SharedEngine::release_slow`].
+    ///
+    /// # Safety
+    ///
+    /// As [`SharedEngine::release`].
+    #[inline(always)]
+    pub unsafe fn try_push(engine: *const Self, entry: Entry) -> bool {
+        // SAFETY: alive by the caller, as long as the item is not home.
+        let table = unsafe { &(*engine).table };
+        let Some(cache) = table.find(thread_id::current()) else {
+            return false;
+        };
+        // SAFETY: this thread's own cache or the closed one; the item is the
+        // caller's to give.
+        unsafe { Cache::push(cache, entry) }
     }
 
     /// Pops up to `out.len()` items from the caller's cache under one look at its

@@ -79,6 +79,12 @@ const NEAR: usize = if cfg!(any(millpond_loom, miri)) {
 #[cfg(all(target_pointer_width = "64", not(millpond_loom)))]
 const _: () = assert!(size_of::<Table>() == 128, "a pair of lines");
 
+/// Says that whoever comes by here is rare, so that the code for others is in one
+/// piece.
+#[cold]
+#[inline(always)]
+const fn far_away() {}
+
 /// # Invariants
 ///
 /// 1. `current` points to a table that lives as long as this value, as do all
@@ -139,6 +145,7 @@ impl Table {
     #[inline(always)]
     pub(crate) fn find(&self, id: usize) -> Option<&Cache> {
         let Some(near) = self.near.get(id) else {
+            far_away();
             // SAFETY: `shown` is a table (5).
             return unsafe { Self::find_in(self.shown.load(Ordering::Acquire), id) };
         };
@@ -168,8 +175,10 @@ impl Table {
         if id >= len {
             return None;
         }
+        // Not ordered as the load of a near place is, or the compiler makes one load
+        // of the two, and has everybody choose an address first.
         // SAFETY: `id < len`.
-        let cache = unsafe { place(header, id) }.load(Ordering::Relaxed);
+        let cache = unsafe { place(header, id) }.load(Ordering::Acquire);
         // Said, or the fast paths would test it.
         // SAFETY: every place points to a cache (2).
         unsafe { core::hint::assert_unchecked(!cache.is_null()) };

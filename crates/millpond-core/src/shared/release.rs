@@ -8,12 +8,14 @@ use crate::source::Source;
 use crate::wait::{Turn, Wake};
 
 impl<S: Source> SharedEngine<S> {
+    /// As [`SharedEngine::release`], for a caller that has tried the fast path.
+    ///
     /// # Safety
     ///
     /// As [`SharedEngine::release`].
     #[cold]
     #[inline(never)]
-    pub(super) unsafe fn release_slow(engine: *const Self, entry: Entry) -> Released {
+    pub unsafe fn release_slow(engine: *const Self, entry: Entry) -> Released {
         // SAFETY: alive by the caller, as long as the item is not home.
         let this = unsafe { &*engine };
         if let Some(cache) = this.behind_the_veil() {
