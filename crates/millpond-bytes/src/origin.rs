@@ -16,7 +16,7 @@ use millpond_core::error::AcquireError;
 #[cfg(feature = "std")]
 use millpond_core::error::Limit;
 #[cfg(feature = "std")]
-use millpond_core::home::Home;
+use millpond_core::home::{FALLBACK, Home};
 
 /// Where a [`PoolBuf`] goes when it is dropped, and where it grows. Sealed.
 #[expect(private_bounds, reason = "sealed")]
@@ -60,6 +60,10 @@ pub(crate) unsafe trait Sealed: Copy {
 
     /// Whether the buffer is of no class.
     fn is_direct(self) -> bool;
+
+    /// Whether the buffer lies in a slab of its class.
+    #[cfg(feature = "std")]
+    fn is_in_class(self) -> bool;
 }
 
 /// The origin of buffers of a `BytePool`.
@@ -127,6 +131,10 @@ unsafe impl Sealed for Pooled {
 
     fn is_direct(self) -> bool {
         self.0.notes() & DIRECT != 0
+    }
+
+    fn is_in_class(self) -> bool {
+        self.0.notes() & (DIRECT | FALLBACK) == 0
     }
 }
 

@@ -2,12 +2,13 @@
 
 use crate::buf::PoolBuf;
 use crate::class::Class;
-use crate::origin::DIRECT;
+use crate::figures::Discards;
+use crate::local::{LocalBuf, LocalBytePool};
+use crate::origin::Origin;
 use crate::pool::BytePool;
-use crate::slot::header_of;
+use crate::slot::{Slots, header_of};
 use core::fmt;
 use core::ptr::NonNull;
-use millpond_core::home::FALLBACK;
 
 /// A buffer taken apart by [`PoolBuf::into_raw_parts`], for foreign interfaces
 /// and completion queues. It is out until
@@ -61,6 +62,17 @@ pub enum Discard {
     Stale,
 }
 
+impl Discard {
+    /// Where it is counted.
+    pub(crate) fn counter(self, counters: &mut Discards) -> &mut u64 {
+        match self {
+            Self::Foreign => &mut counters.foreign,
+            Self::WrongSize => &mut counters.wrong_size,
+            Self::Stale => &mut counters.stale,
+        }
+    }
+}
+
 impl fmt::Display for Discard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -73,7 +85,7 @@ impl fmt::Display for Discard {
 
 impl core::error::Error for Discard {}
 
-impl PoolBuf {
+impl<O: Origin> PoolBuf<O> {
     /// Takes the buffer apart. Moves the contents to the front if some were
     /// consumed. Forgetting the parts leaks the buffer, as forgetting the buffer
     /// would.
@@ -83,7 +95,7 @@ impl PoolBuf {
     /// Hands back a buffer that is of no class, oversize for example: there would
     /// be no way to find out later that it is whose it says.
     pub fn into_raw_parts(mut self) -> Result<RawParts, Self> {
-        if self.origin_mut().0.notes() & (DIRECT | FALLBACK) != 0 {
+        if !self.origin_mut().is_in_class() {
             return Err(self);
         }
         self.compact();
@@ -134,24 +146,49 @@ impl BytePool {
     }
 }
 
+impl LocalBytePool {
+    /// Puts a buffer together again; see [`BytePool::from_raw_parts`].
+    ///
+    /// # Errors
+    ///
+    /// [`Discard`] says why the parts were not taken; they are counted in the
+    /// statistics and change nothing.
+    ///
+    /// # Safety
+    ///
+    /// As [`BytePool::from_raw_parts`].
+    pub unsafe fn from_raw_parts(&self, parts: RawParts) -> Result<LocalBuf<'_>, Discard> {
+        let claimed = self.claim(&parts);
+        let bytes = claimed.inspect_err(|&reason| self.count_discard(reason))?;
+        // SAFETY: claimed, so ours alone; initialised by the caller.
+        Ok(unsafe { PoolBuf::put_together(bytes, 0..parts.len) })
+    }
+}
+
 impl Class {
-    /// Claims a slot that is out as raw parts, and answers its bytes, by a pointer of
-    /// the class's own; `None` if it is not of this class.
+    /// As [`RawParts::claim`], of a slot of this class.
     fn claim(&self, parts: &RawParts) -> Option<Result<NonNull<u8>, Discard>> {
         // While the source is held still, a slab that is found does not go.
-        self.engine.with_source(|slots| {
-            let bytes = slots.bytes_at(parts.ptr.addr().get())?;
-            if parts.capacity != self.size() || parts.len > self.size() {
-                return Some(Err(Discard::WrongSize));
-            }
-            // SAFETY: the bytes of a slot.
-            let header = unsafe { header_of(bytes) };
-            // SAFETY: of a slab that is there, so its header is initialised.
-            let header = unsafe { header.as_ref() };
-            if !header.parts.take(parts.generation) {
-                return Some(Err(Discard::Stale));
-            }
-            Some(Ok(bytes))
-        })
+        let size = self.size();
+        self.engine.with_source(|slots| parts.claim(slots, size))
+    }
+}
+
+impl RawParts {
+    /// Claims a slot that is out as these parts, and answers its bytes, by a pointer of
+    /// the class's own; `None` if it is none of `slots`, of `size` bytes each.
+    pub(crate) fn claim(&self, slots: &Slots, size: usize) -> Option<Result<NonNull<u8>, Discard>> {
+        let bytes = slots.bytes_at(self.ptr.addr().get())?;
+        if self.capacity != size || self.len > size {
+            return Some(Err(Discard::WrongSize));
+        }
+        // SAFETY: the bytes of a slot.
+        let header = unsafe { header_of(bytes) };
+        // SAFETY: of a slab that is there, so its header is initialised.
+        let header = unsafe { header.as_ref() };
+        if !header.parts.take(self.generation) {
+            return Some(Err(Discard::Stale));
+        }
+        Some(Ok(bytes))
     }
 }

@@ -7,12 +7,9 @@
 //!     │ smallest pooled │              excess ◀─────────▶│
 //! ```
 //!
-//! Local pools note no bins.
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    not(feature = "std"),
-    expect(dead_code, reason = "bins are noted by shared pools")
-)]
+
+use millpond_core::histogram::Histogram;
 
 /// Bins of a class: how many sizes statistics tell apart.
 pub(crate) const BINS: usize = 8;
@@ -54,8 +51,16 @@ impl Span {
         excess >> self.shift
     }
 
+    /// The sizes that were asked for, as far as bins tell them apart.
+    pub(crate) fn requested(self, bins: [u64; BINS]) -> Histogram {
+        let bins = bins.into_iter().enumerate();
+        let buckets = bins.map(|(bin, count)| (self.top_of(bin) as u64, count));
+        let sum = buckets.clone().map(|(top, count)| top * count).sum();
+        Histogram::from_buckets(buckets, sum)
+    }
+
     /// The largest request of a bin.
-    pub(crate) fn top_of(self, bin: usize) -> usize {
+    fn top_of(self, bin: usize) -> usize {
         self.size.saturating_sub(bin << self.shift).max(1)
     }
 }

@@ -4,7 +4,6 @@ use crate::class::Class;
 use crate::figures::{ClassStats, Discards, PoolStats};
 use crate::pond::{Pond, lock};
 use crate::pool::BytePool;
-use core::sync::atomic::{AtomicU64, Ordering};
 use millpond_core::diagnostics::Holder;
 use millpond_core::histogram::Histogram;
 use millpond_core::notes::Noted;
@@ -19,9 +18,7 @@ pub(crate) struct Ledger {
     /// What was counted when `reset_stats` was last called, by floor and size of
     /// the class.
     baseline: Mutex<Baseline>,
-    foreign: AtomicU64,
-    wrong_size: AtomicU64,
-    stale: AtomicU64,
+    discards: Mutex<Discards>,
 }
 
 #[derive(Debug, Default)]
@@ -33,41 +30,20 @@ struct Baseline {
 }
 
 impl Ledger {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            baseline: Mutex::new(Baseline {
-                classes: Vec::new(),
-                oversize: 0,
-                fallbacks: 0,
-                discards: Discards {
-                    foreign: 0,
-                    wrong_size: 0,
-                    stale: 0,
-                },
-            }),
-            foreign: AtomicU64::new(0),
-            wrong_size: AtomicU64::new(0),
-            stale: AtomicU64::new(0),
+            baseline: Mutex::default(),
+            discards: Mutex::default(),
         }
     }
 
     /// Counts memory that was not taken back.
     pub(crate) fn discard(&self, reason: crate::raw::Discard) {
-        use crate::raw::Discard;
-        let counter = match reason {
-            Discard::Foreign => &self.foreign,
-            Discard::WrongSize => &self.wrong_size,
-            Discard::Stale => &self.stale,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        *reason.counter(&mut lock(&self.discards)) += 1;
     }
 
     fn discards(&self) -> Discards {
-        Discards {
-            foreign: self.foreign.load(Ordering::Relaxed),
-            wrong_size: self.wrong_size.load(Ordering::Relaxed),
-            stale: self.stale.load(Ordering::Relaxed),
-        }
+        *lock(&self.discards)
     }
 }
 
@@ -154,19 +130,9 @@ impl BytePool {
         let pond = self.pond();
         let mut sizes = pond.direct.sizes();
         for (class, _, noted) in pond.class_figures() {
-            sizes.merge(&class.sizes(&noted));
+            sizes.merge(&class.span.requested(noted.bins));
         }
         sizes
-    }
-}
-
-impl Class {
-    /// What was noted, as a histogram.
-    fn sizes(&self, noted: &Noted) -> Histogram {
-        let bins = noted.bins.iter().enumerate();
-        let buckets = bins.map(|(bin, &count)| (self.span.top_of(bin) as u64, count));
-        let sum = buckets.clone().map(|(top, count)| top * count).sum();
-        Histogram::from_buckets(buckets, sum)
     }
 }
 
@@ -203,7 +169,7 @@ impl Observe for BytePool {
         let classes = figures.into_iter().map(|(class, seen, noted)| {
             let mut sampled = class.engine.sampled();
             // Sizes need no sampling: every request is noted.
-            sampled.sizes = class.sizes(&noted);
+            sampled.sizes = class.span.requested(noted.bins);
             millpond_core::observe::Class::new(class.size().to_string(), seen).with_sampled(sampled)
         });
         classes.collect()

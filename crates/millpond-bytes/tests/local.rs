@@ -1,7 +1,8 @@
 //! What pools for one thread promise.
 
 use millpond_bytes::{
-    BytePool, Config, Exhaustion, Level, Limit, LocalBuf, LocalBytePool, StaleError,
+    BytePool, Config, Discard, Exhaustion, Level, Limit, LocalBuf, LocalBytePool, RawParts,
+    StaleError,
 };
 use millpond_core::budget::Budget;
 
@@ -214,4 +215,45 @@ fn a_pool_moves_with_its_buffers_at_home() {
         pool.stats().gets()
     });
     assert_eq!(gets.join().expect("no panic"), 2);
+}
+
+#[test]
+fn raw_parts_of_a_local_pool_come_back_once_and_to_it_alone() {
+    let (mine, other) = (pool(&[64, 256]), pool(&[64]));
+    let mut buffer = mine.acquire(100).expect("memory");
+    buffer.extend_from_slice(b"to the kernel").expect("it fits");
+    let parts = buffer.into_raw_parts().expect("of a class");
+    assert_eq!(mine.stats().outstanding(), 1);
+    let refused = |pool: &LocalBytePool, parts| {
+        // SAFETY: nothing is asked for parts that are not out.
+        unsafe { pool.from_raw_parts(parts) }.expect_err("not out")
+    };
+    assert_eq!(refused(&other, parts), Discard::Foreign);
+    let too_long = RawParts { len: 257, ..parts };
+    assert_eq!(refused(&mine, too_long), Discard::WrongSize);
+    // SAFETY: the contents are as they were, and nobody uses the pointer.
+    let buffer = unsafe { mine.from_raw_parts(parts) }.expect("out");
+    assert_eq!(buffer, b"to the kernel");
+    assert_eq!(refused(&mine, parts), Discard::Stale);
+    drop(buffer);
+    assert_eq!(refused(&mine, parts), Discard::Stale);
+    let discards = mine.stats().discards;
+    assert_eq!((discards.wrong_size, discards.stale), (1, 2));
+    assert_eq!(mine.stats().outstanding(), 0);
+
+    let outside = mine.acquire(1000).expect("memory");
+    assert!(outside.into_raw_parts().is_err(), "of no class");
+}
+
+#[test]
+fn local_pools_know_the_sizes_that_were_asked_for_as_shared_ones_do() {
+    let config = || Config::new().with_sizes(&[64, 1024]);
+    let shared = BytePool::new(config()).expect("valid");
+    let local = pool(&[64, 1024]);
+    for len in [0, 1, 60, 64, 65, 500, 1000, 1024, 1025, 5000, 5000] {
+        drop(shared.acquire(len).expect("memory"));
+        drop(local.acquire(len).expect("memory"));
+    }
+    assert_eq!(local.requested_sizes(), shared.requested_sizes());
+    assert_eq!(local.requested_sizes().count(), 11);
 }

@@ -32,7 +32,7 @@ use crate::error::{AcquireError, Limit};
 use crate::event::{Event, EventHook};
 use crate::observe::Observation;
 #[cfg(feature = "std")]
-use crate::observe::Sampled;
+use crate::observe::{RegionFigures, Sampled};
 use crate::region;
 use crate::source::{Batch, Source};
 use crate::trim::{Level, TrimReport};
@@ -231,6 +231,19 @@ impl<S: Source> LocalEngine<S> {
         })
     }
 
+    /// The free items; none if there is no memory for a list of them.
+    fn free(&self) -> Vec<Entry> {
+        let mut free = Vec::new();
+        if free.try_reserve(self.len()).is_ok() {
+            // SAFETY: by 1 the places below the top are free items, which nobody moves
+            // while the list is made.
+            free.extend_from_slice(unsafe {
+                core::slice::from_raw_parts(self.bottom.get(), self.len())
+            });
+        }
+        free
+    }
+
     /// Takes the topmost item off the stack, and counts it as acquired.
     ///
     /// # Safety
@@ -425,15 +438,10 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
         let Ok(mut source) = self.idle_source() else {
             return report;
         };
-        let mut free = Vec::new();
         let home = self.len();
-        if free.try_reserve(home).is_err() {
+        let mut free = self.free();
+        if free.len() < home {
             return report;
-        }
-        for place in 0..home {
-            let place = self.bottom.get().wrapping_add(place);
-            // SAFETY: by 1 a free item.
-            free.push(unsafe { place.read() });
         }
         let before = source.held_bytes();
         // Taken off the stack first: the source decides what comes back.
@@ -508,6 +516,14 @@ unsafe impl<S: Source> Engine for LocalEngine<S> {
     #[cfg(feature = "std")]
     fn holders(&self) -> Vec<Holder> {
         Self::holders(self)
+    }
+
+    #[cfg(feature = "std")]
+    fn regions(&self) -> Vec<RegionFigures> {
+        match self.idle_source() {
+            Ok(source) => source.regions(&self.free()),
+            Err(_) => Vec::new(),
+        }
     }
 
     #[cfg(feature = "std")]

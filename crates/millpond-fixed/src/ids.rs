@@ -25,7 +25,7 @@ use millpond_core::entry::Entry;
 use millpond_core::error::{AcquireError, Refused};
 use millpond_core::exhaustion::Exhaustion;
 use millpond_core::id::Id;
-use millpond_core::observe::{Observation, Observe, Sampled, Tune};
+use millpond_core::observe::{Observation, Observe, RegionFigures, Sampled, Tune};
 use millpond_core::tenancy::Ending;
 use millpond_core::trim::{Level, TrimReport};
 
@@ -574,6 +574,10 @@ impl<T, M: Mode> Observe for IdPool<T, M> {
 
     fn sampled(&self) -> Sampled {
         self.engine.sampled()
+    }
+
+    fn regions(&self) -> Vec<RegionFigures> {
+        self.engine.regions()
     }
 }
 

@@ -12,6 +12,7 @@ use millpond_core::budget::{Budget, Charge};
 use millpond_core::entry::Entry;
 use millpond_core::error::Limit;
 use millpond_core::id::Generation;
+use millpond_core::observe::RegionFigures;
 use millpond_core::region::{Backing, Region, RegionOptions, Supply};
 use millpond_core::source::{Batch, Source};
 use millpond_core::tenancy::Tenancy;
@@ -326,6 +327,30 @@ impl<T> Source for Chunks<T> {
 
     fn owns(&self, entry: Entry) -> bool {
         entry.as_index() < self.carved
+    }
+
+    fn regions(&self, free: &[Entry]) -> Vec<RegionFigures> {
+        let first = self.first();
+        let mut home = alloc::vec![Vec::new(); self.chunks.len()];
+        for entry in free {
+            let index = u32::try_from(entry.as_index()).expect("below MOST");
+            let (chunk, place) = place_of(index, u32::try_from(first).expect("below MOST"));
+            home[chunk].push(place);
+        }
+        let chunks = self.chunks.iter().zip(home).enumerate();
+        chunks
+            .map(|(number, (chunk, home))| {
+                let slots = first << number;
+                let carved = self.carved.saturating_sub(slots_in(number, first));
+                RegionFigures::of(
+                    chunk.region.base().addr().get(),
+                    chunk.region.len(),
+                    size_of::<Cell<T>>(),
+                    (slots, carved.min(slots)),
+                    home,
+                )
+            })
+            .collect()
     }
 }
 
