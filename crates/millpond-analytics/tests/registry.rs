@@ -163,12 +163,12 @@ fn holders_are_reported_with_their_line_and_at_the_end() {
     let line = line!() + 1;
     let here = std::panic::Location::caller();
     pool.engine.record(leaked, here).unwrap();
-    let _ = line;
     thread::sleep(Duration::from_millis(2));
     let long = registry.held_longer_than(Duration::from_millis(1));
     assert_eq!(long.len(), 1);
     assert_eq!(long[0].0, "leaky");
-    assert!(long[0].1.location.contains("registry.rs"));
+    let place = format!("registry.rs:{line}:");
+    assert!(long[0].1.location.contains(&place), "{:?}", long[0].1);
     assert!(long[0].1.held_ns >= 2_000_000);
     assert!(
         registry

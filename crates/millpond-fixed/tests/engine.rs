@@ -174,20 +174,23 @@ fn a_lowered_capacity_counts_for_those_who_wait() {
 fn high_water_counts_what_was_handed_over() {
     let pool = FixedPool::<u64>::new(1);
     let one = pool.try_acquire(1).unwrap();
+    let seen = std::sync::Barrier::new(4);
     std::thread::scope(|s| {
         for _ in 0..3 {
             s.spawn(|| {
-                let l = pool.acquire_timeout(2, Duration::from_secs(5)).unwrap();
-                std::thread::sleep(Duration::from_millis(300));
-                drop(l);
+                let lease = pool.acquire_timeout(2, Duration::from_secs(60)).unwrap();
+                seen.wait(); // They have it, and
+                seen.wait(); // the figures were looked at.
+                drop(lease);
             });
         }
         while pool.stats().waiting < 3 {
             std::thread::yield_now();
         }
         pool.set_capacity(4);
-        std::thread::sleep(Duration::from_millis(50));
+        seen.wait();
         let stats = pool.stats();
+        seen.wait();
         assert_eq!(stats.in_use, 4);
         assert!(stats.high_water >= 4, "{stats:?}");
     });

@@ -4,6 +4,7 @@ use crate::client::{Site, answers, chunked, connect, hear, limits};
 use millpond_core::budget::Budget;
 use millpond_workloads::httpd::{Limits, Memory, Pooled};
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -67,9 +68,10 @@ fn heads_and_bodies_that_are_too_large_are_refused() {
     site.check();
 }
 
-/// Waits until the server closes; says after how long.
-fn closed_after(mut stream: std::net::TcpStream, said: &[u8], drip: &[u8]) -> Duration {
+/// Connects, and waits until the server closes; says after how long.
+fn closed_after(address: SocketAddr, said: &[u8], drip: &[u8]) -> Duration {
     let began = Instant::now();
+    let mut stream = connect(address);
     stream.write_all(said).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_millis(20)))
@@ -122,7 +124,7 @@ fn slow_clients_are_dropped() {
         let site = &site;
         for (what, said, drip) in cases {
             scope.spawn(move || {
-                let took = closed_after(connect(site.address()), said, drip);
+                let took = closed_after(site.address(), said, drip);
                 assert!(took >= SHORT, "{what}: dropped after {took:?}");
                 assert!(
                     took < Duration::from_secs(4),

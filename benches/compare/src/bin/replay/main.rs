@@ -71,12 +71,14 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let name = arguments.trace.display();
     let file = File::open(&arguments.trace).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
     let trace = Trace::read(file).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
+    if let Some(pool) = &arguments.pool {
+        let known = trace.pools.join(", ");
+        let is_known = trace.pools.contains(pool);
+        anyhow::ensure!(is_known, "{name}: no pool {pool:?}; there is {known}");
+    }
     let steps = Steps::of(&trace, arguments.pool.as_deref());
-    anyhow::ensure!(
-        steps.count() > 0,
-        "{name}: nothing was recorded of {:?}",
-        trace.pools
-    );
+    anyhow::ensure!(steps.count() > 0, "{name}: nothing was recorded");
+    let pools = pools(arguments, &trace)?;
     println!(
         "{} operations, at most {} items out, {} events lost",
         steps.count(),
@@ -84,7 +86,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         trace.lost
     );
 
-    let pools = pools(arguments, &trace)?;
     let zeropool = zeropool::ZeroPool::new().track_stats(false);
     let mut contest = Contest::new();
     for (name, allocator) in allocators() {
@@ -121,8 +122,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match one_size::enter(&mut contest, &steps) {
         Some(bytes) => println!("every acquire has one size: pools of one type hold {bytes} bytes"),
         None => println!(
-            "sizes differ, so pools of one type do not take part; --pool takes one of {:?}",
-            trace.pools
+            "sizes differ, so pools of one type do not take part; --pool takes one of {}",
+            trace.pools.join(", ")
         ),
     }
     show(&contest.run(SCHEDULE), steps.count());
@@ -154,8 +155,9 @@ fn pools(arguments: &Arguments, trace: &Trace) -> anyhow::Result<Vec<(String, By
     }
     for table in &arguments.tables {
         let sizes: Result<Vec<usize>, _> = table.split(',').map(str::parse).collect();
-        let sizes = sizes.map_err(|error| anyhow::anyhow!("--classes {table}: {error}"))?;
-        let pool = BytePool::new(Config::new().with_sizes(&sizes))?;
+        let sizes = sizes.map_err(|error| anyhow::anyhow!("--classes {table:?}: {error}"))?;
+        let pool = BytePool::new(Config::new().with_sizes(&sizes));
+        let pool = pool.map_err(|error| anyhow::anyhow!("--classes {table:?}: {error}"))?;
         pools.push((format!("millpond-bytes, {sizes:?}"), pool));
     }
     for file in &arguments.configurations {
