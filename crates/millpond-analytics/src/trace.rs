@@ -14,8 +14,9 @@
 //! Numbers are varints (LEB128), differences of items zigzag: an event takes
 //! three to seven bytes. Order over all threads is exact: an item's release comes
 //! after its acquire and before its next one. Acquires are numbered; a release has the
-//! number of the next acquire, whosever it will be, and comes before that. Time is taken once for each chunk and spread evenly
-//! over its events, because a clock costs more than everything else together.
+//! number of the next acquire, whosever it will be, and comes before that. Time is
+//! taken once for each chunk and spread evenly over its events, because a clock costs
+//! more than everything else together.
 //!
 //! Why that is exact: a release reads the number of the next acquire, `n`. Whoever
 //! gave the item out took a number before that, so less than `n`; whoever gets it next

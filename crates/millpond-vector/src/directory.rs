@@ -72,9 +72,10 @@ pub(crate) struct Head {
 /// 3. A row whose generation is live has a slab under it. A slab is taken away
 ///    only when all its rows are free or were never handed out.
 /// 4. `bases` is the longest of `tables`. Table `k` is null, or has
-///    `FIRST << (k + 1)` places, as many as segments up to `k` have, and lives as long as this; place `i` of each is null, or the first
-///    row of slab `i`. A slab that has rows out is in `bases`, and stays there
-///    in tables that were current before.
+///    `FIRST << (k + 1)` places, enough for the segments up to `k`, and lives as
+///    long as this; place `i` of each is null, or the first row of slab `i`. A slab
+///    that has rows out is in `bases`, and stays there in tables that were current
+///    before.
 #[derive(Debug)]
 #[repr(C)] // What a lease reads comes first.
 pub(crate) struct Directory {

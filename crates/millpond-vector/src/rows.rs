@@ -410,3 +410,35 @@ impl fmt::Debug for Rows {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use crate::layout::{Alignment, Spread};
+
+    /// A slab of one row, where slabs may be so long that few have a number.
+    #[test]
+    fn slabs_beyond_the_last_number_are_refused_and_not_paid() {
+        let layout = RowLayout::new::<u8>(1, Alignment::Bytes16, Spread::Packed);
+        let budget = Budget::new("rows", usize::MAX);
+        let mut rows = Rows::new(Plan {
+            layout: layout.expect("a small row"),
+            side: SideArrays::NONE,
+            slab_bytes: usize::MAX,
+            spare: None,
+            options: RegionOptions::new(),
+            supplier: None,
+            budget: Some(budget.clone()),
+        });
+        let most = rows.directory.most_slabs();
+        assert_eq!(most, 255, "24 of 32 bits are for the row");
+        for slab in 0..most {
+            assert_eq!(rows.add_slab_of(1, 1), Ok(slab));
+        }
+        let held = budget.held();
+        assert_eq!(rows.add_slab_of(1, 1), Err(TOO_LARGE));
+        assert_eq!(budget.held(), held);
+        drop(rows);
+        assert_eq!(budget.held(), 0);
+    }
+}

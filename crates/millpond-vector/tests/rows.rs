@@ -1,5 +1,6 @@
 //! What a row is, for every dimension, element and alignment.
 
+use millpond_core::budget::Budget;
 use millpond_vector::{
     Alignment, Bf16, Element, Exhaustion, F16, InsertError, Level, Limit, LocalVectorPool,
     ShapeError, SideArrays, Spread, VectorPool,
@@ -56,10 +57,28 @@ fn shapes_that_cannot_be_are_refused_by_name() {
 #[cfg_attr(miri, ignore = "Miri stops the program when memory runs out")]
 fn rows_that_no_memory_can_hold_are_refused_when_they_are_asked_for() {
     let dimension = isize::MAX as usize / 32;
-    let pool = VectorPool::<f64>::new(dimension, usize::MAX).unwrap();
+    let budget = Budget::new("rows", usize::MAX);
+    let builder = VectorPool::<f64>::builder(dimension).budget(&budget);
+    let pool = builder.build().unwrap();
     let refused = pool.try_acquire().unwrap_err();
     assert!(matches!(refused.limit(), Limit::Memory { .. }), "{refused}");
     assert_eq!(pool.stats().in_use, 0);
+    assert!(budget.held() < dimension, "what was not to be had is paid");
+}
+
+#[test]
+fn a_budget_is_used_up_before_it_refuses_a_row() {
+    let rows = if cfg!(miri) { 12 } else { 300 };
+    let budget = Budget::new("rows", rows * 4096);
+    let builder = VectorPool::<f32>::builder(1024).budget(&budget);
+    let pool = builder.slab_bytes(16 * 4096).build().unwrap();
+    let leases: Vec<_> = std::iter::from_fn(|| pool.try_acquire().ok()).collect();
+    let refused = pool.try_acquire().unwrap_err();
+    assert!(matches!(refused.limit(), Limit::Budget(_)), "{refused}");
+    let left = budget.limit() - budget.held();
+    // A row, and a longer directory for the slab that it would be.
+    assert!(left < 2 * 4096, "{left} bytes are left");
+    assert!(leases.len() > rows * 3 / 4, "{} rows", leases.len());
 }
 
 #[test]
@@ -106,19 +125,27 @@ fn rows_outside_the_capacity_are_rows_without_ids() {
         .build()
         .unwrap();
     let inside = pool.acquire().unwrap();
-    let mut outside = pool.acquire().unwrap();
-    assert!(pool.acquire().is_err());
-    assert!(outside.row_padded().iter().all(|&number| number == 0.0));
-    assert_eq!(outside.as_ptr().addr() % 64, 0);
-    outside.fill(1.0);
-    let outside = outside.store().expect_err("it has no id");
-    assert_eq!(pool.stats().fallback_in_use, 1);
     assert!(
         pool.insert(&[0.0; 100]).is_err(),
         "a stored row lies inside"
     );
+    let before = pool.stats();
+    let mut outside = pool.acquire().unwrap();
+    let refused = pool.acquire().unwrap_err();
+    assert_eq!((refused.limit(), refused.outside()), (&Limit::Capacity, 1));
+    assert!(outside.row_padded().iter().all(|&number| number == 0.0));
+    assert_eq!(outside.as_ptr().addr() % 64, 0);
+    outside.fill(1.0);
+    let outside = outside.store().expect_err("it has no id");
+    let after = pool.stats();
+    assert_eq!((after.fallback_in_use, after.fallbacks), (1, 1));
+    let stride = pool.layout().stride_bytes();
+    assert_eq!(after.held_bytes, before.held_bytes + stride);
+    assert_eq!(after.used_bytes, before.used_bytes + 400);
     drop((inside, outside));
-    assert_eq!(pool.stats().fallback_in_use, 0);
+    let at_the_end = pool.stats();
+    assert_eq!(at_the_end.fallback_in_use, 0);
+    assert_eq!(at_the_end.held_bytes, before.held_bytes);
 }
 
 #[test]
