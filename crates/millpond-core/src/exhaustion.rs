@@ -183,9 +183,11 @@ mod tests {
         let layout = Layout::new::<[u64; 4]>();
         let first = fallback.allocate(layout, 1).expect("one is allowed");
         assert_eq!(fallback.allocate(layout, 1), Err(Limit::Capacity));
+        assert_eq!(fallback.bytes(), layout.size());
         // SAFETY: allocated above with this layout.
         unsafe { fallback.free(first, layout) };
         assert_eq!((fallback.in_use(), fallback.total()), (0, 1));
+        assert_eq!(fallback.bytes(), 0);
     }
 
     #[cfg(feature = "std")]
