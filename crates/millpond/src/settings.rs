@@ -310,22 +310,7 @@ impl Settings {
         config.large_objects_from_bytes = self.flag("large_objects_from_bytes");
         config.nodes = self.number("nodes").unwrap_or(config.nodes);
         config.results = self.number("results").unwrap_or(config.results);
-        for scope in Scope::BUILT_IN {
-            let figures = self.scope(&scope.to_string(), config.arenas.config(scope));
-            config.arenas.configure(scope, figures);
-        }
-        for name in self.own_scopes()? {
-            let figures = self.scope(name, ScopeConfig::default());
-            config.arenas.own_scope(interned(name), figures);
-        }
-        config.arenas.check().map_err(|error| {
-            let name = format!("arenas.{}.{}", error.scope, error.field);
-            let allowed = match error.most {
-                ANY.. => format!("{} or more are allowed", error.least),
-                most => format!("{} to {most} are allowed", error.least),
-            };
-            self.disagrees(&name, &error.value.to_string(), &allowed)
-        })?;
+        self.arenas(&mut config.arenas)?;
         config.bytes = self.bytes()?;
         let most = config.bytes.buffers_per_class();
         config.bytes_warm_up = self.warm_up("bytes.warm_up", Some(most))?;
@@ -341,6 +326,26 @@ impl Settings {
         names
             .filter_map(|name| family.split(name).map(|(thing, _)| thing))
             .collect()
+    }
+
+    /// The scopes of every pond, and those of one's own.
+    fn arenas(&self, arenas: &mut millpond_arena::Builder) -> Result<(), SettingError> {
+        for scope in Scope::BUILT_IN {
+            let figures = self.scope(&scope.to_string(), arenas.config(scope));
+            arenas.configure(scope, figures);
+        }
+        for name in self.own_scopes()? {
+            let figures = self.scope(name, ScopeConfig::default());
+            arenas.own_scope(interned(name), figures);
+        }
+        arenas.check().map_err(|error| {
+            let name = format!("{}{}.{}", ARENAS.prefix, error.scope, error.field);
+            let allowed = match error.most {
+                ANY.. => format!("{} or more are allowed", error.least),
+                most => format!("{} to {most} are allowed", error.least),
+            };
+            self.disagrees(&name, &error.value.to_string(), &allowed)
+        })
     }
 
     /// The scopes that are not those of every pond. Each says how large its arenas
