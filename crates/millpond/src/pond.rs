@@ -68,15 +68,31 @@ struct Inner {
     nodes: usize,
     #[cfg_attr(not(feature = "fixed"), expect(dead_code, reason = "of fixed pools"))]
     results: usize,
-    #[cfg_attr(
-        not(any(feature = "fixed", feature = "vector")),
-        expect(dead_code, reason = "told to the pools that there are")
-    )]
-    pools: BTreeMap<String, PoolConfig>,
+    pools: BTreeMap<String, Planned>,
     closed: AtomicBool,
     members: Mutex<Vec<Arc<Member>>>,
     #[cfg(feature = "analytics")]
     registry: millpond_analytics::Registry,
+}
+
+/// What the configuration says of a pool by its name.
+struct Planned {
+    #[cfg_attr(
+        not(any(feature = "fixed", feature = "vector")),
+        expect(dead_code, reason = "told to the pools that there are")
+    )]
+    config: PoolConfig,
+    /// Whether the program made a pool of this name.
+    made: AtomicBool,
+}
+
+impl From<PoolConfig> for Planned {
+    fn from(config: PoolConfig) -> Self {
+        Self {
+            config,
+            made: AtomicBool::new(false),
+        }
+    }
 }
 
 // The list of members is whole at every instant, and pools say themselves that they are.
@@ -127,7 +143,11 @@ impl Pond {
             exhaustion: config.exhaustion,
             nodes: config.nodes,
             results: config.results,
-            pools: config.pools,
+            pools: config
+                .pools
+                .into_iter()
+                .map(|(name, config)| (name, Planned::from(config)))
+                .collect(),
             closed: AtomicBool::new(false),
             members: Mutex::new(Vec::new()),
             #[cfg(feature = "analytics")]
@@ -209,7 +229,32 @@ impl Pond {
     /// What the configuration says of the pool of this name.
     #[cfg(any(feature = "fixed", feature = "vector"))]
     fn config_of(&self, name: &str) -> PoolConfig {
-        self.inner.pools.get(name).cloned().unwrap_or_default()
+        let Some(planned) = self.inner.pools.get(name) else {
+            return PoolConfig::default();
+        };
+        planned.made.store(true, Ordering::Relaxed);
+        planned.config.clone()
+    }
+
+    /// The names of pools of which the configuration speaks, and that the program did
+    /// not make so far: a name that was misspelt in a file is found here.
+    ///
+    /// ```
+    /// use millpond::{Pond, PoolConfig};
+    ///
+    /// let pond = Pond::builder()
+    ///     .with_pool("sesions", PoolConfig::new().with_capacity(5000))
+    ///     .build()?;
+    /// # #[cfg(feature = "fixed")] {
+    /// let sessions = pond.fixed_pool::<String>("sessions", 1000)?;
+    /// assert_eq!(pond.unmade_pools().collect::<Vec<_>>(), ["sesions"]);
+    /// # }
+    /// # Ok::<(), millpond::PondError>(())
+    /// ```
+    pub fn unmade_pools(&self) -> impl Iterator<Item = &str> {
+        let planned = self.inner.pools.iter();
+        let unmade = planned.filter(|(_, planned)| !planned.made.load(Ordering::Relaxed));
+        unmade.map(|(name, _)| name.as_str())
     }
 
     /// The members, to be looked at with no lock held.

@@ -311,6 +311,7 @@ fn a_pool_is_configured_by_its_name() {
     assert_eq!(config.pools["late_ones"].warm_up, 1);
 
     let pond = config.build().unwrap();
+    assert_eq!(pond.unmade_pools().count(), 4);
     let sessions = pond.fixed_pool::<u64>("sessions", 1000).unwrap();
     assert!(sessions.stats().created >= 3, "{:?}", sessions.stats());
     let held: Vec<_> = (0..5).map(|n| sessions.acquire(n).unwrap()).collect();
@@ -319,6 +320,8 @@ fn a_pool_is_configured_by_its_name() {
     let rows = pond.vector_pool::<u8>("rows", 10, 100).unwrap();
     assert_eq!(rows.acquire().unwrap().as_ptr().addr() % 128, 0);
     assert!(rows.stats().created >= 2);
+    let unmade: Vec<_> = pond.unmade_pools().collect();
+    assert_eq!(unmade, ["a.b", "late_ones"]);
 }
 
 #[test]
