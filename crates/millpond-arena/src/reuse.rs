@@ -46,10 +46,12 @@ struct Free {
 }
 
 impl Reuse {
-    /// Forgets all blocks.
+    /// Forgets all blocks. Looks first, because stores are what a request waits for.
     #[inline(always)]
     pub(crate) fn clear(&self) {
-        self.first.set(None);
+        if self.first.get().is_some() {
+            self.first.set(None);
+        }
     }
 
     /// Takes a block in.
