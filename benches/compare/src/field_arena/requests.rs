@@ -17,6 +17,9 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// A pool of arenas of the field's own.
+const BUMP_POOL: &str = "bump-scope BumpPool";
+
 /// Bytes of an arena of the contenders that are told: ours is 256 KiB.
 pub const BYTES: usize = 256 << 10;
 
@@ -124,8 +127,8 @@ pub fn leases() -> Contest<'static> {
             });
         })
     });
-    let pool = BumpPool::<bump_scope::alloc::Global>::new();
-    contest.add("bump-scope BumpPool", move |n| {
+    let pool = ScopePool::new();
+    contest.add(BUMP_POOL, move |n| {
         repeat(n, || {
             black_box(&pool.get());
         })
@@ -153,6 +156,18 @@ fn leased(iterations: u64, manager: &ArenaManager) -> Duration {
 fn mutexed(iterations: u64, pool: &Mutexed) -> Duration {
     repeat(iterations, || {
         pool.with(|arena| fill(|layout| arena.alloc_layout(layout)));
+    })
+}
+
+type ScopePool = BumpPool<bump_scope::alloc::Global>;
+
+/// Its arenas are reset when all of them are at home; a scope inside of one ends with
+/// the request.
+#[inline(never)]
+fn scoped(iterations: u64, pool: &ScopePool) -> Duration {
+    repeat(iterations, || {
+        let mut arena = pool.get_with_size(BYTES);
+        arena.scoped(|arena| fill(|layout| arena.allocate_layout(layout)));
     })
 }
 
@@ -259,6 +274,8 @@ pub fn requests() -> Contest<'static> {
     });
     let pool = Mutexed::new();
     contest.add(MUTEX, move |n| mutexed(n, &pool));
+    let pool = ScopePool::new();
+    contest.add(BUMP_POOL, move |n| scoped(n, &pool));
     contest.add(NEW, move |n| {
         repeat(n, || {
             let arena = bump();
@@ -292,6 +309,8 @@ pub fn two_threads(schedule: Schedule) -> Vec<Measurement> {
     on_one_and_two(&mut contest, OURS, move |n| leased(n, &manager));
     let pool = Arc::new(Mutexed::new());
     on_one_and_two(&mut contest, MUTEX, move |n| mutexed(n, &pool));
+    let pool = Arc::new(ScopePool::new());
+    on_one_and_two(&mut contest, BUMP_POOL, move |n| scoped(n, &pool));
     let timed = contest.run(schedule);
     let ratio = |place: usize| {
         let (alone, both) = (&timed[2 * place].nanos, &timed[2 * place + 1].nanos);
@@ -305,6 +324,7 @@ pub fn two_threads(schedule: Schedule) -> Vec<Measurement> {
         Measurement::new(rows::SCALING, OURS, scaling),
         Measurement::new(rows::TWO_THREADS, OURS, both(2).nanos.clone()),
         Measurement::new(rows::TWO_THREADS, MUTEX, both(3).nanos.clone()),
+        Measurement::new(rows::TWO_THREADS, BUMP_POOL, both(4).nanos.clone()),
     ]
 }
 
