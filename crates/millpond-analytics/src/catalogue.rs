@@ -49,7 +49,7 @@ impl Scope {
 pub enum Value {
     /// A count of things or bytes.
     Count(u64),
-    /// A share, or a time in seconds.
+    /// A share, a time in seconds, or infinity where there is no limit.
     Real(f64),
 }
 
@@ -136,6 +136,14 @@ fn count(count: usize) -> Value {
     Value::Count(count as u64)
 }
 
+/// What there may be; the largest number stands for no limit.
+fn limit(most: u64) -> Value {
+    match most < usize::MAX as u64 {
+        true => Value::Count(most),
+        false => Value::Real(f64::INFINITY),
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a share")]
 fn overflow(figures: &Observation) -> Value {
     let outside = figures.fallbacks.saturating_add(figures.exhausted);
@@ -149,7 +157,7 @@ fn overflow(figures: &Observation) -> Value {
 /// Metrics of pools and their classes, by the fields of `Observation`.
 pub const FIGURES: &[FigureMetric] = rows! {
     Gauge "item" "bytes" = |o| count(o.item_bytes), "Size of one item; 0 where items differ.";
-    Gauge "capacity" "" = |o| count(o.capacity), "Items that the pool may have.";
+    Gauge "capacity" "" = |o| limit(o.capacity as u64), "Items that the pool may have.";
     Gauge "items" "" = |o| count(o.created), "Items that exist: leased, cached or in the depot.";
     Gauge "in_use" "" = |o| count(o.in_use), "Items that are leased.";
     Gauge "cached" "" = |o| count(o.cached), "Free items in the caches of threads.";
@@ -234,7 +242,7 @@ pub const BUDGETS: &[(Metric, ReadBudget)] = &[
             "bytes",
             "Memory that the budget allows.",
         ),
-        |b| Value::Count(b.limit_bytes),
+        |b| limit(b.limit_bytes),
     ),
     (
         budget(

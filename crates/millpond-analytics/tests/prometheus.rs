@@ -295,6 +295,8 @@ fn a_real_prometheus_knows_what_the_snapshot_knows() {
     for pool in &hostile {
         server.registry.register(pool).unwrap();
     }
+    let endless = Arc::new(Told::new("endless", figures(&[("capacity", u64::MAX)])));
+    server.registry.register(&endless).unwrap();
     let exporter = Exporter::new(&server.registry);
     let endpoint = Endpoint::bind(exporter, "127.0.0.1:0".parse().unwrap()).unwrap();
     let prometheus = Prometheus::start(&[endpoint.address().to_string()]);
