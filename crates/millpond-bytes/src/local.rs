@@ -18,13 +18,13 @@ use crate::origin::{DIRECT, Origin, Sealed, WIPE};
 #[cfg(feature = "std")]
 use crate::raw::{Discard, RawParts};
 use crate::slot::{self, Slots};
-use crate::span::{BINS, Span};
+use crate::span::Span;
 use crate::stale::StaleError;
 use crate::table::{Lends, Routed, Table};
 use crate::view::PoolBytes;
 use alloc::vec::Vec;
 use core::alloc::Layout;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
 use core::panic::Location;
@@ -33,7 +33,6 @@ use millpond_core::engine::{Engine, Local, Released};
 use millpond_core::entry::Entry;
 use millpond_core::error::{AcquireError, Limit};
 use millpond_core::exhaustion::{Exhaustion, Fallback};
-use millpond_core::histogram::Histogram;
 use millpond_core::home::{FALLBACK, Home};
 use millpond_core::local::LocalEngine;
 use millpond_core::poison;
@@ -106,9 +105,8 @@ struct LocalPond {
     table: Table<LocalClass>,
     classes: Vec<LocalClass>,
     config: Config,
-    /// Buffers of no class, and the sizes that were asked for.
+    /// Buffers of no class.
     oversize: Fallback,
-    oversizes: RefCell<Histogram>,
     /// Raw parts that were not taken back.
     discards: Cell<Discards>,
     /// Buffers outside the capacity of their class.
@@ -125,8 +123,6 @@ struct LocalClass {
     notes: usize,
     /// Bytes given beyond what was asked for.
     excess: Cell<u64>,
-    /// Requests by the bin of their excess.
-    bins: [Cell<u64>; BINS],
     engine: LocalEngine<Slots>,
     pond: NonNull<LocalPond>,
 }
@@ -247,29 +243,6 @@ impl LocalBytePool {
         }
     }
 
-    /// Sizes asked for, as far as they are told apart (an eighth of a class, rounded
-    /// up), with how often they were asked for, smallest first: what
-    /// [`size_class::optimise`](millpond_core::size_class::optimise) makes a table of.
-    ///
-    /// ```
-    /// let pool = millpond_bytes::LocalBytePool::default();
-    /// drop(pool.acquire(3000)?);
-    /// drop(pool.acquire(100_000)?); // Of no class.
-    /// let sizes: Vec<_> = pool.requested_sizes().buckets().collect();
-    /// assert_eq!(sizes[0], (3072, 1));
-    /// # Ok::<(), millpond_bytes::AcquireError>(())
-    /// ```
-    #[must_use]
-    pub fn requested_sizes(&self) -> Histogram {
-        let pond = self.pond();
-        let mut sizes = pond.oversizes.borrow().clone();
-        for class in &pond.classes {
-            let bins = class.bins.each_ref().map(Cell::get);
-            sizes.merge(&class.span.requested(bins));
-        }
-        sizes
-    }
-
     /// Claims the slot that is out as `parts`, and answers its bytes.
     #[cfg(feature = "std")]
     pub(crate) fn claim(&self, parts: &RawParts) -> Result<NonNull<u8>, Discard> {
@@ -325,7 +298,6 @@ impl LocalPond {
             table: unsafe { Table::new(sizes, places) },
             classes,
             oversize: config.outside(),
-            oversizes: RefCell::default(),
             discards: Cell::default(),
             fallback: config.outside(),
             config,
@@ -351,9 +323,7 @@ impl LocalPond {
         // No bytes at all are served as the smallest request that is routed.
         let least = usize::from(self.config.pool_min_size == 0);
         let Some((class, excess)) = self.table.route(len.max(least)) else {
-            let outside = self.outside(len, DIRECT, usize::MAX)?;
-            self.oversizes.borrow_mut().record(len as u64);
-            return Ok(outside);
+            return self.outside(len, DIRECT, usize::MAX);
         };
         let popped = match class.try_pop(excess) {
             // It was not routed by its step.
@@ -416,7 +386,6 @@ impl LocalClass {
             span: Span::new(floor, config.pool_min_size, size),
             notes: if config.wipe_on_release { WIPE } else { 0 },
             excess: Cell::new(0),
-            bins: [const { Cell::new(0) }; BINS],
             engine: LocalEngine::new(config.buffers_per_class, slots).named(config.name),
             pond,
         }
@@ -426,8 +395,6 @@ impl LocalClass {
     #[inline(always)]
     fn note(&self, excess: usize) {
         if !cfg!(millpond_no_counters) {
-            let bin = &self.bins[self.span.bin(excess) % BINS];
-            bin.set(bin.get() + 1);
             self.excess.set(self.excess.get() + excess as u64);
         }
     }

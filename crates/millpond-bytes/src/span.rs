@@ -7,7 +7,12 @@
 //!     │ smallest pooled │              excess ◀─────────▶│
 //! ```
 //!
+//! Local pools note no bins.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(feature = "std"),
+    expect(dead_code, reason = "bins are noted by shared pools")
+)]
 
 use millpond_core::histogram::Histogram;
 

@@ -244,16 +244,3 @@ fn raw_parts_of_a_local_pool_come_back_once_and_to_it_alone() {
     let outside = mine.acquire(1000).expect("memory");
     assert!(outside.into_raw_parts().is_err(), "of no class");
 }
-
-#[test]
-fn local_pools_know_the_sizes_that_were_asked_for_as_shared_ones_do() {
-    let config = || Config::new().with_sizes(&[64, 1024]);
-    let shared = BytePool::new(config()).expect("valid");
-    let local = pool(&[64, 1024]);
-    for len in [0, 1, 60, 64, 65, 500, 1000, 1024, 1025, 5000, 5000] {
-        drop(shared.acquire(len).expect("memory"));
-        drop(local.acquire(len).expect("memory"));
-    }
-    assert_eq!(local.requested_sizes(), shared.requested_sizes());
-    assert_eq!(local.requested_sizes().count(), 11);
-}
