@@ -48,3 +48,22 @@ fn the_python_client_gets_along_with_the_tool_server() {
         "{said}\n{complained}"
     );
 }
+
+#[test]
+fn what_the_pools_did_is_told_as_json() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("pond.rs"), "pub fn fill() {}\n").unwrap();
+    for memory in ["heap", "pooled"] {
+        let done = Command::new(env!("CARGO_BIN_EXE_codebase"))
+            .args(["index", "--stats", "--memory", memory, "--input"])
+            .arg(folder.path().join("pond.rs"))
+            .arg("--db")
+            .arg(folder.path().join(memory))
+            .output()
+            .unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&done.stderr).unwrap();
+        assert!(done.status.success() && told["memory"] == memory, "{told}");
+        let pools = told["snapshot"]["pools"].as_array().map(Vec::len);
+        assert_eq!(pools, (memory == "pooled").then_some(7), "{told}");
+    }
+}
