@@ -30,17 +30,6 @@ pub struct Dictionary {
     bytes: Vec<u8>,
     ends: Vec<u32>,
     codes: HashMap<Box<[u8]>, u16>,
-    reach: Vec<u8>,
-}
-
-/// Places in a dictionary's `reach`: by the first two bytes of pieces, no less than the
-/// longest that is found inside of words. Many pairs begin short pieces or none, and need
-/// not be looked up at each length. Six bits of each byte tell letters apart, and the
-/// table stays in the first level of the processor's cache.
-const REACHES: usize = 1 << 12;
-
-fn place_of(first: u8, second: u8) -> usize {
-    usize::from(first & 0x3F) << 6 | usize::from(second & 0x3F)
 }
 
 impl Dictionary {
@@ -72,7 +61,6 @@ impl Dictionary {
     fn of_pieces<P: AsRef<[u8]>>(pieces: &[P]) -> Self {
         let mut dictionary = Self {
             codes: HashMap::with_capacity(pieces.len()),
-            reach: vec![0; REACHES],
             ..Self::default()
         };
         for (piece, code) in pieces.iter().zip(0..) {
@@ -81,12 +69,6 @@ impl Dictionary {
             let end = u32::try_from(dictionary.bytes.len()).unwrap_or(u32::MAX);
             dictionary.ends.push(end);
             dictionary.codes.insert(piece.into(), code);
-            if let [first, second, ..] = *piece
-                && piece.len() <= LONGEST_INSIDE
-            {
-                let reach = &mut dictionary.reach[place_of(first, second)];
-                *reach = (*reach).max(u8::try_from(piece.len()).unwrap_or(u8::MAX));
-            }
         }
         dictionary
     }
@@ -102,15 +84,10 @@ impl Dictionary {
     #[inline]
     #[must_use]
     pub fn longest_at(&self, text: &[u8]) -> Option<(u16, usize)> {
-        let reach = match *text {
-            [first, second, ..] => self.reach.get(place_of(first, second)),
-            _ => None,
-        };
-        let longest = usize::from(reach.copied().unwrap_or(0));
-        let several = (2..=longest.min(text.len())).rev();
-        several
-            .chain([1])
-            .find_map(|length| Some((self.code_of(text.get(..length)?)?, length)))
+        let lengths = (1..=LONGEST_INSIDE.min(text.len())).rev();
+        lengths
+            .map(|length| (self.code_of(&text[..length]), length))
+            .find_map(|(code, length)| Some((code?, length)))
     }
 
     /// The piece with this code.
@@ -141,11 +118,12 @@ impl Dictionary {
 
     /// Writes the dictionary so that [`Dictionary::read`] reads it.
     pub fn write(&self, out: &mut Vec<u8>) {
-        out.reserve(10 + self.len() + self.bytes.len());
         varint::write(out, self.len() as u64);
-        let begins = std::iter::once(&0).chain(&self.ends);
-        let lengths = begins.zip(&self.ends).map(|(begin, end)| end - begin);
-        out.extend(lengths.map(|length| u8::try_from(length).unwrap_or(u8::MAX)));
+        let mut begin = 0;
+        for &end in &self.ends {
+            out.push(u8::try_from(end - begin).unwrap_or(u8::MAX));
+            begin = end;
+        }
         out.extend_from_slice(&self.bytes);
     }
 
@@ -299,24 +277,6 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(Dictionary::read(&bytes[..length]).is_err(), "{length}");
         }
-    }
-
-    #[test]
-    fn the_longest_piece_is_found_wherever_a_text_begins() {
-        let dictionary = Dictionary::learn([SAMPLE, "answering answered", SAMPLE, "x"]);
-        let text = SAMPLE.as_bytes();
-        let mut found = 0;
-        for at in 0..text.len() {
-            let lengths = (1..=LONGEST_INSIDE.min(text.len() - at)).rev();
-            let plainly = lengths
-                .map(|length| (dictionary.code_of(&text[at..at + length]), length))
-                .find_map(|(code, length)| Some((code?, length)));
-            assert_eq!(dictionary.longest_at(&text[at..]), plainly, "at {at}");
-            found += plainly.map_or(0, |(_, length)| length - 1);
-        }
-        assert!(found > 0);
-        assert_eq!(dictionary.longest_at(b""), None);
-        assert_eq!(Dictionary::default().longest_at(text), None);
     }
 
     #[test]
