@@ -418,6 +418,7 @@ mod tests {
 
     /// A slab of one row, where slabs may be so long that few have a number.
     #[test]
+    #[cfg_attr(miri, ignore = "the same step, 255 times")]
     fn slabs_beyond_the_last_number_are_refused_and_not_paid() {
         let layout = RowLayout::new::<u8>(1, Alignment::Bytes16, Spread::Packed);
         let budget = Budget::new("rows", usize::MAX);

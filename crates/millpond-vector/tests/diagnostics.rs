@@ -85,7 +85,8 @@ fn rows_that_a_batch_wrote_to_are_not_taken_for_damaged() {
     let (pool, damaged) = watched(Exhaustion::Fail);
     use_all(&pool);
     let _kept = pool.try_acquire().unwrap();
-    let mut batch = pool.acquire_batch(ROWS - 1).unwrap();
+    // No more than lie side by side wherever slabs are small.
+    let mut batch = pool.acquire_batch(2).unwrap();
     batch.rows_mut().for_each(|row| row.fill(2.0));
     drop(batch);
     let rows: Vec<_> = (1..ROWS).map(|_| pool.acquire().unwrap()).collect();

@@ -67,8 +67,9 @@ fn rows_that_no_memory_can_hold_are_refused_when_they_are_asked_for() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "sums of bytes, of a thousand KiB")]
 fn a_budget_is_used_up_before_it_refuses_a_row() {
-    let rows = if cfg!(miri) { 12 } else { 300 };
+    let rows = 300;
     let budget = Budget::new("rows", rows * 4096);
     let builder = VectorPool::<f32>::builder(1024).budget(&budget);
     let pool = builder.slab_bytes(16 * 4096).build().unwrap();
