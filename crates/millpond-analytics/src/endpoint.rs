@@ -5,6 +5,7 @@ use crate::page::Page;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -23,6 +24,9 @@ const MOST_HEADERS: usize = 64;
 /// For how long one request may take, from the first byte to the last: there is
 /// one thread, and nobody may hold it.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Before the next client, when one could not be had.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Holders of each pool on the page.
 const TOP_HOLDERS: usize = 10;
@@ -79,8 +83,12 @@ impl Endpoint {
                 if told.load(Ordering::Acquire) {
                     return;
                 }
-                // A client that goes away in the middle harms nobody else.
-                let _ = client.and_then(|client| serve(client, &exporter));
+                match client {
+                    // A client that goes away in the middle harms nobody else.
+                    Ok(client) => drop(serve(client, &exporter)),
+                    // Out of descriptors, mostly: asking again at once is no help.
+                    Err(_) => thread::sleep(PAUSE),
+                }
             }
         };
         let thread = thread::Builder::new().name("millpond-endpoint".to_owned());
@@ -151,7 +159,10 @@ impl Answer {
 fn serve(mut client: TcpStream, exporter: &Exporter) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     let answer = match read_head(&mut client, deadline)? {
-        Some(head) => answer(&head, exporter),
+        // Pools may be foreign code, and one that panics says so itself; whoever
+        // asks next is answered.
+        Some(head) => panic::catch_unwind(AssertUnwindSafe(|| answer(&head, exporter)))
+            .unwrap_or_else(|_| Answer::refusal("500 Internal Server Error")),
         None => Answer::refusal("431 Request Header Fields Too Large"),
     };
     client.set_write_timeout(Some(PATIENCE))?;

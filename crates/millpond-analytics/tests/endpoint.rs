@@ -71,6 +71,26 @@ fn formats_are_negotiated() {
 }
 
 #[test]
+fn a_pool_that_panics_ends_the_answer_and_not_the_endpoint() {
+    let (server, endpoint) = endpoint();
+    let figures = &server.pools[0].figures;
+    std::thread::scope(|threads| {
+        let panics = threads.spawn(|| {
+            let _guard = figures.lock().unwrap();
+            panic!("from now on the pool's figures panic too");
+        });
+        assert!(panics.join().is_err());
+    });
+    for path in ["/metrics", "/snapshot.json", "/"] {
+        let (head, _) = get(&endpoint, path, "");
+        assert!(head.starts_with("HTTP/1.1 500"), "{path}: {head}");
+    }
+    figures.clear_poison();
+    let (head, _) = get(&endpoint, "/metrics", "");
+    assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
+}
+
+#[test]
 fn the_snapshot_and_the_page_are_served_and_nothing_else() {
     let (server, endpoint) = endpoint();
     let (_, json) = get(&endpoint, "/snapshot.json", "");
