@@ -71,7 +71,7 @@ fn answers<T>(crowd: &mut [Boxed<'_, T>]) -> Vec<T> {
 /// Once, those behind the first thirty-two waited on beside items that lay free.
 #[test]
 fn a_waker_that_panics_when_a_pool_grows_leaves_nobody_waiting() {
-    let budget = Budget::new("all", 1 << 16);
+    let budget = Budget::new("all", if cfg!(miri) { 1 << 13 } else { 1 << 16 });
     let pool = FixedPool::<[u64; 8]>::builder(usize::MAX)
         .budget(&budget)
         .build();
