@@ -87,6 +87,7 @@ pub mod observe;
 pub mod poison;
 #[cfg(feature = "std")]
 pub mod provenance;
+pub mod receipt;
 #[cfg(feature = "std")]
 pub mod recording;
 #[cfg(feature = "alloc")]

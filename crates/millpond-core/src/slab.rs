@@ -17,6 +17,7 @@ use crate::entry::Entry;
 use crate::error::Limit;
 use crate::observe::RegionFigures;
 use crate::poison;
+use crate::receipt::Receipt;
 use crate::region::{Region, RegionOptions, Supply};
 use crate::source::{Batch, Source};
 use crate::trim::Level;
@@ -26,7 +27,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 #[cfg(feature = "std")]
-use crate::budget::{Budget, Charge};
+use crate::budget::Budget;
 
 /// Bytes of the largest slab that is made while slots still fit into it.
 ///
@@ -60,18 +61,6 @@ pub struct Slabs {
     held_bytes: usize,
     #[cfg(feature = "std")]
     budget: Option<Budget>,
-}
-
-/// Stands for bytes that are refunded unless they are kept.
-#[cfg(feature = "std")]
-type Receipt = Option<Charge>;
-#[cfg(not(feature = "std"))]
-type Receipt = ();
-
-/// Leaves the bytes charged; whoever gives the memory back refunds them.
-fn keep(_receipt: Receipt) {
-    #[cfg(feature = "std")]
-    let _bytes = _receipt.map(Charge::into_bytes);
 }
 
 #[derive(Debug)]
@@ -232,7 +221,7 @@ impl Slabs {
             None => Region::new(bytes, align, &self.options),
         };
         let region = region.map_err(|_| Limit::Memory { bytes })?;
-        keep(receipt);
+        receipt.keep();
         // SAFETY: nobody uses a slot before it is carved and leased.
         unsafe { poison::on_region_new(region.base(), region.len()) };
         // Pools are allocators, and get slots back by pointers to parts of them.
@@ -254,16 +243,12 @@ impl Slabs {
 
     #[cfg(feature = "std")]
     fn charge(&self, bytes: usize) -> Result<Receipt, Limit> {
-        let charged = self
-            .budget
-            .as_ref()
-            .map(|budget| budget.try_charge_now(bytes));
-        charged.transpose().map_err(Limit::Budget)
+        Receipt::charge_now(self.budget.as_ref(), bytes)
     }
 
     #[cfg(not(feature = "std"))]
     fn charge(&self, _: usize) -> Result<Receipt, Limit> {
-        Ok(())
+        Ok(Receipt::of_nothing())
     }
 
     /// A slab with slots that were never handed out, if there is one.

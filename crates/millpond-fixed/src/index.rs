@@ -144,7 +144,7 @@ impl<T, M: Mode> IndexPool<T, M> {
         self
     }
 
-    /// The same pool, with its memory charged to `budget`.
+    /// The same pool, with its memory charged to `budget`, and to no other any more.
     ///
     /// # Errors
     ///
@@ -155,7 +155,10 @@ impl<T, M: Mode> IndexPool<T, M> {
         match budget.charge_bytes(bytes) {
             Err(exceeded) => Err(self.refusal(Limit::Budget(exceeded))),
             Ok(()) => {
-                self.budget = Some(budget.clone());
+                let before = self.budget.replace(budget.clone());
+                if let Some(before) = before {
+                    before.refund_bytes(bytes);
+                }
                 Ok(self)
             }
         }

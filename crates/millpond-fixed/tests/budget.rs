@@ -15,7 +15,7 @@ use millpond_core::entry::Entry;
 use millpond_core::shared::SharedEngine;
 use millpond_core::source::{Batch, Source};
 use millpond_fixed::{
-    Exhaustion, FixedPool, Lease, Level, Limit, LocalFixedPool, Mode, Observation,
+    Exhaustion, FixedPool, IndexPool, Lease, Level, Limit, LocalFixedPool, Mode, Observation,
 };
 use millpond_testing::{Census, Counts, Dice, Failing, Span, TestAllocator, Tracked, count};
 use std::collections::BTreeSet;
@@ -566,4 +566,17 @@ fn looking_allocates_nothing() {
     assert!(counts.is_silent(), "{counts:?}");
     let (list, counts) = count(|| Vec::<u8>::with_capacity(1));
     assert!(!counts.is_silent(), "the allocator counts: {list:?}");
+}
+
+/// Once, what the first budget had been charged stayed charged.
+#[test]
+fn an_index_pool_is_charged_to_the_budget_that_it_was_told_last() {
+    let [first, second] = ["first", "second"].map(|name| Budget::new(name, usize::MAX));
+    let pool = IndexPool::<u64>::with_capacity(100).expect("memory");
+    let pool = pool.charged_to(&first).expect("room");
+    assert!(first.held() >= 800);
+    let pool = pool.charged_to(&second).expect("room");
+    assert!(first.held() == 0 && second.held() >= 800);
+    drop(pool);
+    assert_eq!(second.held(), 0);
 }

@@ -20,6 +20,7 @@ use millpond_core::entry::Entry;
 use millpond_core::error::Limit;
 use millpond_core::observe::RegionFigures;
 use millpond_core::poison;
+use millpond_core::receipt::Receipt;
 use millpond_core::region::{Granted, HUGE_PAGE_BYTES, HugePages, Region, RegionOptions, Supply};
 use millpond_core::source::{Batch, Source};
 use millpond_core::trim::Level;
@@ -234,7 +235,7 @@ impl Rows {
             .try_reserve(1)
             .map_err(|_| refused(size_of::<Slab>()))?;
         let (cost, before) = (self.directory.cost(rows), self.directory.bytes());
-        self.charge(cost)?;
+        self.charge(cost)?.keep();
         let added = self.directory.add(rows);
         self.refund(cost - (self.directory.bytes() - before));
         let slab = added.ok_or(refused(cost))?;
@@ -258,28 +259,25 @@ impl Rows {
             Some(_) => bytes,
             None => Region::len_for(bytes, align, &self.plan.options).map_err(|_| TOO_LARGE)?,
         };
-        self.charge(bytes)?;
+        // Refunded if there is no memory, or the supplier panics.
+        let receipt = self.charge(bytes)?;
         let region = match &self.plan.supplier {
             Some(supplier) => Region::supplied(bytes, align, Arc::clone(supplier)),
             None => Region::new(bytes, align, &self.plan.options),
         };
-        region.map_err(|_| {
-            self.refund(bytes);
-            Limit::Memory { bytes }
-        })
+        let region = region.map_err(|_| Limit::Memory { bytes })?;
+        receipt.keep();
+        Ok(region)
     }
 
     #[cfg(feature = "std")]
-    fn charge(&self, bytes: usize) -> Result<(), Limit> {
-        match &self.plan.budget {
-            None => Ok(()),
-            Some(budget) => budget.charge_now(bytes).map_err(Limit::Budget),
-        }
+    fn charge(&self, bytes: usize) -> Result<Receipt, Limit> {
+        Receipt::charge_now(self.plan.budget.as_ref(), bytes)
     }
 
     #[cfg(not(feature = "std"))]
-    fn charge(&self, _: usize) -> Result<(), Limit> {
-        Ok(())
+    fn charge(&self, _: usize) -> Result<Receipt, Limit> {
+        Ok(Receipt::of_nothing())
     }
 
     fn refund(&self, _bytes: usize) {

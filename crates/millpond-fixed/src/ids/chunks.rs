@@ -8,11 +8,12 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::Ordering;
-use millpond_core::budget::{Budget, Charge};
+use millpond_core::budget::Budget;
 use millpond_core::entry::Entry;
 use millpond_core::error::Limit;
 use millpond_core::id::Generation;
 use millpond_core::observe::RegionFigures;
+use millpond_core::receipt::Receipt;
 use millpond_core::region::{Backing, Region, RegionOptions, Supply};
 use millpond_core::source::{Batch, Source};
 use millpond_core::tenancy::Tenancy;
@@ -112,11 +113,8 @@ impl<T> Chunks<T> {
         slots_in(self.chunks.len(), self.first())
     }
 
-    /// Charges bytes, which are refunded unless the receipt is kept.
-    fn charge(&self, bytes: usize) -> Result<Option<Charge>, Limit> {
-        let budget = self.budget.as_ref();
-        let charged = budget.map(|budget| budget.try_charge_now(bytes));
-        charged.transpose().map_err(Limit::Budget)
+    fn charge(&self, bytes: usize) -> Result<Receipt, Limit> {
+        Receipt::charge_now(self.budget.as_ref(), bytes)
     }
 
     /// Has room for at least one more cell, and its bytes charged.
@@ -148,8 +146,8 @@ impl<T> Chunks<T> {
         } else {
             Self::pages(paid).min(whole)
         };
-        let receipt = self.charge(bytes.saturating_sub(self.chunks[0].charged))?;
-        let _kept = receipt.map(Charge::into_bytes);
+        self.charge(bytes.saturating_sub(self.chunks[0].charged))?
+            .keep();
         self.chunks[0].charged = bytes;
         self.paid = paid;
         Ok(())
@@ -208,7 +206,7 @@ impl<T> Chunks<T> {
             None => Region::new(bytes, align, &self.options),
         };
         let region = region.map_err(|_| refused)?;
-        let _kept = receipt.map(Charge::into_bytes);
+        receipt.keep();
         let base = region.base().cast::<Cell<T>>();
         // Published with the first of its cells.
         self.directory.chunks[chunk].store(base.as_ptr(), Ordering::Relaxed);
