@@ -45,11 +45,14 @@ fn build<M: Memory>(memory: &M) -> (Built, Vec<u8>, Vec<u8>) {
         files: &files,
     };
     let mut log = Log::new(memory, Level::Debug, Vec::new());
-    let mut tar = Vec::new();
+    let (mut tar, mut archived) = (Vec::new(), 0);
     let mut workshop = Workshop::new(memory, 2).unwrap();
-    let built = workshop.build(&job, &mut log, &mut tar).unwrap();
+    let built = workshop.build(&job, &mut log, &mut tar, |bytes| archived += bytes);
+    let built = built.unwrap();
+    let bytes = |path: &PathBuf| path.metadata().unwrap().len();
+    assert_eq!(archived, files.iter().map(bytes).sum::<u64>());
     // The second time every digest is known, and nothing else differs.
-    let again = workshop.build(&job, &mut log, io::sink()).unwrap();
+    let again = workshop.build(&job, &mut log, io::sink(), |_| ()).unwrap();
     assert_eq!(again, built);
     let count = files.len() as u64;
     assert_eq!(workshop.files().hits_and_misses(), (count, count));

@@ -447,7 +447,7 @@ impl Work {
             files: &self.files,
         };
         let mut log = Log::new(memory, Level::Debug, io::sink());
-        let built = workshop.build(&service, &mut log, io::sink());
+        let built = workshop.build(&service, &mut log, io::sink(), |_| ());
         built.is_ok() && log.flush().is_ok()
     }
 }

@@ -64,25 +64,28 @@ enum Task {
         archive: PathBuf,
     },
     /// Prepare the build of a service: its flags, name, digest and archive
-    Build {
-        /// The image to be built
-        image: String,
-        /// The directory that the build sees
-        context: PathBuf,
-        /// The archive to be written
-        archive: PathBuf,
-        /// A container runtime to build it, as HOST:PORT
-        #[arg(long, value_name = "ADDRESS")]
-        runtime: Option<SocketAddr>,
-        #[command(flatten)]
-        told: Told,
-    },
+    Build(Build),
     /// Answer as a container runtime would, until interrupted
     StandIn {
         /// Where to listen; port 0 takes a free one
         #[arg(default_value = "127.0.0.1:0")]
         address: SocketAddr,
     },
+}
+
+#[derive(Debug, Args)]
+struct Build {
+    /// The image to be built
+    image: String,
+    /// The directory that the build sees
+    context: PathBuf,
+    /// The archive to be written
+    archive: PathBuf,
+    /// A container runtime to build it, as HOST:PORT
+    #[arg(long, value_name = "ADDRESS")]
+    runtime: Option<SocketAddr>,
+    #[command(flatten)]
+    told: Told,
 }
 
 /// Connections to a runtime at once.
@@ -167,71 +170,91 @@ fn carry_out<M: Memory>(task: &Task, memory: &M, tracker: &Tracker) -> Result<()
             threads,
         } => {
             for path in paths {
-                let files = files_of(path)?;
-                let bar = cli::progress_files("hashing", &files);
-                let done = |bytes| bar.inc(bytes);
-                let digests = checksum::files(&files, *algorithm, cores(*threads), memory, &done)?;
-                bar.finish_and_clear();
-                for (file, digest) in files.iter().zip(digests) {
-                    writeln!(out, "{digest}  {}", file.display())?;
-                }
+                print_digests(path, *algorithm, *threads, memory, &mut out)?;
             }
         }
-        Task::Archive {
-            directory,
-            archive: path,
-        } => {
-            let files = files_of(directory)?;
-            let file = File::create(path).with_context(|| path.display().to_string())?;
-            let bar = cli::progress_files("archiving", &files);
-            let done = |bytes| bar.inc(bytes);
-            let compressed = path
-                .extension()
-                .is_some_and(|end| end == "gz" || end == "tgz");
-            if compressed {
-                archive::tar_gz(directory, &files, memory, file, done)?;
-            } else {
-                archive::tar(directory, &files, memory, file, done)?;
-            }
-            bar.finish_and_clear();
-            writeln!(out, "{} files", files.len())?;
+        Task::Archive { directory, archive } => {
+            let files = write_archive(directory, archive, memory)?;
+            writeln!(out, "{files} files")?;
         }
-        Task::Build {
-            image,
-            context,
-            archive,
-            runtime,
-            told,
-        } => {
-            let (files, description) = (files_of(context)?, told.description()?);
-            let service = Service {
-                image,
-                description: &description,
-                context,
-                files: &files,
-            };
-            let file = File::create(archive).with_context(|| archive.display().to_string())?;
-            let mut log = Log::new(memory, Level::Info, out);
-            let mut workshop = Workshop::new(memory, cores(0))?.tracked(tracker);
-            let built = workshop.build(&service, &mut log, file)?;
-            if let Some(address) = runtime {
-                let asking = Runtime::new(*address, CONNECTIONS);
-                let asked = asking.build(&built.image, &built.context);
-                system()?.block_on(asked)?;
-                log.entry(Level::Info, format_args!("built {}", built.image))?;
-            }
-            return log.flush();
-        }
-        Task::StandIn { address } => {
-            return system()?.block_on(async {
-                let stand_in = StandIn::bind(*address, u32::MAX).await?;
-                writeln!(out, "listening at {}", stand_in.address()?)?;
-                out.flush()?;
-                stand_in.serve(Arc::default()).await
-            });
-        }
+        Task::Build(build) => return build.carry_out(memory, tracker, out),
+        Task::StandIn { address } => return stand_in(*address, out),
     }
     Ok(out.flush()?)
+}
+
+fn print_digests(
+    path: &Path,
+    algorithm: Algorithm,
+    threads: usize,
+    memory: &impl Memory,
+    out: &mut impl Write,
+) -> Result<()> {
+    let files = files_of(path)?;
+    let bar = cli::progress_files("hashing", &files);
+    let done = |bytes| bar.inc(bytes);
+    let digests = checksum::files(&files, algorithm, cores(threads), memory, &done)?;
+    bar.finish_and_clear();
+    for (file, digest) in files.iter().zip(digests) {
+        writeln!(out, "{digest}  {}", file.display())?;
+    }
+    Ok(())
+}
+
+/// Answers how many files are in the archive.
+fn write_archive(directory: &Path, archive: &Path, memory: &impl Memory) -> Result<usize> {
+    let files = files_of(directory)?;
+    let file = create(archive)?;
+    let bar = cli::progress_files("archiving", &files);
+    let done = |bytes| bar.inc(bytes);
+    let compressed = archive
+        .extension()
+        .is_some_and(|end| end == "gz" || end == "tgz");
+    if compressed {
+        archive::tar_gz(directory, &files, memory, file, done)?;
+    } else {
+        archive::tar(directory, &files, memory, file, done)?;
+    }
+    bar.finish_and_clear();
+    Ok(files.len())
+}
+
+impl Build {
+    fn carry_out(&self, memory: &impl Memory, tracker: &Tracker, out: impl Write) -> Result<()> {
+        let (files, description) = (files_of(&self.context)?, self.told.description()?);
+        let service = Service {
+            image: &self.image,
+            description: &description,
+            context: &self.context,
+            files: &files,
+        };
+        let file = create(&self.archive)?;
+        let bar = cli::progress_files("building", &files);
+        let mut log = Log::new(memory, Level::Info, out);
+        let mut workshop = Workshop::new(memory, cores(0))?.tracked(tracker);
+        let built = workshop.build(&service, &mut log, file, |bytes| bar.inc(bytes))?;
+        bar.finish_and_clear();
+        if let Some(address) = self.runtime {
+            let asking = Runtime::new(address, CONNECTIONS);
+            let asked = asking.build(&built.image, &built.context);
+            system()?.block_on(asked)?;
+            log.entry(Level::Info, format_args!("built {}", built.image))?;
+        }
+        log.flush()
+    }
+}
+
+fn stand_in(address: SocketAddr, mut out: impl Write) -> Result<()> {
+    system()?.block_on(async {
+        let stand_in = StandIn::bind(address, u32::MAX).await?;
+        writeln!(out, "listening at {}", stand_in.address()?)?;
+        out.flush()?;
+        stand_in.serve(Arc::default()).await
+    })
+}
+
+fn create(path: &Path) -> Result<File> {
+    File::create(path).with_context(|| path.display().to_string())
 }
 
 /// The files below a path, which must be there.

@@ -101,6 +101,7 @@ impl<'m, M: Memory> Workshop<'m, M> {
     }
 
     /// Prepares the build of a service: flags, name, digest, archive, and a log of it.
+    /// `done` is told of the bytes of files as they are archived.
     ///
     /// # Errors
     ///
@@ -111,6 +112,7 @@ impl<'m, M: Memory> Workshop<'m, M> {
         service: &Service<'_>,
         log: &mut Log<'_, M, W>,
         archive: impl Write,
+        done: impl FnMut(u64),
     ) -> Result<Built> {
         let memory = self.memory;
         let naming = self.span("name and flags");
@@ -131,7 +133,7 @@ impl<'m, M: Memory> Workshop<'m, M> {
         let context = checksum::combined(service.files, &digests);
         drop(hashing);
         let archiving = self.span("archive");
-        archive::tar(service.context, service.files, memory, archive, |_| ())?;
+        archive::tar(service.context, service.files, memory, archive, done)?;
         drop(archiving);
         log.entry(Level::Info, format_args!("context {context}"))?;
         Ok(Built {
