@@ -25,7 +25,7 @@ use core::fmt;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr::NonNull;
 use millpond_core::error::Limit;
-use millpond_core::provenance::{expose, widen};
+use millpond_core::provenance::{conceal, expose, widen};
 use millpond_core::region::{self, Supply};
 use millpond_core::wipe::wipe;
 use std::sync::Arc;
@@ -215,6 +215,7 @@ impl Arena {
             // SAFETY: the whole block is ours and holds nothing of use any more.
             unsafe { wipe(header.cast(), layout.size(), 0) };
         }
+        conceal(header.cast(), layout.size());
         let lender = self.pool().lender.as_ref().filter(|_| lent);
         let Some(lender) = lender else {
             // SAFETY: the system's (2), allocated with this layout, and off the list.
@@ -287,6 +288,7 @@ impl Arena {
             let bytes = block.size();
             return Err(refuse(Limit::Memory { bytes }));
         };
+        conceal(header.cast(), was.size());
         expose(moved, block.size());
         let header = moved.cast::<Header>();
         // SAFETY: the content of the block moved along.

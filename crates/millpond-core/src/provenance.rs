@@ -12,10 +12,17 @@
 
 use core::ptr::NonNull;
 
-/// Lets [`widen`] reach the `len` bytes at `base`, from now until they are freed.
+/// Lets [`widen`] reach the `len` bytes at `base`, from now until they are
+/// [concealed](conceal).
 #[inline]
 pub fn expose(base: NonNull<u8>, len: usize) {
     exposed::add(base, len);
+}
+
+/// The memory is about to be freed, all of it that was exposed as one.
+#[inline]
+pub fn conceal(base: NonNull<u8>, len: usize) {
+    exposed::remove(base, len);
 }
 
 /// A pointer to the same address, with the right to all of the exposed memory around
@@ -38,6 +45,9 @@ mod exposed {
     }
 
     #[inline(always)]
+    pub(super) fn remove(_base: NonNull<u8>, _len: usize) {}
+
+    #[inline(always)]
     pub(super) fn find(block: NonNull<u8>) -> NonNull<u8> {
         let wide = ptr::with_exposed_provenance_mut(block.addr().get());
         // SAFETY: the address of a pointer that is not null.
@@ -48,35 +58,84 @@ mod exposed {
 #[cfg(miri)]
 mod exposed {
     use core::ptr::NonNull;
-    use std::sync::{Mutex, PoisonError};
-    use std::vec::Vec;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
-    struct Range(NonNull<u8>, usize);
+    /// Ranges that are remembered; beyond them the oldest is forgotten.
+    const MOST: usize = 1024;
+
+    #[derive(Clone, Copy)]
+    struct Range {
+        base: NonNull<u8>,
+        len: usize,
+    }
 
     // SAFETY: a name of memory, which is not touched here.
     unsafe impl Send for Range {}
 
-    /// The newest last: a block may be exposed inside of another one, and the
-    /// addresses of one that was freed again.
-    static RANGES: Mutex<Vec<Range>> = Mutex::new(Vec::new());
+    impl Range {
+        fn contains(self, other: Self) -> bool {
+            let (start, other_start) = (self.base.addr().get(), other.base.addr().get());
+            start <= other_start && other_start + other.len <= start + self.len
+        }
+    }
+
+    /// Oldest first. Not on the heap: the allocator may be one that a test counts with.
+    struct Table {
+        ranges: [Option<Range>; MOST],
+        len: usize,
+    }
+
+    impl Table {
+        fn remove(&mut self, place: usize) {
+            self.ranges.copy_within(place + 1..self.len, place);
+            self.len -= 1;
+        }
+
+        /// The newest that fits, and where it is: a block may be exposed inside of
+        /// another one.
+        fn newest(&self, fits: impl Fn(Range) -> bool) -> Option<(usize, Range)> {
+            let known = (0..self.len).rev();
+            let mut known = known.filter_map(|place| Some((place, self.ranges[place]?)));
+            known.find(|&(_, range)| fits(range))
+        }
+    }
+
+    static TABLE: Mutex<Table> = Mutex::new(Table {
+        ranges: [None; MOST],
+        len: 0,
+    });
+
+    fn table() -> MutexGuard<'static, Table> {
+        TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     pub(super) fn add(base: NonNull<u8>, len: usize) {
-        let mut ranges = RANGES.lock().unwrap_or_else(PoisonError::into_inner);
-        let (start, end) = (base.addr().get(), base.addr().get() + len);
-        let is_inside = |&Range(base, len): &Range| {
-            start <= base.addr().get() && base.addr().get() + len <= end
-        };
-        ranges.retain(|range| !is_inside(range));
-        ranges.push(Range(base, len));
+        let mut table = table();
+        if table.len == MOST {
+            table.remove(0);
+        }
+        let place = table.len;
+        table.ranges[place] = Some(Range { base, len });
+        table.len += 1;
+    }
+
+    pub(super) fn remove(base: NonNull<u8>, len: usize) {
+        let mut table = table();
+        let gone = Range { base, len };
+        if let Some((place, _)) = table.newest(|range| gone.contains(range)) {
+            table.remove(place);
+        }
     }
 
     pub(super) fn find(block: NonNull<u8>) -> NonNull<u8> {
-        let ranges = RANGES.lock().unwrap_or_else(PoisonError::into_inner);
-        let contains = |&&Range(base, len): &&Range| {
-            block.addr() >= base.addr() && block.addr().get() - base.addr().get() < len
+        let byte = Range {
+            base: block,
+            len: 1,
         };
-        let Range(base, _) = ranges.iter().rfind(contains).expect("exposed memory");
-        base.with_addr(block.addr())
+        let table = table();
+        let known = table.newest(|range| range.contains(byte));
+        let (_, range) = known.expect("exposed memory");
+        range.base.with_addr(block.addr())
     }
 }
 
@@ -99,6 +158,7 @@ mod tests {
         let before = unsafe { wide.sub(8) };
         // SAFETY: inside what was exposed.
         unsafe { before.write(7) };
+        conceal(base, 64);
         assert_eq!(block[0], 7);
     }
 }

@@ -120,6 +120,8 @@ impl Drop for RetiredSlabs {
             let bytes = slab.region.len();
             // SAFETY: nobody uses a slab that left its source.
             unsafe { poison::on_region_drop(slab.region.base(), bytes) };
+            #[cfg(feature = "std")]
+            crate::provenance::conceal(slab.region.base(), bytes);
             drop(slab);
             #[cfg(feature = "std")]
             if let Some(budget) = &self.budget {
