@@ -17,6 +17,8 @@ use millpond_core::error::AcquireError;
 use millpond_core::error::Limit;
 #[cfg(feature = "std")]
 use millpond_core::home::{FALLBACK, Home};
+#[cfg(feature = "std")]
+use millpond_core::member::Joined as _;
 
 /// Where a [`PoolBuf`] goes when it is dropped, and where it grows. Sealed.
 #[expect(private_bounds, reason = "sealed")]
@@ -111,7 +113,7 @@ unsafe impl Sealed for Pooled {
         let pond = unsafe { self.0.pool().as_ref() }.pond;
         // A buffer keeps its own class only: the others go with the last handle.
         // SAFETY: alive, as a class of it is.
-        if !unsafe { <Pond as millpond_core::member::Joined>::join(pond) } {
+        if !unsafe { Pond::join(pond) } {
             // SAFETY: as above.
             let name = unsafe { pond.as_ref() }.config.name;
             return Err(AcquireError::new(name, Limit::Closed, 0, 0, 0));

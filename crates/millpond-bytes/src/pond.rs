@@ -115,7 +115,7 @@ impl Pond {
             parts: AtomicUsize::new(1),
             direct: Direct::new(&config),
             fallback: Direct::new(&config),
-            ledger: crate::stats::Ledger::new(),
+            ledger: crate::stats::Ledger::default(),
             sub_pools: Mutex::new(Vec::new()),
             config,
             estate: Mutex::new(Estate {

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::vec::Vec;
 
 /// What a pond remembers for its figures: baselines, and discards.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Ledger {
     /// What was counted when `reset_stats` was last called, by floor and size of
     /// the class.
@@ -30,13 +30,6 @@ struct Baseline {
 }
 
 impl Ledger {
-    pub(crate) fn new() -> Self {
-        Self {
-            baseline: Mutex::default(),
-            discards: Mutex::default(),
-        }
-    }
-
     /// Counts memory that was not taken back.
     pub(crate) fn discard(&self, reason: crate::raw::Discard) {
         *reason.counter(&mut lock(&self.discards)) += 1;
