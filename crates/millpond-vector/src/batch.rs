@@ -1,7 +1,7 @@
 //! Batches: several rows side by side, acquired at once.
 
 use crate::element::Element;
-use crate::lease::{RowId, enliven, lay_to_rest};
+use crate::lease::{RowId, RowLease, enliven};
 use crate::pool::{DefaultMode, VectorPool};
 use alloc::vec::Vec;
 use core::fmt;
@@ -84,39 +84,43 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
             self.carve(rows)
                 .or_else(|error| self.neighbours(rows).ok_or(error))
         });
-        let number = batch?;
-        let first = match rows {
-            0 => NonNull::dangling(),
-            // SAFETY: acquired above.
-            _ => unsafe { self.directory.row(number) }.cast(),
-        };
-        let mut batch = RowBatch {
-            pool: self,
-            first,
-            number,
-            len: rows,
-            tracked: false,
-            _rows: PhantomData,
-        };
+        let mut batch = batch?;
         for at in 0..rows {
             // SAFETY: the batch's own.
             unsafe { enliven(batch.place(at), self.dimension()) };
         }
-        batch.tracked = self.track(number..number + rows, Location::caller());
+        batch.tracked = self.track(batch.number..batch.number + rows, Location::caller());
         Ok(batch)
     }
 
-    /// Puts rows that did not come as leases on the record; answers whether
-    /// diagnostics want that.
+    /// The batch of `len` rows from `number` on.
+    ///
+    /// # Safety
+    ///
+    /// They lie in one slab, and were acquired.
+    unsafe fn batch(&self, number: usize, len: usize) -> RowBatch<'_, E, M> {
+        let first = match len {
+            0 => NonNull::dangling(),
+            // SAFETY: by the caller the row exists.
+            _ => unsafe { self.directory.row(number) }.cast(),
+        };
+        RowBatch {
+            pool: self,
+            first,
+            number,
+            len,
+            tracked: false,
+            _rows: PhantomData,
+        }
+    }
+
+    /// Puts rows that did not come as leases on the record, as far as diagnostics
+    /// want that, which may change meanwhile; answers whether there are some.
     #[cfg(feature = "std")]
-    pub(crate) fn track(
-        &self,
-        mut rows: Range<usize>,
-        location: &'static Location<'static>,
-    ) -> bool {
-        rows.all(|number| {
+    pub(crate) fn track(&self, rows: Range<usize>, location: &'static Location<'static>) -> bool {
+        rows.fold(false, |tracked, number| {
             let entry = self.directory.entry(number);
-            self.engine.record(entry, location).is_some()
+            tracked | self.engine.record(entry, location).is_some()
         })
     }
 
@@ -126,10 +130,11 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         false
     }
 
-    /// Rows that were never handed out: the number of the first.
-    fn carve(&self, rows: usize) -> Result<usize, AcquireError> {
+    /// Rows that were never handed out.
+    fn carve(&self, rows: usize) -> Result<RowBatch<'_, E, M>, AcquireError> {
         if rows == 0 {
-            return Ok(0);
+            // SAFETY: none.
+            return Ok(unsafe { self.batch(0, 0) });
         }
         if rows > self.most_batch {
             let bytes = rows.saturating_mul(self.layout.stride_bytes());
@@ -145,13 +150,16 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         }
         let create = |source: &mut crate::rows::Rows| source.carve(rows);
         // SAFETY: `carve` hands out exactly so many rows, or none.
-        unsafe { self.engine.acquire_created(rows, create) }
+        let number = unsafe { self.engine.acquire_created(rows, create) }?;
+        // SAFETY: acquired above, and side by side.
+        Ok(unsafe { self.batch(number, rows) })
     }
 
-    /// Free rows side by side, if there are some: the number of the first.
-    fn neighbours(&self, rows: usize) -> Option<usize> {
+    /// Free rows side by side, if there are some.
+    fn neighbours(&self, rows: usize) -> Option<RowBatch<'_, E, M>> {
         let mut free = self.take_free()?;
-        free.sort_unstable();
+        let numbers = &mut free.numbers;
+        numbers.sort_unstable();
         // Slabs do not touch: the last number of one is not the next one's first
         // less one, unless a slab is full to its last number.
         let side_by_side = |window: &[usize]| {
@@ -159,16 +167,11 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
             last - first == rows - 1
                 && self.directory.split(first).0 == self.directory.split(last).0
         };
-        let found = free.windows(rows).position(side_by_side);
-        let first = found.map(|at| free[at]);
-        if let Some(at) = found {
-            free.drain(at..at + rows);
-        }
-        for number in free {
-            // SAFETY: acquired by `take_free`.
-            unsafe { self.release(self.directory.entry(number)) };
-        }
-        first
+        let at = numbers.windows(rows).position(side_by_side)?;
+        let first = numbers[at];
+        numbers.drain(at..at + rows);
+        // SAFETY: free rows that were acquired, side by side in one slab.
+        Some(unsafe { self.batch(first, rows) })
     }
 }
 
@@ -256,21 +259,39 @@ impl<'p, E: Element, M: Mode> RowBatch<'p, E, M> {
     }
 }
 
+impl<'p, E: Element, M: Mode> RowBatch<'p, E, M> {
+    /// The last row, as a lease of its own.
+    fn pop(&mut self) -> Option<RowLease<'p, E, M>> {
+        self.len = self.len.checked_sub(1)?;
+        let entry = self.pool.directory.entry(self.number + self.len);
+        // SAFETY: by 1 the batch's own until now, which is as just acquired.
+        let row = unsafe { RowLease::new(self.pool, entry) };
+        #[cfg(feature = "std")]
+        if self.tracked {
+            return Some(row.tracked());
+        }
+        Some(row)
+    }
+
+    fn give_back(&mut self) {
+        while let Some(row) = self.pop() {
+            drop(row);
+        }
+    }
+}
+
 impl<E: Element, M: Mode> Drop for RowBatch<'_, E, M> {
     fn drop(&mut self) {
-        for at in (0..self.len).rev() {
-            let entry = self.pool.directory.entry(self.number + at);
-            #[cfg(feature = "std")]
-            if self.tracked {
-                self.pool.engine.strike(entry);
-                // SAFETY: by 1 ours, and dropped.
-                unsafe { self.pool.fill_with_pattern(self.place(at), entry) };
+        /// What is left when a waker or a recorder panicked.
+        struct Rest<'b, 'p, E: Element, M: Mode>(&'b mut RowBatch<'p, E, M>);
+
+        impl<E: Element, M: Mode> Drop for Rest<'_, '_, E, M> {
+            fn drop(&mut self) {
+                self.0.give_back();
             }
-            // SAFETY: by 1 ours, and dropped.
-            unsafe { lay_to_rest(self.place(at), self.pool.dimension()) };
-            // SAFETY: as above; not used afterwards.
-            unsafe { self.pool.release(entry) };
         }
+
+        Rest(self).0.give_back();
     }
 }
 

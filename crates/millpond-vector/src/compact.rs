@@ -51,44 +51,46 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         let Some(mut free) = self.take_free() else {
             return Vec::new();
         };
-        free.sort_unstable();
+        free.numbers.sort_unstable();
         let mut moved = Vec::new();
-        if moved.try_reserve_exact(free.len()).is_ok() {
+        if moved.try_reserve_exact(free.numbers.len()).is_ok() {
             let mut above = usize::MAX;
-            for place in &mut free {
-                let highest = self.last_stored(above).filter(|&row| row > *place);
-                let Some(highest) = highest else { break };
-                above = highest;
-                match self.move_row(highest, *place, Location::caller()) {
-                    Some(ids) => moved.push(ids),
-                    None => break,
-                }
-                *place = highest;
+            for place in &mut free.numbers {
+                let to = *place;
+                let highest = self.last_stored(above).filter(|&row| row > to);
+                let Some(from) = highest else { break };
+                above = from;
+                // SAFETY: the pool is borrowed mutably, and the place was acquired.
+                let Some(ids) = (unsafe { self.move_row(from, to) }) else {
+                    break;
+                };
+                moved.push(ids);
+                // Before a recorder is told, who may panic.
+                *place = from;
+                self.note_move(from, to, Location::caller());
             }
         }
-        for number in free {
-            let retired = self.directory.generation(number);
-            if !retired.is_some_and(|life| life.generation().is_retired()) {
-                // SAFETY: acquired above, or moved away from.
-                unsafe { self.release(self.directory.entry(number)) };
-            }
-        }
+        drop(free);
         self.trim(Level::Moderate);
         moved
     }
 
     /// Acquires every free row there is, and makes no new ones.
-    pub(crate) fn take_free(&self) -> Option<Vec<usize>> {
+    pub(crate) fn take_free(&self) -> Option<Free<'_, E, M>> {
         let figures = self.engine.observe();
         let count = figures.created - figures.in_use;
-        let mut free = Vec::new();
-        free.try_reserve_exact(count).ok()?;
-        while free.len() < count {
+        let mut numbers = Vec::new();
+        numbers.try_reserve_exact(count).ok()?;
+        let mut free = Free {
+            pool: self,
+            numbers,
+        };
+        while free.numbers.len() < count {
             let entry = self.engine.try_pop();
             let Some(entry) = entry.or_else(|| self.engine.acquire_slow(0).ok()) else {
                 break;
             };
-            free.push(self.directory.number_of(entry));
+            free.numbers.push(self.directory.number_of(entry));
         }
         Some(free)
     }
@@ -110,14 +112,12 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         })
     }
 
-    /// Moves a stored row to a place that the caller acquired; what it leaves is
-    /// the caller's. Diagnostics find it at its new place, since now.
-    fn move_row(
-        &mut self,
-        from: usize,
-        to: usize,
-        location: &'static Location<'static>,
-    ) -> Option<Moved<E>> {
+    /// Moves a stored row to a place; what it leaves is the caller's, as the place was.
+    ///
+    /// # Safety
+    ///
+    /// The pool is borrowed mutably, and the place was acquired.
+    unsafe fn move_row(&self, from: usize, to: usize) -> Option<Moved<E>> {
         let old = self.live(from)?;
         // SAFETY: by the directory's 3 a live row exists.
         let source: NonNull<E> = unsafe { self.directory.row(from) }.cast();
@@ -133,14 +133,64 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
         let new = unsafe { self.open(to) }?;
         let closed = self.directory.generation(from)?.close();
         debug_assert!(closed.is_some(), "a stored row is live");
-        #[cfg(feature = "std")]
-        self.engine.strike(self.directory.entry(from));
-        self.track(to..to + 1, location);
         // SAFETY: stored no more, and borrowed by nobody.
         unsafe { lay_to_rest(source, self.dimension()) };
         Some(Moved {
             from: old,
             to: Id::from_raw(new),
         })
+    }
+
+    /// Diagnostics find a row that moved at its new place, since now.
+    fn note_move(
+        &self,
+        #[cfg_attr(
+            not(feature = "std"),
+            expect(unused_variables, reason = "nobody knows of it")
+        )]
+        from: usize,
+        to: usize,
+        location: &'static Location<'static>,
+    ) {
+        #[cfg(feature = "std")]
+        self.engine.strike(self.directory.entry(from));
+        self.track(to..to + 1, location);
+    }
+}
+
+/// Free rows that were acquired for a while; dropping them gives them back.
+///
+/// # Invariants
+///
+/// 1. Rows with these numbers were acquired from `pool` and are not stored.
+pub(crate) struct Free<'p, E: Element, M: Mode> {
+    pool: &'p VectorPool<E, M>,
+    pub(crate) numbers: Vec<usize>,
+}
+
+impl<E: Element, M: Mode> Free<'_, E, M> {
+    fn give_back(&mut self) {
+        while let Some(number) = self.numbers.pop() {
+            let life = self.pool.directory.generation(number);
+            if !life.is_some_and(|life| life.generation().is_retired()) {
+                // SAFETY: acquired, and not stored (1).
+                unsafe { self.pool.release(self.pool.directory.entry(number)) };
+            }
+        }
+    }
+}
+
+impl<E: Element, M: Mode> Drop for Free<'_, E, M> {
+    fn drop(&mut self) {
+        /// What is left when a waker panicked.
+        struct Rest<'f, 'p, E: Element, M: Mode>(&'f mut Free<'p, E, M>);
+
+        impl<E: Element, M: Mode> Drop for Rest<'_, '_, E, M> {
+            fn drop(&mut self) {
+                self.0.give_back();
+            }
+        }
+
+        Rest(self).0.give_back();
     }
 }

@@ -89,3 +89,33 @@ fn local_batches_are_the_same() {
     assert_eq!(pool.stats().in_use, 0);
     assert_eq!(pool.acquire_batch(20).unwrap().len(), 20);
 }
+
+/// Rows that come home one by one wake those who wait for one, and a waker is foreign.
+#[test]
+fn a_waker_that_panics_keeps_no_row_of_a_batch() {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::task::{Context, Wake, Waker};
+
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("as it were");
+        }
+    }
+
+    let pool = VectorPool::<f32>::new(16, 8).unwrap();
+    let batch = pool.acquire_batch(8).unwrap();
+    {
+        let mut waiting = pin!(pool.acquire_async());
+        let waker = Waker::from(Arc::new(Panics));
+        let polled = waiting.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        catch_unwind(AssertUnwindSafe(|| drop(batch))).expect_err("it does");
+        assert_eq!(pool.stats().in_use, 1, "the one that the task was given");
+    }
+    let all: Vec<_> = (0..8).map(|_| pool.try_acquire()).collect();
+    assert!(all.iter().all(Result::is_ok), "every row came home");
+}
