@@ -4,7 +4,7 @@
 //!   arena ──► ┌────────┬─────────┐ ◄──► ┌────────┬─────────┐
 //!             │ header │ object  │      │ header │ object  │
 //!             └────────┴─────────┘      └────────┴─────────┘
-//!             └ offset ┘   offset: the header's size, or the object's alignment
+//!             └ offset ┘   offset: the header's size, up to the object's alignment
 //! ```
 //!
 //! They are really freed when they are deallocated, really resized when they
@@ -52,11 +52,31 @@ impl fmt::Debug for Lender {
 /// 1. Each header is at the beginning of a live block of `layout`, and the
 ///    neighbours that it names name it.
 /// 2. A block is the scope's lender's if its header says `lent`, else the system's.
-/// 3. `lent` is the bytes of all blocks that are lent.
+/// 3. `lent` is the bytes of all blocks that are lent, and of one that a lender is
+///    asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Larges {
     first: Cell<Option<NonNull<Header>>>,
     pub(crate) lent: Cell<usize>,
+}
+
+/// Bytes that a lender is asked for: noted no more if it has none, also if it panics.
+struct Unlent<'a> {
+    lent: &'a Cell<usize>,
+    bytes: usize,
+}
+
+impl<'a> Unlent<'a> {
+    fn note(lent: &'a Cell<usize>, bytes: usize) -> Self {
+        lent.set(lent.get() + bytes);
+        Self { lent, bytes }
+    }
+}
+
+impl Drop for Unlent<'_> {
+    fn drop(&mut self) {
+        self.lent.set(self.lent.get() - self.bytes);
+    }
 }
 
 #[derive(Debug)]
@@ -69,10 +89,11 @@ struct Header {
     lent: bool,
 }
 
-/// From the beginning of a block to its object.
+/// From the beginning of a block to its object: room for the header, and a multiple of
+/// the object's alignment, as the block is aligned for both.
 const fn offset(align: usize) -> usize {
     let header = size_of::<Header>().next_multiple_of(16);
-    if align > header { align } else { header }
+    header.next_multiple_of(align)
 }
 
 /// The block of an object of `layout`.
@@ -127,19 +148,20 @@ impl Arena {
         Ok(unsafe { memory.add(offset(layout.align())) })
     }
 
-    /// A block of the lender's, if there is one who lends it, within the limit.
+    /// A block of the lender's, if there is one who lends it, within the limit. The
+    /// bytes are noted first, because what a lender calls may allocate here.
     fn borrow_block(&self, block: Layout, zeroed: bool) -> Option<NonNull<u8>> {
         let lender = self.pool().lender.as_ref()?;
         if block.size() > self.room() {
             return None;
         }
+        let unlent = Unlent::note(&self.larges.lent, block.size());
         let memory = lender.0.allocate(block)?;
+        core::mem::forget(unlent);
         if zeroed {
             // SAFETY: a block of that many bytes, ours alone.
             unsafe { memory.write_bytes(0, block.size()) };
         }
-        let lent = &self.larges.lent;
-        lent.set(lent.get() + block.size());
         Some(memory)
     }
 
@@ -222,14 +244,14 @@ impl Arena {
             unsafe { region::free(header.cast(), layout) };
             return self.give_up(layout.size());
         };
-        let bytes = &self.larges.lent;
-        bytes.set(bytes.get() - layout.size());
         // Whoever frees or grows an object has no state for a panic in between: a
         // vector would free its block again.
         self.drops.survive(|| {
             // SAFETY: lent with this layout (2), and off the list.
             unsafe { lender.0.free(header.cast(), layout) };
         });
+        let bytes = &self.larges.lent;
+        bytes.set(bytes.get() - layout.size());
     }
 
     /// Frees what is left.

@@ -201,28 +201,27 @@ impl ScopePool {
             unsafe { this.declare_alive() };
             this.leased.store(true, Relaxed);
         }
-        if let Some(patterned) = self.engine.record(entry, location) {
-            this.raise(TRACKED);
-            if patterned && !poison::BLINDS_PATTERN {
-                self.look_for_damage(arena);
-            }
-        }
+        self.inspect(arena, location);
         Ok(arena)
     }
 
-    /// Tells if somebody wrote to a free arena.
-    fn look_for_damage(&self, arena: NonNull<Arena>) {
-        // SAFETY: acquired by the caller, so alive.
-        let this = unsafe { arena.as_ref() };
-        // SAFETY: the caller is the holder, and nothing is allocated yet.
-        let damage = unsafe { this.damage() };
-        if let Some(offset) = damage {
-            // SAFETY: as above. A hook that panics gives the arena back.
-            let lease = unsafe { Lease::of(arena) };
-            let item = entry(arena);
-            self.engine.tell(&Event::Damaged { item, offset });
-            core::mem::forget(lease);
+    /// Puts an arena that was just lent on the record, and tells if somebody wrote to
+    /// it while it was free, if diagnostics are on.
+    fn inspect(&self, arena: NonNull<Arena>, location: &'static Location<'static>) {
+        // SAFETY: lent to the caller. A recorder or a hook that panics gives it back.
+        let lease = unsafe { Lease::of(arena) };
+        let item = entry(arena);
+        if let Some(patterned) = self.engine.record(item, location) {
+            let this = lease.arena();
+            this.raise(TRACKED);
+            if patterned && !poison::BLINDS_PATTERN {
+                // SAFETY: the lease is the holder, and nothing is allocated yet.
+                if let Some(offset) = unsafe { this.damage() } {
+                    self.engine.tell(&Event::Damaged { item, offset });
+                }
+            }
         }
+        core::mem::forget(lease);
     }
 
     /// Tells that a limit was hit.

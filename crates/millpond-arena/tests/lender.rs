@@ -198,3 +198,81 @@ fn a_lender_that_panics_while_a_vector_grows_and_shrinks_breaks_nothing() {
     let stats = manager.scope_stats(Scope::Json).expect("built in");
     assert_eq!((stats.live, stats.discarded(Discarded::Panicked)), (0, 0));
 }
+
+/// While a lender is asked, what it calls may want memory of the same lease.
+#[test]
+fn a_lender_that_allocates_here_itself_does_not_get_past_the_limit() {
+    use millpond_arena::Lease;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    thread_local! {
+        static LEASE: RefCell<Option<Rc<Lease<'static>>>> = const { RefCell::new(None) };
+    }
+
+    /// Allocates in the lease of its thread first, as long as there is room.
+    #[derive(Default)]
+    struct Nested(AtomicUsize);
+
+    // SAFETY: blocks of the system's allocator.
+    unsafe impl Supply for Nested {
+        fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
+            if self.0.fetch_add(1, Relaxed) < 20 {
+                let lease = LEASE.with_borrow(|lease| lease.clone())?;
+                let _refused = lease.alloc_slice_fill_copy(10 * KIB, 5_u8);
+                assert!(lease.held_bytes() <= lease.limit_bytes());
+            }
+            region::allocate(layout)
+        }
+
+        unsafe fn free(&self, block: NonNull<u8>, layout: Layout) {
+            // SAFETY: by the caller.
+            unsafe { region::free(block, layout) };
+        }
+    }
+
+    let mut builder = ArenaManager::builder();
+    let manager = builder
+        .configure(Scope::Json, ScopeConfig::of(8 * KIB).with_limit(64 * KIB))
+        .large_objects_from(Arc::new(Nested::default()))
+        .build()
+        .expect("figures that agree");
+    let lease = Rc::new(manager.lease(Scope::Json).expect("memory"));
+    LEASE.set(Some(Rc::clone(&lease)));
+    let outer = lease.alloc_slice_fill_copy(10 * KIB, 5_u8);
+    assert!(lease.held_bytes() <= lease.limit_bytes());
+    assert!(
+        lease.held_bytes() > 50 * KIB,
+        "as much as there was room for"
+    );
+    drop(outer);
+    LEASE.set(None);
+    let mut lease = Rc::into_inner(lease).expect("the only one");
+    lease.reset();
+    assert_eq!(lease.held_bytes(), 8 * KIB);
+}
+
+#[test]
+fn a_lender_that_panics_takes_no_room() {
+    struct Panics;
+
+    // SAFETY: lends nothing.
+    unsafe impl Supply for Panics {
+        fn allocate(&self, _: Layout) -> Option<NonNull<u8>> {
+            panic!("as it were")
+        }
+
+        unsafe fn free(&self, _: NonNull<u8>, _: Layout) {}
+    }
+
+    let mut builder = ArenaManager::builder();
+    let manager = builder
+        .configure(Scope::Json, ScopeConfig::of(8 * KIB))
+        .large_objects_from(Arc::new(Panics))
+        .build()
+        .expect("figures that agree");
+    let lease = manager.lease(Scope::Json).expect("memory");
+    let large = || lease.alloc_slice_fill_copy(10 * KIB, 1_u8).map(|_| ());
+    catch_unwind(AssertUnwindSafe(large)).expect_err("it does");
+    assert_eq!(lease.held_bytes(), 8 * KIB);
+}

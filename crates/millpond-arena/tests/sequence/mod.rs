@@ -53,7 +53,7 @@ impl Script<'_> {
     fn align(&mut self) -> usize {
         // Beyond 16 bumpalo aligns by arithmetic, which Miri's symbolic check does
         // not follow.
-        const ALIGNS: [usize; 8] = [1, 8, 2, 16, 4, 8, 64, 4096];
+        const ALIGNS: [usize; 10] = [1, 8, 2, 16, 4, 8, 64, 4096, 32, 8192];
         let choices = if cfg!(miri) { 6 } else { ALIGNS.len() };
         ALIGNS[self.below(choices)]
     }
