@@ -24,6 +24,23 @@ pub fn core_count() -> usize {
     cores().len().max(1)
 }
 
+/// Whether somebody else is busy on a core that this process may use.
+#[must_use]
+pub fn any_core_is_shared() -> bool {
+    std::thread::scope(|scope| {
+        let probe = |index| {
+            let _pinned = to_core(index);
+            millpond_quiet::is_shared()
+        };
+        let probes: Vec<_> = (0..core_count())
+            .map(|index| scope.spawn(move || probe(index)))
+            .collect();
+        probes
+            .into_iter()
+            .any(|probe| probe.join().unwrap_or(false))
+    })
+}
+
 /// Asked for once, before anything is pinned: a pinned thread sees one core.
 fn cores() -> &'static [core_affinity::CoreId] {
     static CORES: OnceLock<Vec<core_affinity::CoreId>> = OnceLock::new();

@@ -1,5 +1,6 @@
 //! Where figures come from: without this, a figure is a rumour.
 
+use millpond_quiet::Tally;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::process::Command;
@@ -27,6 +28,9 @@ pub struct Provenance {
     pub build: BuildNote,
     /// Load average over one minute before the run, and after it.
     pub load: [Option<f64>; 2],
+    /// How many slices were timed, and how many of them beside a busy neighbour.
+    #[serde(default)]
+    pub slices: Tally,
     /// Whether threads could be pinned.
     pub pinned: bool,
 }
@@ -66,14 +70,16 @@ impl Provenance {
             kernel: read_trimmed("/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".into()),
             build,
             load: [load_average(), None],
+            slices: Tally::default(),
             pinned: std::thread::spawn(|| crate::pin::to_core(0))
                 .join()
                 .unwrap_or(false),
         }
     }
 
-    /// Notes the load once the measurements are over.
-    pub fn finish(&mut self) {
+    /// Notes the load once the measurements are over, and what they were.
+    pub fn finish(&mut self, slices: Tally) {
+        self.slices = slices;
         self.load[1] = load_average();
     }
 
@@ -128,6 +134,10 @@ impl Provenance {
             (
                 "load before, after",
                 format!("{}, {}", load(self.load[0]), load(self.load[1])),
+            ),
+            (
+                "beside a busy neighbour",
+                format!("{} of {} slices", self.slices.shared, self.slices.slices),
             ),
             ("peers", self.build.peers.join(", ")),
         ]

@@ -11,11 +11,18 @@
 //! of two of them within a round hardly moves. Ratios are therefore taken round
 //! by round, and rounds come from several fresh processes, because where code
 //! and data happen to land is decided once per process.
+//!
+//! A neighbour on the core's other hyperthread comes and goes faster than a slice
+//! lasts, so slices are made of pieces, and [`millpond_quiet`] watches over each.
 
+use crate::pin;
 use std::time::Duration;
 
 /// The yardstick's name in rows that divide by a loop without memory.
 pub const ARITHMETIC: &str = "arithmetic loop";
+
+/// Shorter than most pauses of a neighbour, and long beside the probes around it.
+const PIECE: Duration = Duration::from_millis(4);
 
 /// One contender in a contest: times `iterations` of its loop.
 ///
@@ -27,11 +34,13 @@ type Loop<'a> = Box<dyn FnMut(u64) -> Duration + 'a>;
 #[derive(Default)]
 pub struct Contest<'a> {
     entrants: Vec<Entrant<'a>>,
+    on_all_cores: bool,
 }
 
 struct Entrant<'a> {
     name: String,
     run: Loop<'a>,
+    /// Iterations of a piece.
     iterations: u64,
     nanos: Vec<f64>,
 }
@@ -61,6 +70,16 @@ impl<'a> Contest<'a> {
         Self::default()
     }
 
+    /// The same for loops with threads of their own, pinned or not: each core that the
+    /// process may use must be quiet, not only the calling thread's.
+    #[must_use]
+    pub fn on_all_cores(self) -> Self {
+        Self {
+            on_all_cores: true,
+            ..self
+        }
+    }
+
     /// Adds a contender whose loop times the number of iterations it is given.
     pub fn add(&mut self, name: impl Into<String>, run: impl FnMut(u64) -> Duration + 'a) {
         self.entrants.push(Entrant {
@@ -74,13 +93,19 @@ impl<'a> Contest<'a> {
     /// Warms every contender up, then measures all of them in turn.
     #[must_use]
     pub fn run(mut self, schedule: Schedule) -> Vec<Timed> {
+        // Threads that are started for each piece would be measured cold.
+        let (pieces, shared): (u32, fn() -> bool) = if self.on_all_cores {
+            (1, pin::any_core_is_shared)
+        } else {
+            (pieces_of(schedule.slice), millpond_quiet::is_shared)
+        };
         for entrant in &mut self.entrants {
-            entrant.calibrate(schedule.slice);
+            entrant.calibrate(schedule.slice / pieces);
         }
         let count = self.entrants.len();
         for round in 0..schedule.rounds as usize {
             for turn in 0..count {
-                self.entrants[(round + turn) % count].measure();
+                self.entrants[(round + turn) % count].measure(schedule.slice, pieces, shared);
             }
         }
         let timed = |entrant: Entrant<'_>| Timed {
@@ -92,16 +117,16 @@ impl<'a> Contest<'a> {
 }
 
 impl Entrant<'_> {
-    /// Finds how many iterations fill a slice, and warms the contender up by it.
+    /// Finds how many iterations fill a piece, and warms the contender up by it.
     ///
     /// The shorter of two runs counts: a thread that was descheduled in the first
     /// would pass for a slow contender and be measured cold, a few iterations at
     /// a time.
-    fn calibrate(&mut self, slice: Duration) {
+    fn calibrate(&mut self, piece: Duration) {
         loop {
             let elapsed = (self.run)(self.iterations).min((self.run)(self.iterations));
-            if elapsed * 4 >= slice || self.iterations >= 1 << 40 {
-                let scale = slice.as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
+            if elapsed * 4 >= piece || self.iterations >= 1 << 40 {
+                let scale = piece.as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
                 self.iterations = scaled(self.iterations, scale.min(16.0));
                 return;
             }
@@ -109,10 +134,18 @@ impl Entrant<'_> {
         }
     }
 
-    fn measure(&mut self) {
-        let elapsed = (self.run)(self.iterations);
+    /// At most `pieces`: one iteration may fill more than its own.
+    fn measure(&mut self, slice: Duration, pieces: u32, shared: fn() -> bool) {
+        let (mut elapsed, mut iterations) = (Duration::ZERO, 0);
+        for _ in 0..pieces {
+            elapsed += millpond_quiet::alone(shared, || (self.run)(self.iterations));
+            iterations += self.iterations;
+            if elapsed >= slice {
+                break;
+            }
+        }
         self.nanos
-            .push(elapsed.as_secs_f64() * 1e9 / self.iterations as f64);
+            .push(elapsed.as_secs_f64() * 1e9 / iterations as f64);
     }
 }
 
@@ -122,6 +155,15 @@ impl Entrant<'_> {
 )]
 fn scaled(iterations: u64, scale: f64) -> u64 {
     ((iterations as f64 * scale) as u64).max(1)
+}
+
+/// Pieces of at most [`PIECE`], at least one.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "nobody measures a contender for half a year at once"
+)]
+fn pieces_of(slice: Duration) -> u32 {
+    slice.as_micros().div_ceil(PIECE.as_micros()).max(1) as u32
 }
 
 impl std::fmt::Debug for Contest<'_> {
@@ -180,17 +222,38 @@ mod tests {
     }
 
     #[test]
-    fn calibration_fills_the_slice() {
-        let mut last = 0;
+    fn a_slice_is_filled_by_pieces() {
+        for (slice, pieces) in [(100_u64, 1), (4_000, 1), (5_000, 2), (20_000, 5)] {
+            let mut calls = Vec::new();
+            let mut contest = Contest::new();
+            contest.add("ten nanoseconds each", |iterations| {
+                calls.push(iterations);
+                Duration::from_nanos(iterations * 10)
+            });
+            let slice = Duration::from_micros(slice);
+            let timed = contest.run(Schedule { rounds: 1, slice });
+            assert_eq!(timed[0].nanos, [10.0]);
+            let measured = &calls[calls.len() - pieces..];
+            let spent = measured.iter().sum::<u64>() * 10;
+            assert_eq!(u128::from(spent), slice.as_nanos());
+            assert!(measured.iter().all(|&piece| piece == measured[0]));
+        }
+    }
+
+    #[test]
+    fn an_iteration_that_fills_the_slice_is_measured_once_a_round() {
+        let mut calls = 0;
         let mut contest = Contest::new();
-        contest.add("ten nanoseconds each", |iterations| {
-            last = iterations;
-            Duration::from_nanos(iterations * 10)
+        contest.add("ten milliseconds each", |iterations| {
+            calls += 1;
+            assert_eq!(iterations, 1);
+            Duration::from_millis(10)
         });
-        let _ = contest.run(Schedule {
-            rounds: 1,
-            slice: Duration::from_micros(100),
+        let timed = contest.run(Schedule {
+            rounds: 3,
+            slice: Duration::from_millis(10),
         });
-        assert_eq!(last, 10_000);
+        assert_eq!(timed[0].nanos, [1e7; 3]);
+        assert_eq!(calls, 2 + 3, "two while it was calibrated");
     }
 }

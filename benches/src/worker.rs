@@ -1,16 +1,18 @@
 //! The protocol between the parent and its workers: one line of JSON each way.
 //!
 //! The parent writes a [`Request`] to the worker's standard input and closes it;
-//! the worker prints an [`Outcome`] and exits. Rounds and slice are arguments too,
-//! for a worker so small that it reads no JSON. A worker that fails ends the run
+//! the worker prints an [`Outcome`] and exits. Rounds, slice and what a quiet core is
+//! like are arguments too, for a worker so small that it reads no JSON. A worker that fails ends the run
 //! loudly: a row that silently went missing would read as "not interesting".
 
 use crate::corpus::Corpus;
 use anyhow::{Context, Result, bail};
+use millpond_quiet::Tally;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// The argument that turns the binary into a worker.
 pub const ARGUMENT: &str = "worker";
@@ -30,8 +32,19 @@ pub struct Request {
     pub slice_micros: u64,
     /// Objects, operations or samples, as the task defines.
     pub count: u64,
+    /// What a core is like that nobody shares.
+    pub quiet: Quiet,
     /// The real input, for tasks that work on it.
     pub corpus: Option<Corpus>,
+}
+
+/// What to wait for before something is timed, and for how long: see [`millpond_quiet`].
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Quiet {
+    /// The quotient of a core that nobody shares; 0 if none is to be waited for.
+    pub quotient: f64,
+    /// Microseconds that the process may wait, in all.
+    pub patience_micros: u64,
 }
 
 /// What a worker found.
@@ -39,6 +52,9 @@ pub struct Request {
 pub struct Outcome {
     /// Figures; index = round, so that series of one row can be compared round by round.
     pub measurements: Vec<Measurement>,
+    /// How many slices were timed, and how many of them on a shared core.
+    #[serde(default)]
+    pub slices: Tally,
 }
 
 /// A series of figures of one contender in one row.
@@ -85,6 +101,10 @@ pub fn ask(binary: &Path, request: &Request) -> Result<Outcome> {
     let mut child = Command::new(binary)
         .arg(ARGUMENT)
         .args([request.rounds.to_string(), request.slice_micros.to_string()])
+        .args([
+            request.quiet.quotient.to_string(),
+            request.quiet.patience_micros.to_string(),
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -118,8 +138,15 @@ pub fn serve(work: impl FnOnce(&Request) -> Result<Vec<Measurement>>) -> Result<
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text)?;
     let request: Request = serde_json::from_str(&text).context("unreadable request")?;
+    let Quiet {
+        quotient,
+        patience_micros,
+    } = request.quiet;
+    millpond_quiet::expect(quotient, Duration::from_micros(patience_micros));
+    let measurements = work(&request)?;
     let outcome = Outcome {
-        measurements: work(&request)?,
+        measurements,
+        slices: millpond_quiet::tally(),
     };
     println!("{}", serde_json::to_string(&outcome)?);
     Ok(())

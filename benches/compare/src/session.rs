@@ -14,9 +14,10 @@ use millpond_bench::provenance::{BuildNote, Provenance};
 use millpond_bench::record::{ChapterRecord, LeftOut, Run, path_of};
 use millpond_bench::refusal::Refusal;
 use millpond_bench::report::{Against, Report};
-use millpond_bench::worker::{self, Request};
+use millpond_bench::worker::{self, Outcome, Quiet, Request};
+use millpond_quiet::Tally;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const RECORDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../record");
@@ -101,12 +102,14 @@ fn measure(arguments: &Arguments, chapters: &[&Chapter], corpus: Corpus) -> Resu
         .collect();
     let all: Vec<Task> = plans.iter().flat_map(|(_, tasks)| tasks.clone()).collect();
     let mut progress = Progress::through(&all);
+    let mut watch = Watch::new(mode);
     for (chapter, tasks) in plans {
-        let record = measure_chapter(chapter, tasks, &builds, &corpus, &mut progress);
+        watch.calibrate();
+        let record = measure_chapter(chapter, tasks, &builds, &corpus, &mut progress, &mut watch);
         run.chapters.push(record.inspect_err(|_| progress.clear())?);
     }
     progress.clear();
-    run.provenance.finish();
+    run.provenance.finish(watch.tally);
     Ok(run)
 }
 
@@ -116,6 +119,7 @@ fn measure_chapter(
     builds: &Builds,
     corpus: &Corpus,
     progress: &mut Progress,
+    watch: &mut Watch,
 ) -> Result<ChapterRecord> {
     let began = Instant::now();
     let mut record = ChapterRecord::new(chapter);
@@ -126,10 +130,13 @@ fn measure_chapter(
             .ok_or_else(|| anyhow!("no {:?}", task.build))?;
         let request = Request {
             chapter: chapter.name.into(),
+            quiet: watch.quiet(task.expected),
             corpus: Some(corpus.clone()),
             ..task.request
         };
-        for mut measured in worker::ask(binary, &request)?.measurements {
+        let outcome = worker::ask(binary, &request)?;
+        watch.note(&outcome);
+        for mut measured in outcome.measurements {
             if let Build::Variant(name) = task.build {
                 measured.contender = name.into();
             }
@@ -164,6 +171,42 @@ fn conclude(arguments: &Arguments, run: &Run, earlier: Option<&Run>) -> Result<(
     let page = page.canonicalize().unwrap_or(page);
     println!("report: {}", page.display());
     Ok(())
+}
+
+/// Looks out for neighbours that are busy on our cores.
+struct Watch {
+    quotient: f64,
+    /// How long a process may wait for a quiet core, as a part of its own time.
+    patience: f64,
+    tally: Tally,
+}
+
+impl Watch {
+    fn new(mode: Mode) -> Self {
+        Self {
+            quotient: f64::INFINITY,
+            patience: mode.pick(0.25, 2.0),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Looks at our core again. It has one lowest quotient; at times nobody shows it.
+    fn calibrate(&mut self) {
+        self.quotient = self.quotient.min(millpond_quiet::calibrate());
+    }
+
+    fn quiet(&self, expected: Duration) -> Quiet {
+        let patience = expected.mul_f64(self.patience).as_micros();
+        Quiet {
+            quotient: self.quotient,
+            patience_micros: u64::try_from(patience).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn note(&mut self, outcome: &Outcome) {
+        self.tally.slices += outcome.slices.slices;
+        self.tally.shared += outcome.slices.shared;
+    }
 }
 
 /// The binaries that tasks run in.

@@ -9,6 +9,8 @@
 //! The chapter that asks decides whose pair: an item of a fixed pool, an arena,
 //! or a buffer.
 //!
+//! Every copy of every round is timed on a core that nobody shares, if there is one.
+//!
 //! Not to be used to claim: the cost of a pair in a program, or of a mechanism
 //! under contention.
 
@@ -69,14 +71,10 @@ const LEN: usize = 3000;
 const CAPACITY: usize = 8192;
 
 fn main() {
-    let mut numbers = std::env::args()
-        .skip(1)
-        .filter_map(|argument| argument.parse::<u64>().ok());
-    let (Some(rounds), Some(slice)) = (numbers.next(), numbers.next()) else {
-        eprintln!("usage: millpond-variant worker ROUNDS SLICE_MICROS");
+    let Some((rounds, slice)) = schedule() else {
+        eprintln!("usage: millpond-variant worker ROUNDS SLICE_MICROS QUOTIENT PATIENCE_MICROS");
         std::process::exit(2);
     };
-    let slice = Duration::from_micros(slice);
     // The request says more than the arguments; one word of it is of interest here.
     let mut request = String::new();
     let _ = std::io::stdin().read_to_string(&mut request);
@@ -89,6 +87,18 @@ fn main() {
     };
     let values = values.join(",");
     println!(r#"{{"measurements":[{{"row":"mechanism","contender":"","values":[{values}]}}]}}"#);
+}
+
+/// Rounds and slice; what a quiet core is like is passed on.
+fn schedule() -> Option<(u64, Duration)> {
+    let mut arguments = std::env::args().skip(2);
+    let mut next = || arguments.next();
+    let rounds = next()?.parse().ok()?;
+    let slice = next()?.parse().ok()?;
+    let quotient = next()?.parse().ok()?;
+    let patience = next()?.parse().ok()?;
+    millpond_quiet::expect(quotient, Duration::from_micros(patience));
+    Some((rounds, Duration::from_micros(slice)))
 }
 
 /// The same loop at eight different places.
@@ -125,7 +135,10 @@ fn calibrate<P: Pairs>(pool: &P, slice: Duration) -> u64 {
 
 /// Nanoseconds per pair: the median of the copies.
 fn round<P: Pairs>(pool: &P, iterations: u64) -> f64 {
-    let mut nanos = copies().map(|copy| copy(pool, iterations).as_secs_f64() * 1e9);
+    let mut nanos = copies().map(|copy| {
+        let elapsed = millpond_quiet::alone(millpond_quiet::is_shared, || copy(pool, iterations));
+        elapsed.as_secs_f64() * 1e9
+    });
     nanos.sort_unstable_by(f64::total_cmp);
     f64::midpoint(nanos[3], nanos[4]) / iterations as f64
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  6 tools        xtask   millpond-load              5 millpond-bench   -variant   -probe
-//!  4 systems      millpond-workloads
+//!  4 systems      millpond-workloads              4 millpond-quiet  (knows nobody)
 //!  3 facade       millpond
 //!  2 analytics    millpond-analytics     (knows the engine only)
 //!  1 pools        millpond-fixed   -arena   -vector   -bytes
@@ -25,6 +25,7 @@ const RANKS: &[(&str, u32)] = &[
     (ANALYTICS, 2),
     ("millpond", 3),
     ("millpond-workloads", 4),
+    ("millpond-quiet", 4),
     ("millpond-bench", 5),
     ("millpond-variant", 5),
     ("millpond-probe", 5),

@@ -301,7 +301,7 @@ pub fn requests() -> Contest<'static> {
 
 /// Requests on two threads, and what a lease costs there beside one thread.
 pub fn two_threads(schedule: Schedule) -> Vec<Measurement> {
-    let mut contest = Contest::new();
+    let mut contest = Contest::new().on_all_cores();
     on_one_and_two(&mut contest, ARITHMETIC, kernels::arithmetic);
     let manager = ArenaManager::new();
     let idle = manager.clone();

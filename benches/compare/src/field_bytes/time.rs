@@ -66,7 +66,11 @@ struct Entering<const LEN: usize>(Entry<LEN>, Contest<'static>);
 
 impl<const LEN: usize> Entry<LEN> {
     fn enter_all(self) -> Contest<'static> {
-        let mut entering = Entering(self, Contest::new());
+        let contest = match self {
+            Self::Touched | Self::Load | Self::LoadTouched => Contest::new().on_all_cores(),
+            Self::Pair | Self::Mixed | Self::Zeroed => Contest::new(),
+        };
+        let mut entering = Entering(self, contest);
         visit_all(&mut entering);
         entering.1
     }
@@ -219,7 +223,7 @@ fn two_threads(schedule: Schedule) -> Vec<Measurement> {
             self.enter(B::NAME, move |n| kernels::pair::<KIB_4, B>(&buffers, n));
         }
     }
-    let mut threads = Threads(Contest::new());
+    let mut threads = Threads(Contest::new().on_all_cores());
     threads.enter(ARITHMETIC, arithmetic);
     visit_all(&mut threads);
     let timed = threads.0.run(schedule);

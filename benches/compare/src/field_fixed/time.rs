@@ -36,8 +36,8 @@ pub fn measure(row: &str, request: &Request) -> Option<Vec<Measurement>> {
     match row {
         rows::BURST => Some(contest(row, schedule, Bursts)),
         rows::TWO_THREADS => Some(two_threads(schedule)),
-        rows::CROSS => Some(contest(row, schedule, Crosses)),
-        rows::CHANNEL => Some(contest(row, schedule, Channels)),
+        rows::CROSS => Some(measured(row, schedule, entered(Crosses).on_all_cores())),
+        rows::CHANNEL => Some(measured(row, schedule, entered(Channels).on_all_cores())),
         rows::EXHAUSTED => Some(contest(row, schedule, Exhausteds)),
         rows::LOCAL_PAIR | rows::LOCAL_HELD => Some(crate::ours::local(row, schedule)),
         row => super::kinds::measure(row, schedule),
@@ -59,6 +59,15 @@ trait Entry {
 
 /// Lets every contender enter, measures them in turn, and names the row.
 fn contest(row: &str, schedule: Schedule, entry: impl Entry) -> Vec<Measurement> {
+    measured(row, schedule, entered(entry))
+}
+
+fn measured(row: &str, schedule: Schedule, contest: Contest<'_>) -> Vec<Measurement> {
+    into_measurements(row, contest.run(schedule))
+}
+
+/// A contest that every contender has entered.
+fn entered(entry: impl Entry) -> Contest<'static> {
     struct Entering<E>(E, Contest<'static>);
     impl<E: Entry> Visitor for Entering<E> {
         fn visit<C: Contender>(&mut self) {
@@ -67,7 +76,7 @@ fn contest(row: &str, schedule: Schedule, entry: impl Entry) -> Vec<Measurement>
     }
     let mut entering = Entering(entry, Contest::new());
     visit_all(&mut entering);
-    into_measurements(row, entering.1.run(schedule))
+    entering.1
 }
 
 /// Timed contenders as measurements of `row`.
@@ -161,7 +170,7 @@ fn two_threads(schedule: Schedule) -> Vec<Measurement> {
     let mut threads = Threads::default();
     threads.enter(ARITHMETIC, kernels::arithmetic);
     visit_all(&mut threads);
-    let timed = threads.contest.run(schedule);
+    let timed = threads.contest.on_all_cores().run(schedule);
     // Entered two by two: alone, then both.
     let (both, ratios): (Vec<_>, Vec<_>) = timed
         .chunks_exact(2)

@@ -391,7 +391,7 @@ fn files(request: &Request, limit_bytes: u64) -> Result<(PathBuf, Vec<PathBuf>)>
 
 fn trees(request: &Request) -> Result<Vec<Measurement>> {
     let (pools, (_, files)) = (Pooled::new()?, files(request, 12_000_000)?);
-    let mut bout = Bout::new(request);
+    let mut bout = Bout::new(request).on_all_cores();
     bout.add(HEAP, || {
         checksum::files(&files, Algorithm::Sha256, 1, &Heap, &|_| ()).is_ok()
     });

@@ -361,7 +361,7 @@ fn throughput(request: &Request, row: &str) -> Result<Vec<Measurement>> {
     let pooled = start(&traffic, warm()?)?;
     let mut on_pools = traffic.on(&pooled, row)?;
     let requests = on_heap.turn(|_| ())?;
-    let mut bout = Bout::new(request);
+    let mut bout = Bout::new(request).on_all_cores();
     bout.add(HEAP, || on_heap.turn(|_| ()).expect("the server answers"));
     bout.add(POOLED, || {
         on_pools.turn(|_| ()).expect("the server answers")

@@ -29,7 +29,7 @@ use millpond_bench::record::{ChapterRecord, Series};
 use millpond_bench::runner::{Contest, Schedule};
 use millpond_bench::stats::{Estimate, ratio_of_medians};
 use millpond_bench::worker::{Measurement, Request};
-use millpond_bench::{clock, counting};
+use millpond_bench::{clock, counting, pin};
 use millpond_workloads::corpus::{self, Document};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -262,6 +262,14 @@ impl<'a> Bout<'a> {
         }
     }
 
+    /// The same for operations with threads of their own.
+    pub fn on_all_cores(self) -> Self {
+        Self {
+            contest: self.contest.on_all_cores(),
+            ..self
+        }
+    }
+
     /// Adds a contender.
     pub fn add<T>(&mut self, name: &str, mut operation: impl FnMut() -> T + 'a) {
         self.contest.add(name, move |times| {
@@ -326,7 +334,8 @@ pub fn allocator_share<T>(rounds: u32, times: u32, mut operation: impl FnMut() -
     timed(false);
     let mut shares = Vec::new();
     for _ in 0..rounds {
-        let (once, twice) = (timed(false), timed(true));
+        let (once, twice) =
+            millpond_quiet::alone(pin::any_core_is_shared, || (timed(false), timed(true)));
         shares.push(twice / once - 1.0);
     }
     counting::pause();

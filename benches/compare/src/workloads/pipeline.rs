@@ -323,7 +323,7 @@ fn over_rings(request: &Request) -> Result<Vec<Measurement>> {
         .collect();
     let hooks = [Hook::new([None, Some(1), None], Question::Count)];
     let each = 1.0 / f64::from(RUNS);
-    let mut bout = Bout::new(request);
+    let mut bout = Bout::new(request).on_all_cores();
     bout.add(HEAP, || rings::stream(&Heap, &all, &hooks, |_| ()).is_ok());
     bout.add(POOLED, || {
         rings::stream(&pool, &all, &hooks, |_| ()).is_ok()

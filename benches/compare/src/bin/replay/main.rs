@@ -41,6 +41,9 @@ const SCHEDULE: Schedule = Schedule {
     slice: Duration::from_millis(50),
 };
 
+/// How long a replay may wait in all for a core that nobody shares.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Replays a recorded trace against allocators and byte pools.
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -86,6 +89,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         trace.lost
     );
 
+    millpond_quiet::expect(millpond_quiet::calibrate(), PATIENCE);
     let zeropool = zeropool::ZeroPool::new().track_stats(false);
     let mut contest = Contest::new();
     for (name, allocator) in allocators() {
