@@ -22,7 +22,7 @@ use std::time::Duration;
 pub const ARITHMETIC: &str = "arithmetic loop";
 
 /// Shorter than most pauses of a neighbour, and long beside the probes around it.
-const PIECE: Duration = Duration::from_millis(4);
+const PIECE: Duration = Duration::from_millis(2);
 
 /// One contender in a contest: times `iterations` of its loop.
 ///
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_slice_is_filled_by_pieces() {
-        for (slice, pieces) in [(100_u64, 1), (4_000, 1), (5_000, 2), (20_000, 5)] {
+        for (slice, pieces) in [(100_u64, 1), (2_000, 1), (2_500, 2), (10_000, 5)] {
             let mut calls = Vec::new();
             let mut contest = Contest::new();
             contest.add("ten nanoseconds each", |iterations| {

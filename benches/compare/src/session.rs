@@ -185,7 +185,7 @@ impl Watch {
     fn new(mode: Mode) -> Self {
         Self {
             quotient: f64::INFINITY,
-            patience: mode.pick(0.25, 1.0),
+            patience: mode.pick(0.5, 1.0),
             tally: Tally::default(),
         }
     }
