@@ -5,6 +5,8 @@ use crate::budget::BudgetExceeded;
 #[cfg(feature = "alloc")]
 use crate::capacity::Capacity;
 #[cfg(feature = "alloc")]
+use crate::told::Told;
+#[cfg(feature = "alloc")]
 use alloc::sync::Arc;
 use core::fmt;
 
@@ -101,7 +103,7 @@ enum Cause {
     Limit(Limit),
     /// [`Limit::Capacity`], of a pool whose capacity is this sum.
     #[cfg(feature = "alloc")]
-    Sum(Arc<Capacity>),
+    Sum(Told<Capacity>),
 }
 
 /// A count of callers or items that is shown to people.
@@ -167,7 +169,7 @@ impl AcquireError {
     #[must_use]
     pub fn with_sum(mut self, sum: Option<Arc<Capacity>>) -> Self {
         if let (Cause::Limit(Limit::Capacity), Some(sum)) = (&self.cause, sum) {
-            self.cause = Cause::Sum(sum);
+            self.cause = Cause::Sum(sum.into());
         }
         self
     }

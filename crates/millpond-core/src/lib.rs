@@ -110,6 +110,8 @@ mod table;
 pub mod tenancy;
 #[cfg(feature = "std")]
 mod thread_id;
+#[cfg(feature = "alloc")]
+mod told;
 pub mod trim;
 #[cfg(feature = "std")]
 mod wait;
