@@ -25,14 +25,14 @@
 
 use millpond_core::entry::Entry;
 use millpond_core::recording::{self, AlreadyInstalled};
-use parking_lot::Mutex;
-use std::cell::RefCell;
+use parking_lot::{Mutex, MutexGuard};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, BufWriter, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 mod reader;
 mod varint;
@@ -62,6 +62,10 @@ const OTHER_BYTES: u8 = 4;
 /// Largest size that is told apart.
 const LARGEST: u64 = (1 << 48) - 1;
 
+/// How long a thread whose chunk is full waits for one that writes. Beyond that the
+/// chunk is lost, for the writer may itself wait for this thread.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Most pools that are told apart; further ones are let pass, and count as lost.
 const MOST_POOLS: usize = 1 << 15;
 
@@ -81,6 +85,10 @@ const MOST_POOLS: usize = 1 << 15;
 /// The thread that fills its chunk writes it. What the system refuses to take is
 /// counted as lost, and the recording ends; the program goes on.
 ///
+/// The writer may use pools that are recorded: what happens to them on the thread that
+/// writes is let pass, and counts as lost. It may wait for other threads that use them:
+/// one that has waited for a second to write a chunk gives that chunk up as lost.
+///
 /// Cost: an operation that is recorded takes a detour, one atomic addition and its
 /// share of the write, and no lock; see the chapter `analytics` of
 /// `cargo xtask bench`. A pool that is not recorded pays nothing.
@@ -89,8 +97,17 @@ pub struct TraceRecorder {
     lost: AtomicU64,
     /// Acquires so far: what puts the events of several threads in order.
     order: AtomicU64,
+    /// Held while the writer writes, which is foreign code. The other two are not.
     output: Mutex<Output>,
+    names: Mutex<Names>,
     lanes: Mutex<Lanes>,
+}
+
+/// The pools that were met, in the order of their numbers.
+#[derive(Default)]
+struct Names {
+    known: HashMap<&'static str, u64>,
+    all: Vec<&'static str>,
 }
 
 /// The file, and what was said in it.
@@ -98,7 +115,8 @@ struct Output {
     /// Absent once the recording has ended.
     writer: Option<Box<dyn Write + Send>>,
     error: Option<io::Error>,
-    pools: HashMap<&'static str, u64>,
+    /// Pools that the reader knows of.
+    told: usize,
     /// Room for the events of a chunk as they are written.
     encoded: Box<[u8]>,
 }
@@ -129,9 +147,23 @@ struct Own {
 }
 
 thread_local! {
-    /// Borrowed while an event is noted, so that events that happen meanwhile, to
-    /// pools that the writer uses, are let pass.
+    /// Borrowed while an event is noted and while the recording ends, so that events
+    /// that happen meanwhile, to pools that the writer uses, are let pass.
     static OWN: RefCell<Option<Own>> = const { RefCell::new(None) };
+    /// Whether this thread has the output. Outlives the other one.
+    static WRITES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The output, in the hands of one thread.
+struct Writing<'r> {
+    recorder: &'r TraceRecorder,
+    output: MutexGuard<'r, Output>,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        WRITES.set(false);
+    }
 }
 
 impl TraceRecorder {
@@ -152,9 +184,10 @@ impl TraceRecorder {
             output: Mutex::new(Output {
                 writer: Some(writer),
                 error: None,
-                pools: HashMap::new(),
+                told: 0,
                 encoded: vec![0; CHUNK * LONGEST_EVENT + SPREAD].into_boxed_slice(),
             }),
+            names: Mutex::new(Names::default()),
             lanes: Mutex::new(Lanes::default()),
         };
         let installed: &'static Installed = Box::leak(Box::new(Installed(recorder)));
@@ -163,8 +196,9 @@ impl TraceRecorder {
         Ok(&installed.0)
     }
 
-    /// Events that were not written: because the system refused them, or because
-    /// they happened while the same thread wrote others.
+    /// Events that were not written: because the system refused them, because they
+    /// happened while the same thread wrote others, or because the writer was busy for
+    /// too long.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
@@ -175,36 +209,53 @@ impl TraceRecorder {
     ///
     /// # Errors
     ///
-    /// The first error of the writer, now or earlier.
+    /// The first error of the writer, now or earlier; [`io::ErrorKind::Deadlock`] if
+    /// it is the writer who calls this while it writes: the recording goes on then.
     pub fn finish(&self) -> io::Result<()> {
+        if WRITES.get() {
+            let error = "a recording is not finished by its own writer while that writes";
+            return Err(io::Error::new(io::ErrorKind::Deadlock, error));
+        }
+        // Where the thread ends there is nothing to borrow, and nothing is noted.
+        let finished = OWN.try_with(|own| {
+            let _busy = own.try_borrow_mut();
+            self.end()
+        });
+        finished.unwrap_or_else(|_| self.end())
+    }
+
+    fn end(&self) -> io::Result<()> {
         let alive = std::mem::take(&mut self.lanes.lock().alive);
-        let mut output = self.output.lock();
+        let mut writing = Writing::begin(self, self.output.lock());
         for lane in &alive {
-            self.write(&mut output, lane);
+            writing.write(lane);
         }
-        let lost = self.lost();
-        if let Some(mut writer) = output.writer.take() {
-            let mut end = vec![3];
-            varint::push(&mut end, lost);
-            let written = writer.write_all(&end).and_then(|()| writer.flush());
-            output.error = output.error.take().or(written.err());
-        }
-        output.error.take().map_or(Ok(()), Err)
+        writing.close()
     }
 
     fn now_ns(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
+}
+
+impl<'r> Writing<'r> {
+    fn begin(recorder: &'r TraceRecorder, output: MutexGuard<'r, Output>) -> Self {
+        WRITES.set(true);
+        Self { recorder, output }
+    }
 
     /// Writes what is in a lane; counts it as lost if that fails.
-    fn write(&self, output: &mut Output, lane: &Lane) {
+    fn write(&mut self, lane: &Lane) {
+        let recorder = self.recorder;
         let len = lane.len.load(Ordering::Acquire);
         let events = &lane.events[..len];
         let began_ns = lane.began_ns.load(Ordering::Relaxed);
-        let took_ns = self.now_ns().saturating_sub(began_ns);
+        let took_ns = recorder.now_ns().saturating_sub(began_ns);
         if len == 0 {
             return;
         }
+        let output = &mut *self.output;
+        output.tell_of(&recorder.names);
         let written = encode(events, &mut output.encoded);
         let mut chunk = vec![2];
         for number in [lane.thread, began_ns, took_ns, len as u64, written as u64] {
@@ -212,8 +263,21 @@ impl TraceRecorder {
         }
         chunk.extend_from_slice(&output.encoded[..written]);
         if !output.send(&chunk) {
-            self.lost.fetch_add(len as u64, Ordering::Relaxed);
+            recorder.lost.fetch_add(len as u64, Ordering::Relaxed);
         }
+    }
+
+    /// Says how much was lost, and that this is all.
+    fn close(mut self) -> io::Result<()> {
+        let lost = self.recorder.lost();
+        let output = &mut *self.output;
+        if let Some(mut writer) = output.writer.take() {
+            let mut end = vec![3];
+            varint::push(&mut end, lost);
+            let written = writer.write_all(&end).and_then(|()| writer.flush());
+            output.error = output.error.take().or(written.err());
+        }
+        output.error.take().map_or(Ok(()), Err)
     }
 }
 
@@ -297,7 +361,7 @@ impl Own {
     /// The number of a pool that this thread has not met.
     #[cold]
     fn meet(&mut self, name: &'static str) -> Option<u64> {
-        let id = self.recorder.output.lock().pool_id(name)?;
+        let id = self.recorder.names.lock().number_of(name)?;
         self.pools.push((name.as_ptr(), id));
         Some(id)
     }
@@ -305,8 +369,13 @@ impl Own {
     #[cold]
     #[inline(never)]
     fn empty(&self) {
-        let mut output = self.recorder.output.lock();
-        self.recorder.write(&mut output, &self.lane);
+        match self.recorder.output.try_lock_for(PATIENCE) {
+            Some(output) => Writing::begin(self.recorder, output).write(&self.lane),
+            None => {
+                let events = self.lane.len.load(Ordering::Relaxed) as u64;
+                self.recorder.lost.fetch_add(events, Ordering::Relaxed);
+            }
+        }
         self.lane.len.store(0, Ordering::Relaxed);
     }
 }
@@ -383,23 +452,34 @@ impl Encoded {
     }
 }
 
-impl Output {
-    /// The number of a pool, which is told to the reader before its first use.
-    fn pool_id(&mut self, name: &'static str) -> Option<u64> {
-        if let Some(&id) = self.pools.get(name) {
-            return Some(id);
+impl Names {
+    /// The number of a pool.
+    fn number_of(&mut self, name: &'static str) -> Option<u64> {
+        if let Some(&number) = self.known.get(name) {
+            return Some(number);
         }
-        if self.pools.len() == MOST_POOLS {
+        if self.all.len() == MOST_POOLS {
             return None;
         }
-        let id = self.pools.len() as u64;
-        self.pools.insert(name, id);
-        let mut text = vec![1];
-        varint::push(&mut text, id);
-        varint::push(&mut text, name.len() as u64);
-        text.extend_from_slice(name.as_bytes());
-        self.send(&text);
-        Some(id)
+        let number = self.all.len() as u64;
+        self.all.push(name);
+        self.known.insert(name, number);
+        Some(number)
+    }
+}
+
+impl Output {
+    /// Tells the reader of pools that it does not know, which are not used before that.
+    fn tell_of(&mut self, names: &Mutex<Names>) {
+        let fresh = names.lock().all[self.told..].to_vec();
+        for name in fresh {
+            let mut text = vec![1];
+            varint::push(&mut text, self.told as u64);
+            varint::push(&mut text, name.len() as u64);
+            text.extend_from_slice(name.as_bytes());
+            self.told += 1;
+            self.send(&text);
+        }
     }
 
     /// Writes; answers whether it was taken. The first error ends the recording.
