@@ -32,7 +32,7 @@ struct Effort {
 
 impl Effort {
     fn of(mode: Mode) -> Self {
-        let slice = Duration::from_millis(mode.pick(4, 20));
+        let slice = Duration::from_millis(mode.pick(3, 20));
         let operations = mode.pick(100_000, 1_000_000);
         Self {
             processes: mode.pick(3, 5),
