@@ -31,12 +31,10 @@ fn fast_local_bytes_pair(pool: &LocalBytePool, len: usize) -> bool {
     buffer.is_some()
 }
 
-/// Looks at the error and drops it out of line, as a caller does that tells of it: that is
-/// not the fast path.
+/// Drops the error out of line: what a caller does with it is not the fast path.
 #[cold]
 #[inline(never)]
-fn exhausted_cold<B>(error: AcquireError) -> Option<B> {
-    black_box(&error);
+fn exhausted_cold<B>(_error: AcquireError) -> Option<B> {
     None
 }
 

@@ -122,8 +122,7 @@ fn fast_row_pair(pool: &VectorPool<f32>) -> bool {
 /// As `refused_cold`.
 #[cold]
 #[inline(never)]
-fn no_row_cold<L>(error: AcquireError) -> Option<L> {
-    black_box(&error);
+fn no_row_cold<L>(_error: AcquireError) -> Option<L> {
     None
 }
 
@@ -243,12 +242,10 @@ fn through_a_pond(name: &str, times: u64) -> Option<bool> {
     Some(all_given)
 }
 
-/// Looks at the error and drops it out of line, as a caller does that tells of it: that is
-/// not the fast path.
+/// Drops the error out of line: what a caller does with it is not the fast path.
 #[cold]
 #[inline(never)]
-fn refused_cold<L>(refused: Refused<Item>) -> Option<L> {
-    black_box(&refused);
+fn refused_cold<L>(_refused: Refused<Item>) -> Option<L> {
     None
 }
 

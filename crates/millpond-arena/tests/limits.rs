@@ -104,7 +104,7 @@ fn a_budget_that_is_full_refuses_and_recovers() {
     let Err(LeaseError::Refused(error)) = other else {
         panic!("1 MiB is not to be had");
     };
-    assert!(matches!(error.limit(), Limit::Budget(exceeded) if exceeded.name() == "all"));
+    assert!(matches!(error.limit(), Limit::Budget(exceeded) if &*exceeded.name == "all"));
     drop(lease);
     assert!(manager.lease(SCOPE).is_ok());
 }

@@ -10,7 +10,7 @@
 //! assert_eq!(pond.held(), 256 << 10);
 //!
 //! let refused = arenas.try_charge(300 << 10).unwrap_err();
-//! assert_eq!(refused.name(), "arenas");
+//! assert_eq!(&*refused.name, "arenas");
 //!
 //! drop(chunk); // The receipt refunds.
 //! assert_eq!(pond.held(), 0);
@@ -60,7 +60,6 @@
 //!
 //! Counting items, or anything on a fast path.
 
-use crate::told::Told;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -606,7 +605,7 @@ impl Entry {
                 .checked_sub(requested)
                 .map(|most| self.held - most),
             error: BudgetExceeded {
-                name: Arc::clone(&self.name).into(),
+                name: Arc::clone(&self.name),
                 limit: self.limit,
                 held: self.held,
                 requested,
@@ -778,8 +777,9 @@ impl fmt::Debug for Membership {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BudgetExceeded {
-    name: Told<str>,
-    /// The limit of the budget, in bytes.
+    /// The budget that refused, which may be one above the one charged.
+    pub name: Arc<str>,
+    /// Its limit, in bytes.
     pub limit: usize,
     /// What it held, in bytes.
     pub held: usize,
@@ -787,20 +787,12 @@ pub struct BudgetExceeded {
     pub requested: usize,
 }
 
-impl BudgetExceeded {
-    /// The budget that refused, which may be one above the one charged.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
 impl fmt::Display for BudgetExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
             "budget `{}` refused {} bytes: it holds {} of {}",
-            &*self.name, self.requested, self.held, self.limit
+            self.name, self.requested, self.held, self.limit
         )
     }
 }

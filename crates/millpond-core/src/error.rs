@@ -5,8 +5,6 @@ use crate::budget::BudgetExceeded;
 #[cfg(feature = "alloc")]
 use crate::capacity::Capacity;
 #[cfg(feature = "alloc")]
-use crate::told::Told;
-#[cfg(feature = "alloc")]
 use alloc::sync::Arc;
 use core::fmt;
 
@@ -103,7 +101,7 @@ enum Cause {
     Limit(Limit),
     /// [`Limit::Capacity`], of a pool whose capacity is this sum.
     #[cfg(feature = "alloc")]
-    Sum(Told<Capacity>),
+    Sum(Arc<Capacity>),
 }
 
 /// A count of callers or items that is shown to people.
@@ -169,7 +167,7 @@ impl AcquireError {
     #[must_use]
     pub fn with_sum(mut self, sum: Option<Arc<Capacity>>) -> Self {
         if let (Cause::Limit(Limit::Capacity), Some(sum)) = (&self.cause, sum) {
-            self.cause = Cause::Sum(sum.into());
+            self.cause = Cause::Sum(sum);
         }
         self
     }

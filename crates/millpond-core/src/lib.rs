@@ -110,8 +110,6 @@ mod table;
 pub mod tenancy;
 #[cfg(feature = "std")]
 mod thread_id;
-#[cfg(feature = "alloc")]
-mod told;
 pub mod trim;
 #[cfg(feature = "std")]
 mod wait;

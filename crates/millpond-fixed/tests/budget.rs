@@ -173,7 +173,7 @@ fn a_refused_charge_changes_nothing() {
             let Limit::Budget(exceeded) = error.limit() else {
                 panic!("{error}");
             };
-            assert_eq!((exceeded.name(), exceeded.limit), ("outer", limit));
+            assert_eq!((&*exceeded.name, exceeded.limit), ("outer", limit));
             assert!(error.to_string().contains("budget `outer` refused"));
         } else {
             assert_eq!(*error.limit(), Limit::Capacity);

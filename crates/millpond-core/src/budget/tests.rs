@@ -72,10 +72,10 @@ fn refusal_names_the_budget_that_has_no_room() {
     let held = left.try_charge(70).expect("room");
 
     let error = left.try_charge(20).expect_err("left is full");
-    assert_eq!(error.name(), "left");
+    assert_eq!(&*error.name, "left");
     assert_eq!((error.limit, error.held, error.requested), (80, 70, 20));
     let error = right.try_charge(40).expect_err("root is full");
-    assert_eq!(error.name(), "root");
+    assert_eq!(&*error.name, "root");
     assert_eq!((error.limit, error.held, error.requested), (100, 70, 40));
     assert_eq!(
         error.to_string(),
