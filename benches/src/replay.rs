@@ -84,11 +84,14 @@ impl Steps {
         held.resize_with(self.places, || None);
         let mut refused = 0;
         for step in &self.steps {
-            held[step.place] = step.bytes.and_then(|bytes| {
-                let item = acquire(bytes);
-                refused += u64::from(item.is_none());
-                item
-            });
+            let place = &mut held[step.place];
+            match step.bytes {
+                Some(bytes) => {
+                    *place = acquire(bytes);
+                    refused += u64::from(place.is_none());
+                }
+                None => *place = None,
+            }
         }
         refused
     }

@@ -45,12 +45,13 @@ use millpond_core::poison;
 ///    this value's own until it is dropped.
 /// 2. `start <= end <= capacity`, and the bytes up to `end` are initialised.
 #[must_use = "dropping a buffer at once gives it back"]
+#[repr(C)] // In an order that moves well: see `docs/decisions.md`.
 pub struct PoolBuf<O: Origin = Pooled> {
     bytes: NonNull<u8>,
     start: usize,
     end: usize,
-    capacity: usize,
     origin: O,
+    capacity: usize,
 }
 
 // SAFETY: the bytes are the buffer's own, and where it goes may be reached from
