@@ -537,6 +537,9 @@ fn bars(record: &ChapterRecord) -> Vec<Bar> {
         trees(POOLED, 640.0 / 652.0, "pools alone: the claim").beside("652 → 640 ms"),
         pools(STRING, 37.0 / 152.0, "the claim").beside("152 → 37 ns"),
         judge
+            .beyond(STRING, KEPT, (POOLED, HEAP), 37.0 / 152.0, "the claim")
+            .beside("152 → 37 ns"),
+        judge
             .at_most(STRING, POOLED, nanos, "the claim")
             .beside("152 → 37 ns"),
         pools(BUILD, 42.8 / 41.6, "the claim").beside("41.6 → 42.8 ms"),

@@ -27,7 +27,7 @@ use millpond_bench::chapter::{RowSpec, Section, Unit};
 use millpond_bench::plan::{Build, Mode, Task};
 use millpond_bench::record::{ChapterRecord, Series};
 use millpond_bench::runner::{Contest, Schedule};
-use millpond_bench::stats::{Estimate, ratio_of_medians};
+use millpond_bench::stats::{Estimate, per_round, ratio_of_medians};
 use millpond_bench::worker::{Measurement, Request};
 use millpond_bench::{clock, counting, pin};
 use millpond_workloads::corpus::{self, Document};
@@ -371,6 +371,33 @@ impl Judge<'_> {
             ratio_of_medians(a, b)
         };
         let against = format!("{other}: {why}");
+        Bar::judge(
+            self.title(row),
+            against,
+            (limit, Figure::Ratio),
+            measured,
+            None,
+        )
+    }
+
+    /// What `own` takes beyond `floor`, which nobody can do without, divided by what
+    /// `other` does, must not exceed `limit`.
+    pub fn beyond(
+        &self,
+        row: &str,
+        floor: &str,
+        (own, other): (&str, &str),
+        limit: f64,
+        why: &str,
+    ) -> Bar {
+        let floors = self.values(row, floor);
+        let beyond = |who| {
+            per_round(self.values(row, who), floors, |figure, floor| {
+                figure - floor
+            })
+        };
+        let measured = Estimate::of_ratio(&beyond(own), &beyond(other));
+        let against = format!("{other}, both beyond {floor}: {why}");
         Bar::judge(
             self.title(row),
             against,

@@ -199,6 +199,13 @@ impl Pooled {
         }
     }
 
+    /// The pools of objects, for their figures.
+    #[must_use]
+    pub fn pools(&self) -> Vec<Arc<dyn Observe + Send + Sync>> {
+        let pools = self.pools.lock();
+        pools.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Operations that were carried out on the heap, for want of room in a scope.
     pub fn fallbacks(&self) -> u64 {
         self.fell_back.load(Ordering::Relaxed)
