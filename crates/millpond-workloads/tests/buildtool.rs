@@ -123,6 +123,36 @@ fn archives_are_read_by_tar() {
 
 #[cfg(unix)]
 #[test]
+fn long_names_are_read_by_tar() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("tree");
+    let files: Vec<PathBuf> = [10, 99, 100, 101, 240]
+        .map(|length| root.join("folder".repeat(9)).join("n".repeat(length)))
+        .into();
+    std::fs::create_dir_all(files[0].parent().unwrap()).unwrap();
+    for file in &files {
+        std::fs::write(file, file.as_os_str().as_encoded_bytes()).unwrap();
+    }
+    let archived = archive::tar(&root, &files, &Heap, Vec::new(), |_| ()).unwrap();
+    std::fs::write(folder.path().join("a.tar"), archived).unwrap();
+    std::fs::create_dir(folder.path().join("out")).unwrap();
+    if said("tar", &["-xf", "a.tar", "-C", "out"], folder.path()).is_none() {
+        return;
+    }
+    for file in &files {
+        let unpacked = folder
+            .path()
+            .join("out")
+            .join(file.strip_prefix(&root).unwrap());
+        assert_eq!(
+            std::fs::read(unpacked).unwrap(),
+            file.as_os_str().as_encoded_bytes()
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn digests_are_those_of_sha256sum() {
     let (root, files) = sources();
     let tool = env!("CARGO_BIN_EXE_buildtool");
@@ -189,6 +219,35 @@ fn flags_and_references_allocate_nothing_on_warm_pools() {
     work();
     let (_, counts) = count(work);
     assert_eq!(counts.allocations, 0);
+}
+
+/// Calls of the allocator for one build of a service, in a new workshop.
+fn calls_of_a_build<M: Memory>(memory: &M) -> u64 {
+    let ((root, files), description) = (sources(), description());
+    let job = Service {
+        image: "me/app",
+        description: &description,
+        context: &root,
+        files: &files,
+    };
+    let work = || {
+        let mut log = Log::new(memory, Level::Debug, io::sink());
+        let mut workshop = Workshop::new(memory, 1).unwrap();
+        let built = workshop.build(&job, &mut log, io::sink(), |_| ()).unwrap();
+        log.flush().unwrap();
+        built
+    };
+    work();
+    let (built, counts) = count(work);
+    assert_eq!(built.flags, 26);
+    counts.allocations
+}
+
+#[test]
+fn a_build_on_warm_pools_allocates_for_its_log_and_its_result_alone() {
+    assert_eq!(calls_of_a_build(&Pooled::new().unwrap()), 2);
+    let heap = calls_of_a_build(&Heap);
+    assert!(heap > 2 * sources().1.len() as u64, "{heap}");
 }
 
 proptest! {

@@ -247,7 +247,7 @@ fn keys(request: &Request) -> Result<Vec<Measurement>> {
         .map(|n| format!("org.opencontainers.image.label{}", n % 16))
         .collect();
     let pools = Pooled::new()?;
-    let mut interner = Interner::new(&pools)?;
+    let mut interner = Interner::new(pools.text(2048)?);
     let owned = || {
         texts
             .iter()

@@ -1,6 +1,6 @@
 //! Small writes that go out together.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::ops::DerefMut;
 
 /// Collects small writes in a buffer. What waits is lost unless it is flushed.
@@ -18,6 +18,32 @@ impl<B: DerefMut<Target = [u8]>, W: Write> Batched<B, W> {
             length: 0,
             out,
         }
+    }
+
+    /// Writes `bytes` bytes of `from`, read to where they wait.
+    ///
+    /// # Errors
+    ///
+    /// If `from` ends before, or cannot be read, or what waits not be written.
+    pub(super) fn copy(&mut self, mut from: impl Read, bytes: u64) -> io::Result<()> {
+        let mut left = bytes;
+        while left > 0 {
+            if self.length == self.buffer.len() {
+                self.flush()?;
+            }
+            let room = &mut self.buffer[self.length..];
+            let wanted = usize::try_from(left).map_or(room.len(), |left| room.len().min(left));
+            match from.read(&mut room[..wanted]) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(length) => {
+                    self.length += length;
+                    left -= length as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// What is written to.

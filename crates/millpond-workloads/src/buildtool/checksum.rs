@@ -11,7 +11,7 @@ use std::fs::File;
 use std::hash::Hasher;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use twox_hash::XxHash3_64;
 
@@ -102,7 +102,7 @@ fn digest<M: Memory>(path: &Path, algorithm: Algorithm, memory: &M) -> Result<(H
 ///
 /// # Errors
 ///
-/// The first file's that failed.
+/// As [`into_places`].
 pub fn files<M: Memory>(
     files: &[impl AsRef<Path> + Sync],
     algorithm: Algorithm,
@@ -110,34 +110,48 @@ pub fn files<M: Memory>(
     memory: &M,
     done: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<Hex>> {
-    let next = AtomicUsize::new(0);
+    let mut digests = vec![Hex::new(); files.len()];
+    let places = files.iter().map(AsRef::as_ref).zip(&mut digests);
+    into_places(places, algorithm, threads, memory, done)?;
+    Ok(digests)
+}
+
+/// Puts the digest of each file into the place beside it, on `threads` threads; `done`
+/// is told the bytes of each file. One thread allocates nothing.
+///
+/// # Errors
+///
+/// If a file cannot be read, or there is no memory; of several the first thread's.
+pub fn into_places<'f, M: Memory>(
+    files: impl Iterator<Item = (&'f Path, &'f mut Hex)> + Send,
+    algorithm: Algorithm,
+    threads: usize,
+    memory: &M,
+    done: &(dyn Fn(u64) + Sync),
+) -> Result<()> {
+    let next = Mutex::new(files);
     let work = || {
-        let mut digests = Vec::with_capacity(files.len() / threads.max(1) + 1);
         loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(path) = files.get(index) else {
-                return Ok(digests);
+            let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((path, place)) = taken else {
+                return Ok(());
             };
-            let (digest, bytes) = digest(path.as_ref(), algorithm, memory)?;
-            digests.push((index, digest));
+            let (digest, bytes) = digest(path, algorithm, memory)?;
+            *place = digest;
             done(bytes);
         }
     };
-    let parts: Vec<Result<Vec<(usize, Hex)>>> = thread::scope(|scope| {
-        let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let own = work();
-        let others = helpers.into_iter().map(|helper| {
-            helper
-                .join()
-                .unwrap_or_else(|_| Err(anyhow!("a worker panicked")))
-        });
-        std::iter::once(own).chain(others).collect()
-    });
-    let mut all = vec![Hex::new(); files.len()];
-    for part in parts {
-        part?.into_iter().for_each(|(index, hex)| all[index] = hex);
+    if threads <= 1 {
+        return work();
     }
-    Ok(all)
+    thread::scope(|scope| {
+        let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        helpers.into_iter().fold(work(), |found, helper| {
+            let panicked = |_| Err(anyhow!("a worker panicked"));
+            let its = helper.join().unwrap_or_else(panicked);
+            found.and(its)
+        })
+    })
 }
 
 /// One digest over all paths, as they stand, and the digests of their files.
@@ -156,7 +170,7 @@ pub fn combined(paths: &[PathBuf], digests: &[Hex]) -> Hex {
 mod tests {
     use super::super::memory::{Heap, Pooled};
     use super::*;
-    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     fn known(algorithm: Algorithm, text: &str) -> String {
         let mut state = State::new(algorithm);

@@ -5,7 +5,9 @@ use super::checksum::{self, Algorithm, Hex};
 use super::intern::{Interner, Key};
 use super::memory::Memory;
 use anyhow::{Context, Result};
-use std::path::{Path, PathBuf};
+use millpond_core::error::AcquireError;
+use millpond_fixed::Clearable;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 /// A file as it was when it was last read.
@@ -17,13 +19,94 @@ struct Known {
     digest: Hex,
 }
 
+/// A file as it is looked at now.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    key: Key,
+    bytes: u64,
+    modified: SystemTime,
+    /// Whether its digest has to be computed.
+    changed: bool,
+}
+
+/// The tables of a [`FileCache`], which a pool recycles as one object.
+#[derive(Debug, Default)]
+pub struct Tables {
+    paths: Interner,
+    /// By the keys of their paths.
+    known: Vec<Option<Known>>,
+    /// The files that were asked about last, and their digests.
+    seen: Vec<Seen>,
+    digests: Vec<Hex>,
+}
+
+impl Tables {
+    fn reserve(&mut self, files: usize) {
+        let more = files.saturating_sub(self.known.len());
+        self.paths.reserve(more);
+        self.known.reserve(more);
+        self.seen.reserve(files);
+        self.digests.reserve(files);
+    }
+
+    /// Notes what the file system says of `files` now, and the digests that still hold.
+    /// Asked before files are read, so that a change meanwhile is noticed the next time.
+    fn look_at(&mut self, files: &[PathBuf], algorithm: Algorithm) -> Result<()> {
+        self.seen.clear();
+        self.digests.clear();
+        for path in files {
+            let named = || path.display().to_string();
+            let metadata = path.metadata().with_context(named)?;
+            let (bytes, modified) = (metadata.len(), metadata.modified().with_context(named)?);
+            let key = self.paths.key(&path.to_string_lossy())?;
+            if key.index() == self.known.len() {
+                self.known.push(None);
+            }
+            let known = self.known[key.index()].filter(|known| {
+                (known.bytes, known.modified, known.algorithm) == (bytes, modified, algorithm)
+            });
+            self.seen.push(Seen {
+                key,
+                bytes,
+                modified,
+                changed: known.is_none(),
+            });
+            self.digests
+                .push(known.map_or(Hex::new(), |known| known.digest));
+        }
+        Ok(())
+    }
+}
+
+impl Clearable for Tables {
+    fn clear(&mut self) {
+        self.paths.clear();
+        self.known.clear();
+        self.seen.clear();
+        self.digests.clear();
+    }
+
+    fn is_empty(&self) -> bool {
+        self.paths.is_empty() && self.seen.is_empty()
+    }
+
+    fn capacity(&self) -> usize {
+        self.known.capacity().max(self.seen.capacity())
+    }
+
+    fn shrink_to(&mut self, capacity: usize) {
+        // Only what is empty shrinks, and then beginning anew is as good.
+        *self = Self::default();
+        self.reserve(capacity);
+    }
+}
+
 /// Digests by path, for as long as size and time of the last change stay what they were.
 ///
 /// Like `make`, it does not notice a change that leaves both: one of the same size
 /// within the resolution of the file system's clock.
 pub struct FileCache<M: Memory> {
-    paths: Interner<M>,
-    known: Vec<Option<Known>>,
+    tables: M::Tables,
     hits: u64,
     misses: u64,
 }
@@ -43,10 +126,9 @@ impl<M: Memory> FileCache<M> {
     /// # Errors
     ///
     /// If there is no memory.
-    pub fn new(memory: &M) -> Result<Self> {
+    pub fn new(memory: &M) -> Result<Self, AcquireError> {
         Ok(Self {
-            paths: Interner::new(memory)?,
-            known: Vec::new(),
+            tables: memory.tables()?,
             hits: 0,
             misses: 0,
         })
@@ -57,54 +139,41 @@ impl<M: Memory> FileCache<M> {
     ///
     /// # Errors
     ///
-    /// The first file's that cannot be read.
+    /// If a file cannot be read.
     pub fn digests(
         &mut self,
         files: &[PathBuf],
         algorithm: Algorithm,
         threads: usize,
         memory: &M,
-    ) -> Result<Vec<Hex>> {
-        let mut digests = vec![Hex::new(); files.len()];
-        let (mut changed, mut places) = (Vec::new(), Vec::new());
-        for (place, path) in files.iter().enumerate() {
-            let (key, bytes, modified) = self.look_at(path)?;
-            let known = self.known[key.index()].filter(|known| {
-                (known.bytes, known.modified, known.algorithm) == (bytes, modified, algorithm)
-            });
-            if let Some(known) = known {
-                digests[place] = known.digest;
-                self.hits += 1;
-            } else {
-                changed.push(path);
-                places.push((place, key, bytes, modified));
-                self.misses += 1;
-            }
-        }
-        let computed = checksum::files(&changed, algorithm, threads, memory, &|_| ())?;
-        for ((place, key, bytes, modified), digest) in places.into_iter().zip(computed) {
-            digests[place] = digest;
-            self.known[key.index()] = Some(Known {
-                bytes,
-                modified,
+    ) -> Result<&[Hex]> {
+        let tables = &mut *self.tables;
+        tables.reserve(files.len());
+        tables.look_at(files, algorithm)?;
+        let Tables {
+            known,
+            seen,
+            digests,
+            ..
+        } = tables;
+        let places = files.iter().map(PathBuf::as_path).zip(&mut *digests);
+        let changed = places.zip(&*seen).filter(|(_, seen)| seen.changed);
+        let changed = changed.map(|(place, _)| place);
+        checksum::into_places(changed, algorithm, threads, memory, &|_| ())?;
+        for (seen, digest) in seen.iter().zip(&*digests) {
+            known[seen.key.index()] = Some(Known {
+                bytes: seen.bytes,
+                modified: seen.modified,
                 algorithm,
-                digest,
+                digest: *digest,
             });
+            *(if seen.changed {
+                &mut self.misses
+            } else {
+                &mut self.hits
+            }) += 1;
         }
         Ok(digests)
-    }
-
-    /// The key of a path, and what the file system says of it now. Asked before the
-    /// file is read, so that a change meanwhile is noticed the next time.
-    fn look_at(&mut self, path: &Path) -> Result<(Key, u64, SystemTime)> {
-        let named = || path.display().to_string();
-        let metadata = path.metadata().with_context(named)?;
-        let modified = metadata.modified().with_context(named)?;
-        let key = self.paths.key(&path.to_string_lossy())?;
-        if key.index() == self.known.len() {
-            self.known.push(None);
-        }
-        Ok((key, metadata.len(), modified))
     }
 
     /// Files whose digests were known, and files that were read.
@@ -128,7 +197,7 @@ mod tests {
         let mut digests = |algorithm| {
             let found = cache.digests(&files, algorithm, 2, memory).unwrap();
             let fresh = checksum::files(&files, algorithm, 1, memory, &|_| ()).unwrap();
-            assert_eq!(found, fresh);
+            assert_eq!(*found, *fresh);
             cache.hits_and_misses()
         };
         assert_eq!(digests(Algorithm::Sha256), (0, 5));

@@ -1,6 +1,5 @@
 //! Interning: a text that occurs again is the same number, and is kept once.
 
-use super::memory::Memory;
 use anyhow::{Context, Result};
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
@@ -20,50 +19,59 @@ impl Key {
     }
 }
 
-/// Texts, each kept once, one behind the other in one string of a memory.
+/// Texts, each kept once, one behind the other in one string, of a pool or of its own.
 ///
 /// ```
+/// use millpond_bytes::{StringPool, StringSize};
 /// use millpond_workloads::buildtool::intern::Interner;
-/// use millpond_workloads::buildtool::memory::Pooled;
 ///
-/// let pools = Pooled::new()?;
-/// let mut keys = Interner::new(&pools)?;
+/// let mut keys = Interner::new(StringPool::new()?.acquire(StringSize::Medium)?);
 /// let title = keys.key("org.opencontainers.image.title")?;
 /// assert_eq!(keys.key("org.opencontainers.image.title")?, title);
 /// assert_ne!(keys.key("org.opencontainers.image.version")?, title);
 /// assert_eq!(keys.text(title), "org.opencontainers.image.title");
 /// # Ok::<(), anyhow::Error>(())
 /// ```
-pub struct Interner<M: Memory> {
-    texts: M::Text,
+#[derive(Clone, Debug, Default)]
+pub struct Interner<T = String> {
+    texts: T,
     /// Where each text ends in `texts`.
     ends: Vec<u32>,
     known: HashTable<Key>,
 }
 
-impl<M: Memory> std::fmt::Debug for Interner<M> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Interner")
-            .field("keys", &self.len())
-            .finish_non_exhaustive()
+/// Bytes of a text for which room is made when nothing is known of it.
+const SOME_BYTES: usize = 64;
+
+impl Interner<String> {
+    /// Makes room for so many more texts.
+    pub fn reserve(&mut self, texts: usize) {
+        let Self {
+            texts: all,
+            ends,
+            known,
+        } = self;
+        all.reserve(texts * SOME_BYTES);
+        ends.reserve(texts);
+        known.reserve(texts, |key| hash(part(all, ends, *key)));
+    }
+
+    /// Forgets all texts and keeps the memory.
+    pub fn clear(&mut self) {
+        self.texts.clear();
+        self.ends.clear();
+        self.known.clear();
     }
 }
 
-/// Bytes of text for which there is room at first.
-const SOME_BYTES: usize = 2048;
-
-impl<M: Memory> Interner<M> {
-    /// Knows nothing yet.
-    ///
-    /// # Errors
-    ///
-    /// If there is no memory.
-    pub fn new(memory: &M) -> Result<Self> {
-        Ok(Self {
-            texts: memory.text(SOME_BYTES)?,
+impl<T: Write + Deref<Target = str>> Interner<T> {
+    /// Knows nothing yet, and keeps its texts in `texts`, which is empty.
+    pub fn new(texts: T) -> Self {
+        Self {
+            texts,
             ends: Vec::new(),
             known: HashTable::new(),
-        })
+        }
     }
 
     /// The key of `text`, which is copied if it is new.
@@ -73,7 +81,6 @@ impl<M: Memory> Interner<M> {
     /// If there is no memory, or there are 4 GiB of texts.
     pub fn key(&mut self, text: &str) -> Result<Key> {
         let Self { texts, ends, known } = self;
-        let hash = |text: &str| FxBuildHasher.hash_one(text);
         let wanted = hash(text);
         if let Some(key) = known.find(wanted, |key| part(texts, ends, *key) == text) {
             return Ok(*key);
@@ -109,34 +116,51 @@ impl<M: Memory> Interner<M> {
     }
 }
 
-fn part<'t>(texts: &'t impl Deref<Target = str>, ends: &[u32], key: Key) -> &'t str {
+fn hash(text: &str) -> u64 {
+    FxBuildHasher.hash_one(text)
+}
+
+fn part<'t>(texts: &'t str, ends: &[u32], key: Key) -> &'t str {
     let begin = key.index().checked_sub(1).map_or(0, |before| ends[before]);
     &texts[begin as usize..ends[key.index()] as usize]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::{Heap, Pooled};
+    use super::super::memory::{Heap, Memory, Pooled};
     use super::*;
 
-    fn distinct<M: Memory>(memory: &M) -> usize {
-        let mut interner = Interner::new(memory).unwrap();
-        let text = |n: usize| format!("org.example.{}", n % 700);
-        let keys: Vec<Key> = (0..2_000)
-            .map(|n| interner.key(&text(n)).unwrap())
-            .collect();
+    fn text(n: usize) -> String {
+        format!("org.example.{}", n % 700)
+    }
+
+    fn a_text_is_kept_once<T: Write + Deref<Target = str>>(interner: &mut Interner<T>) {
+        let mut key = |text: &str| interner.key(text).unwrap();
+        let keys: Vec<Key> = (0..2_000).map(|n| key(&text(n))).collect();
         for (n, key) in keys.iter().enumerate() {
             assert_eq!(interner.text(*key), text(n));
             assert_eq!(key.index(), n % 700);
         }
         let nothing = interner.key("").unwrap();
         assert_eq!(interner.text(nothing), "");
-        interner.len()
+        assert_eq!(interner.len(), 701);
     }
 
     #[test]
     fn a_text_is_kept_once_however_often_and_in_whichever_class_it_lands() {
-        assert_eq!(distinct(&Heap), 701);
-        assert_eq!(distinct(&Pooled::new().unwrap()), 701);
+        let pools = Pooled::new().unwrap();
+        a_text_is_kept_once(&mut Interner::new(Heap.text(10).unwrap()));
+        a_text_is_kept_once(&mut Interner::new(pools.text(10).unwrap()));
+    }
+
+    #[test]
+    fn what_was_cleared_knows_nothing_and_learns_again() {
+        let mut interner = Interner::default();
+        for reserved in [0, 100, 1_000] {
+            interner.reserve(reserved);
+            a_text_is_kept_once(&mut interner);
+            interner.clear();
+            assert!(interner.is_empty());
+        }
     }
 }

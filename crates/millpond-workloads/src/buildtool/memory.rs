@@ -1,9 +1,11 @@
 //! Where strings and buffers come from: the heap, or pools named for their use.
 
+use super::files::Tables;
 use anyhow::Result;
 use arrayvec::ArrayString;
 use millpond_bytes::{BytePool, Config, ConfigError, PoolBuf, PoolString, StringPool, StringSize};
 use millpond_core::error::AcquireError;
+use millpond_fixed::{Clear, Exhaustion, FixedPool, ObjectHandle, OwnedObjectLease};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
@@ -42,6 +44,8 @@ pub trait Memory: Sync {
     type Name: fmt::Write + Deref<Target = str>;
     /// Bytes to be overwritten, as many as their [`Purpose`] says.
     type Buffer: DerefMut<Target = [u8]>;
+    /// What is known of files.
+    type Tables: DerefMut<Target = Tables>;
 
     /// An empty string, with room for about `bytes`.
     ///
@@ -63,16 +67,42 @@ pub trait Memory: Sync {
     ///
     /// If there is no memory for it.
     fn buffer(&self, purpose: Purpose) -> Result<Self::Buffer>;
+
+    /// Tables that know no file.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for them.
+    fn tables(&self) -> Result<Self::Tables, AcquireError>;
 }
 
 /// The heap: `String` and `Vec`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Heap;
 
+/// A value where it is: what [`Heap`] lends for an object of a pool.
+#[derive(Debug)]
+pub struct Own<T>(T);
+
+impl<T> Deref for Own<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Own<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
 impl Memory for Heap {
     type Text = String;
     type Name = String;
     type Buffer = Vec<u8>;
+    type Tables = Own<Tables>;
 
     fn text(&self, bytes: usize) -> Result<String, AcquireError> {
         Ok(String::with_capacity(bytes))
@@ -85,12 +115,18 @@ impl Memory for Heap {
     fn buffer(&self, purpose: Purpose) -> Result<Vec<u8>> {
         Ok(vec![0; purpose.bytes()])
     }
+
+    fn tables(&self) -> Result<Own<Tables>, AcquireError> {
+        Ok(Own(Tables::default()))
+    }
 }
 
-/// Pools: strings in three sizes, and a pool of bytes for each purpose.
+/// Pools: strings in three sizes, a pool of bytes for each purpose, and tables that are
+/// recycled.
 #[derive(Debug)]
 pub struct Pooled {
     strings: StringPool,
+    tables: ObjectHandle<Tables, Clear>,
     hash: BytePool,
     archive: BytePool,
     output: BytePool,
@@ -106,8 +142,14 @@ impl Pooled {
         let of = |name, purpose: Purpose| {
             BytePool::new(Config::new().with_name(name).with_sizes(&[purpose.bytes()]))
         };
+        let tables = FixedPool::<Tables>::builder(WORKSHOPS)
+            .exhaustion(Exhaustion::Fallback {
+                at_most: usize::MAX,
+            })
+            .build_objects(Clear::rejecting_above(KEPT_FILES));
         Ok(Self {
             strings: StringPool::new()?,
+            tables: tables.into_handle(),
             hash: of("hash", Purpose::Hash)?,
             archive: of("archive", Purpose::Archive)?,
             output: of("output", Purpose::Output)?,
@@ -126,6 +168,12 @@ impl Pooled {
         ]
     }
 }
+
+/// Workshops at once whose tables are recycled.
+const WORKSHOPS: usize = 16;
+
+/// Files of which tables are recycled: some 20 MB of them.
+const KEPT_FILES: usize = 100_000;
 
 /// Bytes of a name that lies where it is used: a registry, three folders, a tag.
 const INLINE: usize = 124;
@@ -169,6 +217,11 @@ impl Memory for Pooled {
     type Text = PoolString;
     type Name = Name;
     type Buffer = PoolBuf;
+    type Tables = OwnedObjectLease<Tables, Clear>;
+
+    fn tables(&self) -> Result<Self::Tables, AcquireError> {
+        self.tables.acquire_owned()
+    }
 
     #[inline]
     fn name(&self, bytes: usize) -> Result<Name, AcquireError> {

@@ -127,10 +127,10 @@ impl<'m, M: Memory> Workshop<'m, M> {
         let digests = self
             .files
             .digests(service.files, Algorithm::Sha256, self.threads, memory)?;
-        for (file, digest) in service.files.iter().zip(&digests) {
+        for (file, digest) in service.files.iter().zip(digests) {
             log.entry(Level::Debug, format_args!("{digest}  {}", file.display()))?;
         }
-        let context = checksum::combined(service.files, &digests);
+        let context = checksum::combined(service.files, digests);
         drop(hashing);
         let archiving = self.span("archive");
         archive::tar(service.context, service.files, memory, archive, done)?;
