@@ -155,6 +155,16 @@ fn primitives_answer_and_refuse_in_one_sentence() {
         "no argument \"mode\"; there is path, content",
     );
     refused(
+        Primitive::Store,
+        r#"{"path": "a", "content": "x", "path": "b"}"#,
+        "path is there twice",
+    );
+    refused(
+        Primitive::Transform,
+        r#"{"path": "a.rs", "edits": [{"find": "a", "find": "b", "replace": ""}]}"#,
+        "find is there twice",
+    );
+    refused(
         Primitive::Retrieve,
         r#"{"path": "nowhere"}"#,
         "no such file",

@@ -2,6 +2,7 @@
 
 mod error;
 mod field;
+mod tree;
 mod value;
 mod written;
 
@@ -12,7 +13,7 @@ use field::{ARENAS, FAMILIES, Family, Field, POOLS};
 use millpond_arena::{Scope, ScopeConfig, Wipe};
 use millpond_core::region::RegionOptions;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::{DeserializeSeed, Deserializer, Error as _};
 use std::borrow::ToOwned;
 use std::boxed::Box;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use std::format;
 use std::string::{String, ToString};
 use std::sync::{Mutex, PoisonError};
 use std::vec::Vec;
+use tree::Tree;
 use value::{Raw, Value};
 
 /// What environment variables begin with.
@@ -119,7 +121,7 @@ impl Settings {
     ///
     /// The first thing that is wrong, with its field and what is allowed.
     pub fn toml(self, source: &str, text: &str) -> Result<Self, SettingError> {
-        let tree = toml::from_str::<serde_json::Value>(text);
+        let tree = toml::Deserializer::parse(text).and_then(|text| Tree("").deserialize(text));
         let tree = tree.map_err(|error| SettingError::syntax(source, error.to_string().trim()))?;
         self.read(Layer::Toml, source, &tree)
     }
@@ -130,7 +132,9 @@ impl Settings {
     ///
     /// As [`Settings::toml`].
     pub fn json(self, source: &str, text: &str) -> Result<Self, SettingError> {
-        let tree = serde_json::from_str(text);
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let tree = Tree("").deserialize(&mut reader);
+        let tree = tree.and_then(|tree| reader.end().map(|()| tree));
         let tree = tree.map_err(|error| SettingError::syntax(source, &error.to_string()))?;
         self.read(Layer::Json, source, &tree)
     }
@@ -220,7 +224,12 @@ impl Settings {
         for (name, tree) in fields {
             value::flatten(tree, name.to_owned(), &mut leaves);
         }
+        let mut seen = BTreeSet::new();
         for (name, leaf) in leaves {
+            // A key may itself have dots.
+            if !seen.insert(name.clone()) {
+                return Err(SettingError::syntax(source, &tree::twice(&name)));
+            }
             let field = match field::named(source, &name) {
                 Err(_) if leaf.is_object() && field::is_table(&name) => {
                     self.mention(source, &name);
@@ -561,7 +570,7 @@ fn interned(name: &str) -> &'static str {
 
 impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let tree = serde_json::Value::deserialize(deserializer)?;
+        let tree = Tree("").deserialize(deserializer)?;
         let settings = Self::new().read(Layer::Toml, "configuration", &tree);
         settings.map_err(D::Error::custom)
     }

@@ -227,6 +227,36 @@ fn every_error_names_source_field_value_and_what_is_allowed() {
 }
 
 #[test]
+fn a_field_that_is_there_twice_is_refused_by_name() {
+    for (text, complaint) in [
+        (
+            r#"{"nodes": 1, "nodes": 2}"#,
+            "pond.json: nodes is there twice; once is allowed at line 1 column 20",
+        ),
+        (
+            r#"{"pools": {"x": {"capacity": 1, "capacity": 1}}}"#,
+            "pond.json: pools.x.capacity is there twice; once is allowed at line 1 column 42",
+        ),
+        (
+            r#"{"bytes": {"classes": "4096"}, "bytes": {"warm_up": 1}}"#,
+            "pond.json: bytes is there twice; once is allowed at line 1 column 38",
+        ),
+        (
+            r#"{"bytes": {"warm_up": 1}, "bytes.warm_up": 2}"#,
+            "pond.json: bytes.warm_up is there twice; once is allowed",
+        ),
+    ] {
+        let error = Settings::new().json("pond.json", text).unwrap_err();
+        assert_eq!(error.to_string(), complaint);
+        assert!(serde_json::from_str::<Settings>(text).is_err());
+    }
+    let error = complaint("nodes = 1\nnodes = 2");
+    assert!(error.contains("duplicate key"), "{error}");
+    let trailing = Settings::new().json("pond.json", "{} x").unwrap_err();
+    assert!(trailing.to_string().contains("trailing"), "{trailing}");
+}
+
+#[test]
 fn unknown_variables_are_refused_with_the_nearest_name() {
     let error = Settings::new()
         .environment_of([("MILLPOND_BYTES_CLASS", "1")])

@@ -89,6 +89,17 @@ impl<'s, S: Scope> Json<'s, S> {
             .map(|(_, value)| value)
     }
 
+    /// The first of these keys that is there twice.
+    pub fn twice<'n>(&self, keys: &[&'n str]) -> Option<&'n str> {
+        let Self::Object(entries) = self else {
+            return None;
+        };
+        let times = |key| entries.iter().filter(move |(name, _)| name.as_str() == key);
+        keys.iter()
+            .copied()
+            .find(|&key| times(key).nth(1).is_some())
+    }
+
     /// What this is, in a word.
     pub fn kind(&self) -> &'static str {
         match self {

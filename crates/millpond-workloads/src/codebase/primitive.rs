@@ -371,6 +371,7 @@ impl<M: Memory> Codebase<M> {
         };
         let mut content = before?;
         for edit in edits.iter() {
+            once(edit, &["find", "replace"])?;
             let edit = Borrowed(edit);
             content = replaced(scope, &content, edit.text("find")?, edit.text("replace")?)?;
         }
@@ -451,7 +452,15 @@ fn write_hits<'s, S: Scope>(scope: &'s S, hits: &[Hit<'_>]) -> Result<S::Text<'s
     Ok(answer)
 }
 
-/// The arguments of a request: an object with known keys.
+/// Refuses an object that has one of these keys twice: which one was meant?
+fn once<S: Scope>(object: &Json<'_, S>, keys: &[&str]) -> Result<(), Fault> {
+    match object.twice(keys) {
+        None => Ok(()),
+        Some(key) => refused(format!("{key} is there twice, once is allowed")),
+    }
+}
+
+/// The arguments of a request: an object with known keys, each of them once.
 struct Arguments<'s, S: Scope>(Json<'s, S>);
 
 impl<'s, S: Scope> Arguments<'s, S> {
@@ -475,6 +484,7 @@ impl<'s, S: Scope> Arguments<'s, S> {
                 known.join(", ")
             ));
         }
+        once(&json, known)?;
         Ok(Self(json))
     }
 
