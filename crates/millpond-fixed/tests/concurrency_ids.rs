@@ -184,6 +184,54 @@ fn a_forgotten_pin_costs_nothing_but_its_value() {
     assert_eq!(pool.len(), 0);
 }
 
+/// Ends others and puts new ones in while it goes, in the pool that it lies in.
+#[test]
+fn a_value_may_use_its_pool_when_it_goes() {
+    use std::sync::{Arc, Mutex, Weak};
+
+    #[repr(align(256))]
+    struct Node {
+        pool: Weak<IdPool<Node>>,
+        next: Mutex<Option<Id<Node>>>,
+        lives: u32,
+    }
+
+    impl Drop for Node {
+        fn drop(&mut self) {
+            let Some(pool) = self.pool.upgrade() else {
+                return;
+            };
+            assert_eq!(core::ptr::from_ref(self).addr() % 256, 0);
+            if let Some(next) = self.next.lock().expect("quiet").take() {
+                assert!(pool.release(next));
+            }
+            if let Some(lives) = self.lives.checked_sub(1) {
+                let (pool, next) = (self.pool.clone(), Mutex::new(None));
+                let upgraded = pool.upgrade().expect("above");
+                let again = upgraded.try_insert(Node { pool, next, lives });
+                let again = again.map_err(|_| "full").expect("room");
+                assert!(upgraded.pin(again).is_some_and(|node| node.lives == lives));
+                assert!(upgraded.release(again));
+            }
+        }
+    }
+
+    let pool = Arc::new(IdPool::new(40));
+    let mut last = None;
+    for _ in 0..10 {
+        let node = Node {
+            pool: Arc::downgrade(&pool),
+            next: Mutex::new(last),
+            lives: 3,
+        };
+        last = Some(pool.try_insert(node).map_err(|_| "full").expect("room"));
+    }
+    assert!(pool.release(last.expect("ten")));
+    assert_eq!(pool.len(), 0);
+    let mut pool = Arc::into_inner(pool).expect("the only one");
+    assert!(pool.trim(Level::Full).freed_items > 0);
+}
+
 #[test]
 fn ids_that_were_made_up_lead_nowhere() {
     let mut pool = IdPool::new(10);
