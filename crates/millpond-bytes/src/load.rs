@@ -23,6 +23,7 @@ use core::hint::black_box;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use millpond_core::error::AcquireError;
 use millpond_core::histogram::Histogram;
+use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -168,7 +169,8 @@ struct Shared<'l> {
 ///
 /// # Panics
 ///
-/// If the plan has no workers or no sizes.
+/// If the plan has no workers or no sizes; if `progress`, `allocations` or a hook of the
+/// pool does, when the workers have ended.
 pub fn run(
     pool: &BytePool,
     plan: &LoadPlan,
@@ -186,70 +188,108 @@ pub fn run(
         begun: AtomicBool::new(false),
         refused: Mutex::new(None),
     };
-    let mut resident = Vec::new();
-    let (counts, elapsed, allocated) = thread::scope(|scope| {
-        let workers: Vec<_> = (0..plan.workers)
-            .map(|worker| {
-                let shared = &shared;
-                scope.spawn(move || shared.work(worker))
-            })
-            .collect();
-        while shared.warm.load(Ordering::Acquire) < plan.workers as u64 {
-            thread::yield_now();
-        }
-        pool.reset_stats();
-        // Room for the readings, so that they are not counted as the pool's.
-        resident.reserve(usize::try_from(plan.duration.as_millis() / 100).unwrap_or(0) + 2);
-        let allocated = allocations.map(|count| count());
-        let began = Instant::now();
-        shared.begun.store(true, Ordering::Release);
-        while began.elapsed() < plan.duration && !shared.stop.load(Ordering::Relaxed) {
-            thread::sleep(SAMPLE.min(plan.duration.saturating_sub(began.elapsed())));
-            let resident_bytes = resident_bytes();
-            let elapsed = began.elapsed();
-            resident.extend(resident_bytes.map(|bytes| (elapsed, bytes)));
-            progress(&LoadProgress {
-                elapsed,
-                resident_bytes,
-            });
-        }
-        shared.stop.store(true, Ordering::Relaxed);
-        let counts: Vec<_> = workers
-            .into_iter()
-            .map(|worker| worker.join().expect("workers do not panic"))
-            .collect();
-        let elapsed = began.elapsed();
-        let after = allocations.map(|count| count());
-        (counts, elapsed, allocated.zip(after))
-    });
-    if let Some(error) = lock(&shared.refused).take() {
-        return Err(error);
+    let measured = shared.measure(allocations, &mut progress);
+    match lock(&shared.refused).take() {
+        Some(error) => Err(error),
+        None => Ok(measured.report(pool.stats())),
     }
-    let mut latency_ns = Histogram::new();
-    let mut operations = 0;
-    for (count, latency) in counts {
-        operations += count;
-        latency_ns.merge(&latency);
+}
+
+/// Ends the test when it goes: also if somebody panics whom others wait for.
+struct Stops<'s>(&'s AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
-    let stats = pool.stats();
-    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-    let per_operation = |(before, after): (u64, u64)| {
-        after.saturating_sub(before) as f64 / operations.max(1) as f64
-    };
-    Ok(LoadReport {
-        operations,
-        elapsed,
-        hit_rate: stats.hit_rate(),
-        allocations_per_operation: allocated.map(per_operation),
-        latency_ns,
-        resident,
-        stats,
-    })
+}
+
+/// What came of a test.
+struct Measured {
+    /// Operations of each worker, and what some of them took.
+    counts: Vec<(u64, Histogram)>,
+    elapsed: Duration,
+    /// Heap allocations before and after.
+    allocated: Option<(u64, u64)>,
+    resident: Vec<(Duration, u64)>,
+}
+
+impl Measured {
+    fn report(self, stats: PoolStats) -> LoadReport {
+        let mut latency_ns = Histogram::new();
+        let mut operations = 0;
+        for (count, latency) in self.counts {
+            operations += count;
+            latency_ns.merge(&latency);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let per_operation = |(before, after): (u64, u64)| {
+            after.saturating_sub(before) as f64 / operations.max(1) as f64
+        };
+        LoadReport {
+            operations,
+            elapsed: self.elapsed,
+            hit_rate: stats.hit_rate(),
+            allocations_per_operation: self.allocated.map(per_operation),
+            latency_ns,
+            resident: self.resident,
+            stats,
+        }
+    }
 }
 
 impl Shared<'_> {
+    /// Warms workers up, and lets them work for as long as the plan says.
+    fn measure(
+        &self,
+        allocations: Option<&dyn Fn() -> u64>,
+        progress: &mut dyn FnMut(&LoadProgress),
+    ) -> Measured {
+        let plan = self.plan;
+        let mut resident = Vec::new();
+        thread::scope(|scope| {
+            let stops = Stops(&self.stop);
+            let workers: Vec<_> = (0..plan.workers)
+                .map(|worker| scope.spawn(move || self.work(worker)))
+                .collect();
+            while self.warm.load(Ordering::Acquire) < plan.workers as u64 && !self.is_over() {
+                thread::yield_now();
+            }
+            self.pool.reset_stats();
+            // Room for the readings, so that they are not counted as the pool's.
+            resident.reserve(usize::try_from(plan.duration.as_millis() / 100).unwrap_or(0) + 2);
+            let before = allocations.map(|count| count());
+            let began = Instant::now();
+            self.begun.store(true, Ordering::Release);
+            while began.elapsed() < plan.duration && !self.is_over() {
+                thread::sleep(SAMPLE.min(plan.duration.saturating_sub(began.elapsed())));
+                let (elapsed, resident_bytes) = (began.elapsed(), resident_bytes());
+                resident.extend(resident_bytes.map(|bytes| (elapsed, bytes)));
+                progress(&LoadProgress {
+                    elapsed,
+                    resident_bytes,
+                });
+            }
+            drop(stops);
+            let ended = workers.into_iter().map(thread::ScopedJoinHandle::join);
+            let counts = ended.map(|counts| counts.unwrap_or_else(|panic| resume_unwind(panic)));
+            let counts = counts.collect();
+            Measured {
+                counts,
+                elapsed: began.elapsed(),
+                allocated: before.zip(allocations.map(|count| count())),
+                resident,
+            }
+        })
+    }
+
+    fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     /// One worker: operations since the test began, and what some of them took.
     fn work(&self, worker: usize) -> (u64, Histogram) {
+        let _stops = Stops(&self.stop);
         let mut latency = Histogram::new();
         // Makes room now, while nobody counts allocations.
         latency.record_many(u64::from(u32::MAX), 1);
@@ -257,7 +297,7 @@ impl Shared<'_> {
         let mut next = worker;
         let mut warming = 0;
         let mut operations = 0;
-        while !self.stop.load(Ordering::Relaxed) {
+        while !self.is_over() {
             let begun = self.begun.load(Ordering::Acquire);
             let Ok(nanos) = self.chunk(&mut next) else {
                 break;
