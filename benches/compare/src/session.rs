@@ -2,7 +2,7 @@
 
 use crate::CHAPTERS;
 use crate::cli::Arguments;
-use crate::workloads::MIMALLOC;
+use crate::workloads::{MIMALLOC, on_mimalloc};
 use anyhow::{Result, anyhow};
 use millpond_bench::against::changes;
 use millpond_bench::chapter::Chapter;
@@ -220,9 +220,8 @@ struct Builds<'a> {
 impl<'a> Builds<'a> {
     fn of(arguments: &'a Arguments) -> Result<Self> {
         let own = std::env::current_exe()?;
-        let beside = own.with_file_name(format!("on-mimalloc{}", std::env::consts::EXE_SUFFIX));
         Ok(Self {
-            on_mimalloc: (cfg!(feature = "mimalloc") && beside.is_file()).then_some(beside),
+            on_mimalloc: on_mimalloc(&own),
             own,
             arguments,
         })

@@ -11,6 +11,8 @@ mod faults;
 mod limits;
 #[path = "httpd/modes.rs"]
 mod modes;
+#[path = "httpd/pace.rs"]
+mod pace;
 #[path = "httpd/program.rs"]
 mod program;
 #[path = "httpd/protocol.rs"]

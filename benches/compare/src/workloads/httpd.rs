@@ -1,10 +1,12 @@
 //! Chapter `httpd`: an HTTP server under load, its buffers on the heap and in classes.
 
+mod servers;
+mod wrk;
+
 use super::{
-    Bout, HEAP, Job, Judge, MIMALLOC, POOLED, SLICE, allocator_share, bytes, calls, share, uses,
-    whole,
+    Bout, HEAP, Job, Judge, MIMALLOC, POOLED, allocator_share, bytes, calls, share, uses, whole,
 };
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use millpond_bench::bar::{Bar, Figure};
 use millpond_bench::chapter::{Chapter, RowSpec, Section, Unit};
 use millpond_bench::record::ChapterRecord;
@@ -12,11 +14,12 @@ use millpond_bench::worker::{Measurement, Request};
 use millpond_bench::{counting, pin};
 use millpond_workloads::corpus;
 use millpond_workloads::httpd::load::{Call, Load};
+use millpond_workloads::httpd::paced::Paced;
 use millpond_workloads::httpd::{Heap, Limits, Memory, Pooled, Server};
+use servers::{Remote, in_all_modes, loads};
 use std::fmt::Write;
-use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 pub const CHAPTER: Chapter = Chapter {
@@ -24,7 +27,8 @@ pub const CHAPTER: Chapter = Chapter {
     question: "What do pooled buffers buy in an HTTP server: requests, their slowest, memory?",
     caveats: &[
         "Server and clients share this machine and the loopback device: most of the time is the kernel's, in all modes alike.",
-        "One thread serves on a core, one asks on another over kept connections; the next request on a connection waits for the last answer, so slow answers slow the asking down.",
+        "Each mode has a process of its own, which serves on one core by one thread; they are asked in turn.",
+        "One thread serves on a core, one asks on another over kept connections; the next request on a connection waits for the last answer, so slow answers slow the asking down. Under half load requests come when they are due, as from many users, and a wait before one is sent counts.",
         "wrk counts a pause once for every request that it would have made in it, so its p99.9 is made of a few pauses of the machine: waits for a core, in all modes alike. Who wants a shorter tail needs fewer connections a thread, and cores that nobody else uses.",
         "All modes release the buffers of idle connections; a heap mode that kept them would allocate less and hold more.",
         "Files come from the system's cache. What buffers cost alone stands in field-bytes, the load test and the planning table too.",
@@ -48,15 +52,22 @@ const ALLOCATIONS: &str = "allocations";
 const BYTES: &str = "bytes";
 const SPACE: &str = "space";
 const MISSES: &str = "misses";
+const PACED: &str = "paced";
 const WRK: &str = "wrk";
 const WRK_PERCENTILES: [&str; 3] = ["wrk-p50", "wrk-p99", "wrk-p999"];
 
 const QUANTILES: [f64; 3] = [0.5, 0.99, 0.999];
 const PERCENTILES: [&str; 3] = ["latency-p50", "latency-p99", "latency-p999"];
 const HALVES_PERCENTILES: [&str; 3] = ["halves-p50", "halves-p99", "halves-p999"];
+const PACED_PERCENTILES: [&str; 3] = ["paced-p50", "paced-p99", "paced-p999"];
 
 const fn latency_row(id: &'static str, title: &'static str) -> RowSpec {
     let what = "from the request's first byte sent to the answer's last read; median over rounds";
+    RowSpec::new(id, title, what, Unit::Nanos, Section::Latency)
+}
+
+const fn paced_row(id: &'static str, title: &'static str) -> RowSpec {
+    let what = "an open loop at half of what the heap mode can serve, 64 connections; from when the request was due";
     RowSpec::new(id, title, what, Unit::Nanos, Section::Latency)
 }
 
@@ -104,7 +115,7 @@ const ROWS: &[RowSpec] = &[
     RowSpec::new(
         WRK,
         "request under wrk",
-        "mixed traffic from the program of that name, 64 connections; each mode in a process of its own",
+        "mixed traffic from the program of that name, 64 connections",
         Unit::Micros,
         Section::RealInput,
     ),
@@ -117,6 +128,9 @@ const ROWS: &[RowSpec] = &[
     latency_row(HALVES_PERCENTILES[0], "in two pieces p50"),
     latency_row(HALVES_PERCENTILES[1], "in two pieces p99"),
     latency_row(HALVES_PERCENTILES[2], "in two pieces p99.9"),
+    paced_row(PACED_PERCENTILES[0], "at half load p50"),
+    paced_row(PACED_PERCENTILES[1], "at half load p99"),
+    paced_row(PACED_PERCENTILES[2], "at half load p99.9"),
     whole::MEMORY[0],
     whole::MEMORY[1],
     share(SHARE, "allocation share, mixed traffic"),
@@ -131,16 +145,18 @@ const ROWS: &[RowSpec] = &[
 ];
 
 pub const JOBS: &[Job] = &[
-    Job::all(MIXED, 2, |request| throughput(request, MIXED)),
-    Job::all(SMALL, 2, |request| throughput(request, SMALL)),
-    Job::all(PIPELINED, 2, |request| throughput(request, PIPELINED)),
-    Job::all(LARGE, 2, |request| throughput(request, LARGE)),
-    Job::all(HALVES, 2, |request| throughput(request, HALVES)),
-    Job::all(LATENCY, 12, |request| latency(request, MIXED, PERCENTILES)),
-    Job::all(HALVES_LATENCY, 15, |request| {
+    Job::ours(MIXED, 4, |request| throughput(request, MIXED)),
+    Job::ours(SMALL, 4, |request| throughput(request, SMALL)),
+    Job::ours(PIPELINED, 4, |request| throughput(request, PIPELINED)),
+    Job::ours(LARGE, 4, |request| throughput(request, LARGE)),
+    Job::ours(HALVES, 4, |request| throughput(request, HALVES)),
+    Job::ours(LATENCY, 15, |request| latency(request, MIXED, PERCENTILES)),
+    Job::ours(HALVES_LATENCY, 20, |request| {
         latency(request, HALVES, HALVES_PERCENTILES)
     }),
-    Job::apart(WRK, 13, under_wrk),
+    Job::ours(PACED, 30, paced),
+    Job::ours(WRK, 39, wrk::measure),
+    Job::asked(servers::SERVE, servers::serve),
     Job::apart(MEMORY, 2, |request| whole::footprint(request, prepare)),
     Job::ours(SHARE, 6, allocation_share),
     Job::ours(SPACE, 2, space),
@@ -148,6 +164,15 @@ pub const JOBS: &[Job] = &[
 
 /// Connections of the load, where they do not pipeline.
 const CONNECTIONS: usize = 16;
+
+/// Connections of the load that does not wait for answers: more than are ever busy.
+const PACED_CONNECTIONS: usize = 64;
+
+/// Decides when its requests are due.
+const SEED: u64 = 9;
+
+/// Fewer times than these say nothing about one in a thousand.
+const SAMPLES: usize = 2_000;
 
 /// Files of the corpus and documents about it, to be asked for and sent.
 struct Traffic {
@@ -197,14 +222,14 @@ impl Traffic {
     }
 
     /// A load on `server` as a row says.
-    fn on<M: Memory>(&self, server: &Server<M>, row: &str) -> Result<Load> {
+    fn on(&self, server: SocketAddr, row: &str) -> Result<Load> {
         let (connections, depth) = match row {
             PIPELINED => (4, 16),
             SPACE => (1, 1),
             HALVES => (64, 1),
             _ => (CONNECTIONS, 1),
         };
-        let load = Load::new(server.address(), connections, depth, self.calls(row))?;
+        let load = Load::new(server, connections, depth, self.calls(row))?;
         Ok(if row == HALVES {
             load.in_halves()
         } else {
@@ -244,94 +269,6 @@ fn document(root: &Path, files: &[PathBuf]) -> Result<String> {
     Ok(text)
 }
 
-/// What wrk is told: the calls in turn, and to say its figures in one line.
-fn wrk_script(calls: &[Call]) -> String {
-    let mut script = String::from("local calls, turn = {}, 0\n");
-    for call in calls {
-        script.push_str("calls[#calls + 1] = \"");
-        for byte in call.as_bytes() {
-            let _ = write!(script, "\\{byte:03}");
-        }
-        script.push_str("\"\n");
-    }
-    script.push_str(
-        "request = function() turn = turn % #calls + 1 return calls[turn] end\n\
-         done = function(summary, latency)\n\
-         local errors = summary.errors\n\
-         local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout\n\
-         io.write(string.format('said %d %d %d %d %d %d\\n', summary.requests, summary.duration, failed,\n\
-         latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))\n\
-         end\n",
-    );
-    script
-}
-
-/// What `wrk` measures of a server in the mode that the request names. Nothing, where
-/// there is no such program.
-fn under_wrk(request: &Request) -> Result<Vec<Measurement>> {
-    counting::pause();
-    let traffic = Traffic::of(request)?;
-    let folder = std::env::temp_dir().join(format!("millpond-wrk-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
-    let script = folder.join("traffic.lua");
-    std::fs::write(&script, wrk_script(&traffic.calls(WRK)))?;
-    let measured = if request.contender == POOLED {
-        runs_of_wrk(request, &start(&traffic, warm()?)?, &script)
-    } else {
-        runs_of_wrk(request, &start(&traffic, Heap::default())?, &script)
-    };
-    std::fs::remove_dir_all(&folder)?;
-    measured
-}
-
-fn runs_of_wrk<M: Memory>(
-    request: &Request,
-    server: &Server<M>,
-    script: &Path,
-) -> Result<Vec<Measurement>> {
-    let rows = [
-        WRK,
-        WRK_PERCENTILES[0],
-        WRK_PERCENTILES[1],
-        WRK_PERCENTILES[2],
-    ];
-    let mut measured = rows.map(|row| Measurement::new(row, &*request.contender, Vec::new()));
-    // Less than a second cannot be asked for.
-    let quick = SLICE.as_micros() >= request.slice_micros.into();
-    for _ in 0..if quick { 1 } else { 3 } {
-        let ran = Command::new("wrk")
-            .args([
-                "--threads",
-                "1",
-                "--connections",
-                "64",
-                "--duration",
-                "1s",
-                "--script",
-            ])
-            .arg(script)
-            .arg(format!("http://{}", server.address()))
-            .output();
-        let output = match ran {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            ran => ran?,
-        };
-        let said = String::from_utf8_lossy(&output.stdout);
-        let line = said.lines().find_map(|line| line.strip_prefix("said "));
-        let line = line.with_context(|| format!("wrk said {said:?}"))?;
-        let numbers: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
-        let [requests, micros, failed, p50, p99, p999] = numbers[..] else {
-            bail!("wrk said {line:?}");
-        };
-        ensure!(failed == 0.0 && requests > 0.0, "wrk said {line:?}");
-        let found = [micros / requests, p50 * 1e3, p99 * 1e3, p999 * 1e3];
-        for (measurement, figure) in measured.iter_mut().zip(found) {
-            measurement.values.push(figure);
-        }
-    }
-    Ok(measured.into())
-}
-
 /// The core of whoever asks, `wrk` included, and that of the server, whose threads begin
 /// where they are started. Left to the system, they share one in some processes and not in
 /// others, which is more than any allocator makes of it.
@@ -353,52 +290,102 @@ fn warm() -> Result<Pooled> {
     Ok(pools)
 }
 
+/// Turns that each mode has in a round: many short ones, since what disturbs them lasts.
+const TURNS: u32 = 4;
+
 /// Microseconds a request.
 fn throughput(request: &Request, row: &str) -> Result<Vec<Measurement>> {
     let traffic = Traffic::of(request)?;
-    let heap = start(&traffic, Heap::default())?;
-    let mut on_heap = traffic.on(&heap, row)?;
-    let pooled = start(&traffic, warm()?)?;
-    let mut on_pools = traffic.on(&pooled, row)?;
-    let requests = on_heap.turn(|_| ())?;
-    let mut bout = Bout::new(request).on_all_cores();
-    bout.add(HEAP, || on_heap.turn(|_| ()).expect("the server answers"));
-    bout.add(POOLED, || {
-        on_pools.turn(|_| ()).expect("the server answers")
-    });
+    let servers = in_all_modes(request)?;
+    let mut loads = loads(&servers, &traffic, row)?;
+    let requests = loads[0].1.turn(|_| ())?;
+    let mut bout = Bout::in_short_turns(request, TURNS).on_all_cores();
+    for (mode, load) in &mut loads {
+        bout.add(mode, || load.turn(|_| ()).expect("the server answers"));
+    }
     Ok(bout.run(row, 1e-3 / requests as f64))
 }
 
-/// Percentiles of single requests under load, round by round, the modes in turn.
+/// Percentiles of single requests under load, where the next waits for the last.
 fn latency(request: &Request, row: &str, rows: [&str; 3]) -> Result<Vec<Measurement>> {
     counting::pause();
     let traffic = Traffic::of(request)?;
-    let heap = start(&traffic, Heap::default())?;
-    let pooled = start(&traffic, warm()?)?;
-    let mut loads = [
-        (HEAP, traffic.on(&heap, row)?),
-        (POOLED, traffic.on(&pooled, row)?),
-    ];
+    let servers = in_all_modes(request)?;
+    let mut loads = loads(&servers, &traffic, row)?;
     let slice = 5 * Duration::from_micros(request.slice_micros);
+    percentiles(request, &servers, rows, |place, seen| {
+        let began = Instant::now();
+        while began.elapsed() < slice || seen.len() < SAMPLES {
+            loads[place].1.turn(|took| seen.push(nanos(took)))?;
+        }
+        Ok(())
+    })
+}
+
+/// Percentiles of single requests that come when they are due, at the same times in all
+/// modes: on average as far apart as makes the heap mode busy half of the time.
+fn paced(request: &Request) -> Result<Vec<Measurement>> {
+    counting::pause();
+    let traffic = Traffic::of(request)?;
+    let servers = in_all_modes(request)?;
+    let gap = 2 * service_time(&mut traffic.on(servers[0].address, MIXED)?)?;
+    let slice = 5 * Duration::from_micros(request.slice_micros);
+    let calls = (slice.as_secs_f64() / gap.as_secs_f64()).max(SAMPLES as f64) as u64;
+    let load = |server: &Remote| {
+        let calls = traffic.calls(PACED);
+        Ok(Paced::new(server.address, PACED_CONNECTIONS, calls, SEED)?)
+    };
+    let mut loads: Vec<Paced> = servers.iter().map(load).collect::<Result<_>>()?;
+    percentiles(request, &servers, PACED_PERCENTILES, |place, seen| {
+        Ok(loads[place].run(calls, gap, |took| seen.push(nanos(took)))?)
+    })
+}
+
+/// What a request takes of a server that is never idle: the least of some looks, because
+/// what disturbs one makes it longer.
+fn service_time(load: &mut Load) -> Result<Duration> {
+    let mut least = Duration::MAX;
+    for _ in 0..20 {
+        let (began, mut requests) = (Instant::now(), 0);
+        while began.elapsed() < Duration::from_millis(2) {
+            requests += load.turn(|_| ())?;
+        }
+        least = least.min(began.elapsed().div_f64(requests as f64));
+    }
+    Ok(least)
+}
+
+fn nanos(took: Duration) -> f64 {
+    took.as_secs_f64() * 1e9
+}
+
+/// Has `ask` push the times of one round of the server in that place, round by round,
+/// the servers in turn.
+fn percentiles(
+    request: &Request,
+    servers: &[Remote],
+    rows: [&str; 3],
+    mut ask: impl FnMut(usize, &mut Vec<f64>) -> Result<()>,
+) -> Result<Vec<Measurement>> {
     let mut measured = Vec::new();
-    for (name, _) in &loads {
-        measured.extend(rows.map(|row| Measurement::new(row, *name, Vec::new())));
+    for server in servers {
+        measured.extend(rows.map(|row| Measurement::new(row, server.mode, Vec::new())));
     }
     let mut seen = Vec::with_capacity(1 << 16);
     // The first round is for warmth.
-    for round in 0..=request.rounds {
-        for ((_, load), found) in loads.iter_mut().zip(measured.chunks_mut(rows.len())) {
-            let began = Instant::now();
-            // Fewer than these say nothing about one in a thousand.
-            while began.elapsed() < slice || seen.len() < 2_000 {
-                load.turn(|took| seen.push(took.as_secs_f64() * 1e9))?;
-            }
+    for round in 0..=request.rounds as usize {
+        for turn in 0..servers.len() {
+            let place = (round + turn) % servers.len();
+            millpond_quiet::alone(pin::any_core_is_shared, || {
+                seen.clear();
+                ask(place, &mut seen)
+            })?;
             seen.sort_unstable_by(f64::total_cmp);
+            let found = &mut measured[place * rows.len()..][..rows.len()];
             for (measurement, quantile) in found.iter_mut().zip(QUANTILES).filter(|_| round > 0) {
                 let place = (seen.len() - 1) as f64 * quantile;
                 measurement.values.push(seen[place as usize]);
             }
-            seen.clear();
         }
     }
     Ok(measured)
@@ -420,7 +407,7 @@ fn under_load<M: Memory>(
     server: &Server<M>,
     with: &mut dyn FnMut(&mut dyn FnMut()),
 ) -> Result<()> {
-    let mut load = traffic.on(server, MIXED)?;
+    let mut load = traffic.on(server.address(), MIXED)?;
     with(&mut || {
         load.turn(|_| ()).expect("the server answers");
     });
@@ -430,7 +417,7 @@ fn under_load<M: Memory>(
 fn allocation_share(request: &Request) -> Result<Vec<Measurement>> {
     let traffic = Traffic::of(request)?;
     let server = start(&traffic, Heap::default())?;
-    let mut load = traffic.on(&server, MIXED)?;
+    let mut load = traffic.on(server.address(), MIXED)?;
     let shares = allocator_share(request.rounds, 60, || load.turn(|_| ()).is_ok());
     Ok(vec![Measurement::new(SHARE, HEAP, shares)])
 }
@@ -443,8 +430,8 @@ fn space(request: &Request) -> Result<Vec<Measurement>> {
     let pooled = start(&traffic, pools.clone())?;
     // A request is one of seven, so seven turns are one operation.
     let round = traffic.calls(SPACE).len();
-    let mut on_heap = traffic.on(&heap, SPACE)?;
-    let mut on_pools = traffic.on(&pooled, SPACE)?;
+    let mut on_heap = traffic.on(heap.address(), SPACE)?;
+    let mut on_pools = traffic.on(pooled.address(), SPACE)?;
     let mut measured = uses(
         [ALLOCATIONS, BYTES],
         || (0..round).all(|_| on_heap.turn(|_| ()).is_ok()),
@@ -453,7 +440,7 @@ fn space(request: &Request) -> Result<Vec<Measurement>> {
     for found in &mut measured {
         found.values.iter_mut().for_each(|sum| *sum /= round as f64);
     }
-    let mut load = traffic.on(&pooled, MIXED)?;
+    let mut load = traffic.on(pooled.address(), MIXED)?;
     for _ in 0..200 {
         load.turn(|_| ())?;
     }
@@ -464,7 +451,7 @@ fn space(request: &Request) -> Result<Vec<Measurement>> {
 
 fn bars(record: &ChapterRecord) -> Vec<Bar> {
     let judge = Judge(record);
-    let over = |row, other, limit, why| judge.ratio(row, (POOLED, other), limit, why);
+    let over = |row, other, limit, why| judge.in_turn(row, (POOLED, other), limit, why);
     let hits = |share: f64, why| judge.at_most(MISSES, POOLED, (1.0 - share, Figure::Ratio), why);
     let mut bars = vec![
         hits(0.999, "our bar: a hit rate of 99.9 %"),
@@ -476,6 +463,7 @@ fn bars(record: &ChapterRecord) -> Vec<Bar> {
         over(PERCENTILES[2], HEAP, 0.8, "our bar"),
         over(HALVES_PERCENTILES[2], HEAP, 0.8, "our bar"),
         over(WRK_PERCENTILES[2], HEAP, 0.8, "our bar"),
+        over(PACED_PERCENTILES[2], HEAP, 0.8, "our bar"),
     ];
     for row in [WRK, MIXED, SMALL, PIPELINED, LARGE, HALVES] {
         bars.push(over(

@@ -32,6 +32,7 @@ use millpond_bench::worker::{Measurement, Request};
 use millpond_bench::{clock, counting, pin};
 use millpond_workloads::corpus::{self, Document};
 use std::hint::black_box;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Plain boxes, vectors and strings on the system's allocator.
@@ -44,6 +45,12 @@ pub const POOLED: &str = "millpond pooled";
 /// Fresh processes, and rounds in each.
 const PROCESSES: (u32, u32) = (2, 5);
 const ROUNDS: (u32, u32) = (8, 6);
+
+/// The worker with mimalloc, beside the binary `own`, where it was built.
+pub fn on_mimalloc(own: &Path) -> Option<PathBuf> {
+    let beside = own.with_file_name(format!("on-mimalloc{}", std::env::consts::EXE_SUFFIX));
+    (cfg!(feature = "mimalloc") && beside.is_file()).then_some(beside)
+}
 
 /// What a fresh process measures for a chapter.
 pub struct Job {
@@ -64,6 +71,8 @@ enum Builds {
     Both,
     /// Both, and each mode of this binary in a process of its own.
     Apart,
+    /// None that a plan has: another job asks for it.
+    Asked,
 }
 
 impl Job {
@@ -128,6 +137,18 @@ impl Job {
         }
     }
 
+    /// What other jobs ask of a process that they start themselves.
+    #[cfg(unix)]
+    pub const fn asked(name: &'static str, work: fn(&Request) -> Result<Vec<Measurement>>) -> Self {
+        let builds = Builds::Asked;
+        Self {
+            name,
+            builds,
+            slices: 0,
+            work,
+        }
+    }
+
     fn tasks(&self, mode: Mode, process: &str) -> impl Iterator<Item = Task> {
         let (name, slices) = (self.name, self.slices);
         let rounds = mode.pick(ROUNDS.0, ROUNDS.1);
@@ -141,6 +162,7 @@ impl Job {
                 (Build::Release, POOLED),
                 (Build::Variant(MIMALLOC), HEAP),
             ],
+            Builds::Asked => &[],
         };
         runs.iter().map(move |(build, contender)| Task {
             label: label.clone(),
@@ -251,10 +273,15 @@ pub struct Bout<'a> {
 impl<'a> Bout<'a> {
     /// A bout that lasts as the request says. Allocations are not counted from here on.
     pub fn new(request: &Request) -> Self {
+        Self::in_short_turns(request, 1)
+    }
+
+    /// A bout that lasts as long, in so many times as many rounds.
+    pub fn in_short_turns(request: &Request, times: u32) -> Self {
         counting::pause();
         let schedule = Schedule {
-            rounds: request.rounds,
-            slice: Duration::from_micros(request.slice_micros),
+            rounds: request.rounds * times,
+            slice: Duration::from_micros(request.slice_micros) / times,
         };
         Self {
             contest: Contest::new(),
@@ -364,12 +391,27 @@ impl Judge<'_> {
     /// `own` divided by `other` must not exceed `limit`.
     pub fn ratio(&self, row: &str, (own, other): (&str, &str), limit: f64, why: &str) -> Bar {
         let (a, b) = (self.values(row, own), self.values(row, other));
-        let shared = a.len() == b.len() && other != MIMALLOC;
-        let measured = if shared {
-            Estimate::of_ratio(a, b)
-        } else {
-            ratio_of_medians(a, b)
-        };
+        if a.len() == b.len() && other != MIMALLOC {
+            return self.in_turn(row, (own, other), limit, why);
+        }
+        self.quotient(row, other, ratio_of_medians(a, b), limit, why)
+    }
+
+    /// `own` divided by `other`, round by round, must not exceed `limit`: where
+    /// mimalloc took turns too.
+    pub fn in_turn(&self, row: &str, (own, other): (&str, &str), limit: f64, why: &str) -> Bar {
+        let (a, b) = (self.values(row, own), self.values(row, other));
+        self.quotient(row, other, Estimate::of_ratio(a, b), limit, why)
+    }
+
+    fn quotient(
+        &self,
+        row: &str,
+        other: &str,
+        measured: Option<Estimate>,
+        limit: f64,
+        why: &str,
+    ) -> Bar {
         let against = format!("{other}: {why}");
         Bar::judge(
             self.title(row),

@@ -10,13 +10,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// The longest head of an answer.
-const LONGEST_HEAD: usize = 1 << 10;
+pub(super) const LONGEST_HEAD: usize = 1 << 10;
 
 /// Bytes that are read at once.
-const PIECE: usize = 64 << 10;
+pub(super) const PIECE: usize = 64 << 10;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A request, ready to be sent.
 #[derive(Clone, Debug)]
@@ -179,14 +179,9 @@ impl Reader<'_> {
     /// Reads an answer and forgets it.
     fn answer(&mut self) -> io::Result<()> {
         let mut body = loop {
-            let mut headers = [httparse::EMPTY_HEADER; 16];
-            let mut response = httparse::Response::new(&mut headers);
-            let bytes = &self.buffer[self.start..self.end];
-            let parsed = response.parse(bytes).map_err(|_| ErrorKind::InvalidData)?;
-            if let httparse::Status::Complete(head) = parsed {
-                let length = length(&response).ok_or(ErrorKind::InvalidData)?;
+            if let Some((head, body)) = extent(&self.buffer[self.start..self.end])? {
                 self.start += head;
-                break length;
+                break body;
             }
             self.read()?;
         };
@@ -218,11 +213,19 @@ impl Reader<'_> {
     }
 }
 
-/// The length of the body of an answer that is 200.
-fn length(response: &httparse::Response<'_, '_>) -> Option<usize> {
-    let headers = response.headers.iter();
-    let length = headers
+/// Bytes of the head and of the body of an answer that begins with these, or `None` if
+/// they are too few to say. Anything but 200 with a length is an error.
+pub(super) fn extent(bytes: &[u8]) -> io::Result<Option<(usize, usize)>> {
+    let mut headers = [httparse::EMPTY_HEADER; 16];
+    let mut response = httparse::Response::new(&mut headers);
+    let parsed = response.parse(bytes).map_err(|_| ErrorKind::InvalidData)?;
+    let httparse::Status::Complete(head) = parsed else {
+        return Ok(None);
+    };
+    let lengths = response.headers.iter();
+    let length = lengths
         .filter(|header| header.name.eq_ignore_ascii_case("content-length"))
         .find_map(|header| std::str::from_utf8(header.value).ok()?.parse().ok());
-    length.filter(|_| response.code == Some(200))
+    let length = length.filter(|_| response.code == Some(200));
+    Ok(Some((head, length.ok_or(ErrorKind::InvalidData)?)))
 }

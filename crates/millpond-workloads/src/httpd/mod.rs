@@ -36,6 +36,7 @@ pub mod head;
 pub mod limits;
 pub mod load;
 pub mod memory;
+pub mod paced;
 pub mod server;
 pub mod status;
 pub mod wire;

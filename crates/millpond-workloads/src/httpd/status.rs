@@ -9,13 +9,19 @@ pub struct Status {
     pub code: u16,
     /// What it means.
     pub reason: &'static str,
+    /// The line that an answer begins with.
+    pub line: &'static str,
 }
 
 macro_rules! statuses {
     ($($name:ident $code:literal $reason:literal)*) => {
         impl Status {
             $(#[doc = concat!("`", $code, " ", $reason, "`.")]
-            pub const $name: Self = Self { code: $code, reason: $reason };)*
+            pub const $name: Self = Self {
+                code: $code,
+                reason: $reason,
+                line: concat!("HTTP/1.1 ", $code, " ", $reason, "\r\n"),
+            };)*
         }
     };
 }
