@@ -76,11 +76,15 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn lease(&self, patience: Patience) -> Result<RowLease<'_, E, M>, AcquireError> {
-        match self.engine.try_pop() {
+        let parts = match self.engine.try_pop() {
             // SAFETY: just acquired.
-            Some(entry) => Ok(unsafe { RowLease::new(self, entry) }),
-            None => self.lease_slow(patience, Location::caller()),
-        }
+            Some(entry) => unsafe { RowLease::new(self, entry) }.suspend(),
+            // Taken apart, so that the lease is put together in one place, and in
+            // registers: the slow path answers in memory.
+            None => self.lease_slow(patience, Location::caller())?.suspend(),
+        };
+        // SAFETY: just suspended, of this pool.
+        Ok(unsafe { RowLease::resume(parts) })
     }
 
     #[cold]

@@ -42,6 +42,9 @@ pub struct RowLease<'p, E: Element, M: Mode = DefaultMode> {
     _row: PhantomData<(&'p VectorPool<E, M>, &'p mut [E])>,
 }
 
+/// Row, entry and home of a lease.
+type Parts<E, M> = (NonNull<E>, Entry, Home<VectorPool<E, M>>);
+
 // SAFETY: the row is the lease's own, and may be released on any thread.
 #[cfg(feature = "std")]
 unsafe impl<E: Element> Send for RowLease<'_, E, millpond_core::engine::Shared> {}
@@ -96,11 +99,28 @@ impl<'p, E: Element, M: Mode> RowLease<'p, E, M> {
     #[cfg(feature = "std")]
     #[inline(always)]
     pub(crate) unsafe fn outliving(self) -> RowLease<'static, E, M> {
+        // SAFETY: just suspended; by the caller the pool is there.
+        unsafe { RowLease::resume(self.suspend()) }
+    }
+
+    /// The parts that [`RowLease::resume`] takes.
+    #[inline(always)]
+    pub(crate) fn suspend(self) -> Parts<E, M> {
         let lease = ManuallyDrop::new(self);
-        RowLease {
-            row: lease.row,
-            entry: lease.entry,
-            home: lease.home,
+        (lease.row, lease.entry, lease.home)
+    }
+
+    /// The lease that was suspended.
+    ///
+    /// # Safety
+    ///
+    /// As the invariants, for any `'p`.
+    #[inline(always)]
+    pub(crate) unsafe fn resume((row, entry, home): Parts<E, M>) -> Self {
+        Self {
+            row,
+            entry,
+            home,
             _row: PhantomData,
         }
     }
