@@ -35,7 +35,7 @@ impl<E: Element, M: Mode> VectorPool<E, M> {
     /// Acquires a row if one is free. Its elements are initialised, and of
     /// unspecified value; its tail is zero.
     ///
-    /// About 40 instructions; no lock, no atomic read-modify-write.
+    /// About 35 instructions; no lock, no atomic read-modify-write.
     ///
     /// # Errors
     ///
