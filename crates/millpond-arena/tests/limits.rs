@@ -261,3 +261,69 @@ fn nothing_fits_into_a_full_arena_however_it_is_aligned() {
     }
     assert_eq!(lease.held_bytes(), 4096);
 }
+
+/// A member of the budget that is asked for memory by an arena, and wants some of that
+/// arena itself before it gives any.
+#[test]
+fn whoever_is_asked_for_memory_may_allocate_in_the_arena_that_wants_it() {
+    use millpond_arena::Lease;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    thread_local! {
+        static LEASE: RefCell<Option<Rc<Lease<'static>>>> = const { RefCell::new(None) };
+    }
+
+    struct Wants(std::sync::Mutex<Vec<millpond_core::budget::Charge>>);
+
+    impl Reclaim for Wants {
+        fn reclaim(&self, _: usize) -> usize {
+            let Some(lease) = LEASE.with_borrow(|lease| lease.clone()) else {
+                return 0;
+            };
+            let given = self.0.lock().expect("quiet").pop();
+            let bytes = given.as_ref().map_or(0, |charge| charge.bytes());
+            drop(given);
+            // In the chunk, in another one, and beside both.
+            for size in [100, 5 * KIB, 1000, 3 * KIB] {
+                if let Ok(mine) = lease.alloc_slice_fill_copy(size, 9_u8) {
+                    assert!(mine.iter().all(|&byte| byte == 9));
+                }
+                assert!(lease.held_bytes() <= lease.limit_bytes());
+            }
+            bytes
+        }
+    }
+
+    let budget = Budget::new("all", 160 * KIB);
+    let manager = limited(64 * KIB, &budget);
+    let lease = Rc::new(manager.lease(SCOPE).expect("memory"));
+    let room = budget.limit() - budget.held();
+    let charges = (0..room / (8 * KIB)).map(|_| budget.try_charge(8 * KIB).expect("room"));
+    let wants: Arc<Wants> = Arc::new(Wants(std::sync::Mutex::new(charges.collect())));
+    let weak: std::sync::Weak<dyn Reclaim> = Arc::downgrade(&wants) as _;
+    let _member = budget.register(weak);
+    LEASE.set(Some(Rc::clone(&lease)));
+    let mut blocks = Vec::new();
+    for number in 0..200_u8 {
+        let size = usize::from(number) * 37 % 1900 + 1;
+        match lease.alloc_slice_fill_copy(size, number) {
+            Ok(block) => blocks.push(block),
+            Err(refused) => assert!(matches!(refused.full(), Full::Lease | Full::Budget)),
+        }
+        assert!(lease.held_bytes() <= lease.limit_bytes());
+        assert!(budget.held() <= budget.limit());
+    }
+    for block in &blocks {
+        assert!(
+            block.iter().all(|byte| byte == &block[0]),
+            "nobody's but its own"
+        );
+    }
+    assert!(blocks.len() > 20, "{}", blocks.len());
+    LEASE.set(None);
+    drop(blocks);
+    drop((lease, wants));
+    drop(manager);
+    assert_eq!(budget.held(), 0);
+}
