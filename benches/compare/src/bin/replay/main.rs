@@ -71,15 +71,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let name = arguments.trace.display();
-    let file = File::open(&arguments.trace).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
-    let trace = Trace::read(file).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
-    if let Some(pool) = &arguments.pool {
-        let known = trace.pools.join(", ");
-        let is_known = trace.pools.contains(pool);
-        anyhow::ensure!(is_known, "{name}: no pool {pool:?}; there is {known}");
-    }
+    let trace = read(arguments)?;
     let steps = Steps::of(&trace, arguments.pool.as_deref());
+    let name = arguments.trace.display();
     anyhow::ensure!(steps.count() > 0, "{name}: nothing was recorded");
     let pools = pools(arguments, &trace)?;
     println!(
@@ -92,37 +86,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     millpond_quiet::expect(millpond_quiet::calibrate(), PATIENCE);
     let zeropool = zeropool::ZeroPool::new().track_stats(false);
     let mut contest = Contest::new();
-    for (name, allocator) in allocators() {
-        let steps = &steps;
-        contest.add(name, move |times| {
-            timed(steps, times, |bytes| Allocated::new(allocator, bytes))
-        });
-    }
-    contest.add("zeropool", |times| {
-        timed(&steps, times, |bytes| {
-            let mut buffer = zeropool.alloc_uninit(bytes.max(1));
-            buffer.as_uninit_mut()[0].write(1);
-            Some(buffer)
-        })
-    });
-    contest.add("bytes::BytesMut", |times| {
-        timed(&steps, times, |bytes| {
-            let mut buffer = bytes::BytesMut::with_capacity(bytes.max(1));
-            buffer.extend_from_slice(&[1]);
-            Some(buffer)
-        })
-    });
-    for (name, pool) in &pools {
-        let steps = &steps;
-        contest.add(name, move |times| {
-            timed(steps, times, |bytes| {
-                let mut buffer = pool.try_acquire(bytes).ok()?;
-                // Zero bytes have no first.
-                let _ = buffer.push(1);
-                Some(buffer)
-            })
-        });
-    }
+    enter_allocators(&mut contest, &steps);
+    enter_buffers(&mut contest, &steps, &zeropool);
+    enter_pools(&mut contest, &steps, &pools);
     match one_size::enter(&mut contest, &steps) {
         Some(bytes) => println!("every acquire has one size: pools of one type hold {bytes} bytes"),
         None => println!(
@@ -140,6 +106,62 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// The trace, in which the pool that was asked for is.
+fn read(arguments: &Arguments) -> anyhow::Result<Trace> {
+    let name = arguments.trace.display();
+    let file = File::open(&arguments.trace).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
+    let trace = Trace::read(file).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
+    if let Some(pool) = &arguments.pool {
+        let known = trace.pools.join(", ");
+        let is_known = trace.pools.contains(pool);
+        anyhow::ensure!(is_known, "{name}: no pool {pool:?}; there is {known}");
+    }
+    Ok(trace)
+}
+
+fn enter_allocators<'s>(contest: &mut Contest<'s>, steps: &'s Steps) {
+    for (name, allocator) in allocators() {
+        contest.add(name, move |times| {
+            timed(steps, times, |bytes| Allocated::new(allocator, bytes))
+        });
+    }
+}
+
+/// Buffers of other crates.
+fn enter_buffers<'s>(
+    contest: &mut Contest<'s>,
+    steps: &'s Steps,
+    zeropool: &'s zeropool::ZeroPool,
+) {
+    contest.add("zeropool", move |times| {
+        timed(steps, times, |bytes| {
+            let mut buffer = zeropool.alloc_uninit(bytes.max(1));
+            buffer.as_uninit_mut()[0].write(1);
+            Some(buffer)
+        })
+    });
+    contest.add("bytes::BytesMut", move |times| {
+        timed(steps, times, |bytes| {
+            let mut buffer = bytes::BytesMut::with_capacity(bytes.max(1));
+            buffer.extend_from_slice(&[1]);
+            Some(buffer)
+        })
+    });
+}
+
+fn enter_pools<'s>(contest: &mut Contest<'s>, steps: &'s Steps, pools: &'s [(String, BytePool)]) {
+    for (name, pool) in pools {
+        contest.add(name, move |times| {
+            timed(steps, times, |bytes| {
+                let mut buffer = pool.try_acquire(bytes).ok()?;
+                // Zero bytes have no first.
+                let _ = buffer.push(1);
+                Some(buffer)
+            })
+        });
+    }
 }
 
 /// Byte pools with the usual classes, with the best for the trace, and with those
