@@ -8,6 +8,9 @@
 //! What is wrong with a call is the tool's answer, marked as an error, so that the
 //! model that made the call reads it. A tool that is not there is an error of the
 //! protocol. Requests run side by side; those that write wait for each other.
+//!
+//! Of an argument that a message has twice `rmcp` keeps the last, and nobody here sees
+//! the other; primitives that are called without it refuse both.
 
 use super::database::Codebase;
 use super::memory::Memory;
