@@ -37,16 +37,18 @@ pub fn measure(request: &Request) -> Result<Vec<Measurement>> {
     measured
 }
 
-fn in_turn(servers: &[Remote], runs: u32, script: &Path) -> Result<Vec<Measurement>> {
+fn in_turn(servers: &[Remote], runs: usize, script: &Path) -> Result<Vec<Measurement>> {
     let mut measured = Vec::new();
     for server in servers {
         measured.extend(ROWS.map(|row| Measurement::new(row, server.mode, Vec::new())));
     }
-    for _ in 0..runs {
-        for (server, rows) in servers.iter().zip(measured.chunks_mut(ROWS.len())) {
-            let Some(found) = run(server.address, script)? else {
+    for run in 0..runs {
+        for turn in 0..servers.len() {
+            let place = (run + turn) % servers.len();
+            let Some(found) = figures(servers[place].address, script)? else {
                 return Ok(Vec::new());
             };
+            let rows = &mut measured[place * ROWS.len()..][..ROWS.len()];
             for (measurement, figure) in rows.iter_mut().zip(found) {
                 measurement.values.push(figure);
             }
@@ -56,7 +58,7 @@ fn in_turn(servers: &[Remote], runs: u32, script: &Path) -> Result<Vec<Measureme
 }
 
 /// The figures of [`ROWS`], or `None` where there is no `wrk`.
-fn run(server: SocketAddr, script: &Path) -> Result<Option<[f64; 4]>> {
+fn figures(server: SocketAddr, script: &Path) -> Result<Option<[f64; 4]>> {
     let ran = Command::new("wrk")
         .args(["--threads", "1", "--connections", "64", "--duration", "1s"])
         .arg("--script")
