@@ -1,12 +1,18 @@
 //! What the binaries have in common: a memory flag, progress, one clear error.
 
+mod named;
+
+pub use named::{Named, create, output};
+
 use crate::corpus::{self, Document};
 use crate::memory::Memory;
 use anyhow::{Context, Result, anyhow};
 use clap::error::ErrorKind as Kind;
 use clap::{Args, Parser};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::{self, ErrorKind};
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,7 +20,7 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, Args)]
 pub struct MemoryArgs {
     /// Where memory comes from
-    #[arg(long, value_enum, default_value_t = Memory::Pooled)]
+    #[arg(long, value_enum, default_value_t = Memory::Pooled, global = true)]
     pub memory: Memory,
 }
 
@@ -63,7 +69,7 @@ pub fn run<A: Parser>(body: impl FnOnce(A) -> Result<()>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", one_line(&format!("{error:#}")));
+            note(format_args!("error: {}", one_line(&format!("{error:#}"))));
             ExitCode::from(REFUSED)
         }
     }
@@ -87,9 +93,40 @@ fn complaint(said: &str) -> String {
     words.join(" ").trim_start_matches("error: ").to_owned()
 }
 
+/// One line that a terminal only shows: damaged input may have brought codes along.
 fn one_line(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    lines.join(" ")
+    let escape = |char: char| match char {
+        char if char.is_control() => char.escape_default().to_string(),
+        char => char.to_string(),
+    };
+    lines.join(" ").chars().map(escape).collect()
+}
+
+/// Writes a line on standard error. Nobody may be left to read it, which is no error.
+pub fn note(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// `1 file`, `2 files`.
+#[must_use]
+pub fn counted(count: impl Display, thing: &str) -> String {
+    let count = count.to_string();
+    let ending = if count == "1" { "" } else { "s" };
+    format!("{count} {thing}{ending}")
+}
+
+/// The first address that `HOST:PORT` stands for, to be given to a flag.
+///
+/// # Errors
+///
+/// What was expected, if it stands for none.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    let mut found = text
+        .to_socket_addrs()
+        .map_err(|error| format!("expected HOST:PORT, as in localhost:8080 ({error})"))?;
+    let none = || "there is no address of that name".to_owned();
+    found.next().ok_or_else(none)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -120,13 +157,22 @@ pub fn progress_bytes(what: &'static str, total: u64) -> ProgressBar {
     ProgressBar::new(total).with_style(style).with_message(what)
 }
 
-/// Reads a file; the error names it.
+/// Reads a file, or standard input if the path is `-`; answers what it is called, too.
 ///
 /// # Errors
 ///
-/// If it cannot be read.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| path.display().to_string())
+/// If it cannot be read; the error names it.
+pub fn read(path: &Path) -> Result<(String, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        let name = "standard input".to_owned();
+        let read = io::stdin().lock().read_to_end(&mut bytes);
+        read.with_context(|| name.clone())?;
+        return Ok((name, bytes));
+    }
+    let name = path.display().to_string();
+    bytes = std::fs::read(path).with_context(|| name.clone())?;
+    Ok((name, bytes))
 }
 
 #[cfg(test)]
@@ -141,6 +187,21 @@ mod tests {
             "a value is required [possible values: heap, pooled]"
         );
         assert_eq!(one_line("first\n   second\n"), "first second");
+        assert_eq!(one_line("a\u{1b}[2Jb\0é"), "a\\u{1b}[2Jb\\u{0}é");
+    }
+
+    #[test]
+    fn one_thing_has_no_s() {
+        assert_eq!(counted(1, "file"), "1 file");
+        assert_eq!(counted(0, "file"), "0 files");
+        assert_eq!(counted(21, "file"), "21 files");
+    }
+
+    #[test]
+    fn addresses_have_numbers_or_names() {
+        assert_eq!(address("127.0.0.1:7").unwrap().port(), 7);
+        assert!(address("localhost:7").unwrap().ip().is_loopback());
+        assert!(address("localhost").unwrap_err().contains("HOST:PORT"));
     }
 
     #[test]

@@ -7,12 +7,14 @@
 use anyhow::{Context, Result, ensure};
 use cargo_metadata::MetadataCommand;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A text file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// Its path below the root that it was found under, with `/` between names.
+    /// Its path below the root that it was found under, with `/` between names; its name
+    /// if it is the root itself.
     pub path: String,
     /// What is in it.
     pub text: String,
@@ -66,19 +68,41 @@ pub fn default_roots() -> Result<Vec<PathBuf>> {
 #[must_use]
 pub fn files(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    if root.is_file() {
-        found.push(root.to_path_buf());
-    } else {
-        collect(root, &mut found);
-    }
+    walk(root, &mut found, &mut |_, _| ());
     found
 }
 
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return;
+/// As [`files()`], for work that must not leave out a folder because it cannot be read.
+///
+/// # Errors
+///
+/// The first folder's that cannot be read, with its path.
+pub fn every_file(root: &Path) -> Result<Vec<PathBuf>> {
+    let (mut found, mut refused) = (Vec::new(), Ok(()));
+    walk(root, &mut found, &mut |folder, error| {
+        if refused.is_ok() {
+            refused = Err(error).with_context(|| folder.display().to_string());
+        }
+    });
+    refused.map(|()| found)
+}
+
+type Refused<'r> = &'r mut dyn FnMut(&Path, io::Error);
+
+fn walk(root: &Path, found: &mut Vec<PathBuf>, refused: Refused<'_>) {
+    if root.is_file() {
+        found.push(root.to_path_buf());
+    } else {
+        collect(root, found, refused);
+    }
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>, refused: Refused<'_>) {
+    let read = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let mut entries = match read {
+        Ok(entries) => entries,
+        Err(error) => return refused(folder, error),
     };
-    let mut entries: Vec<_> = entries.flatten().collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let Ok(kind) = entry.file_type() else {
@@ -86,7 +110,7 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
         };
         let skipped = SKIPPED.iter().any(|&name| entry.file_name() == name);
         if kind.is_dir() && !skipped {
-            collect(&entry.path(), found);
+            collect(&entry.path(), found, refused);
         } else if kind.is_file() {
             found.push(entry.path());
         }
@@ -134,10 +158,17 @@ fn read(root: &Path, file: &Path) -> Option<Document> {
         return None;
     }
     let text = String::from_utf8(fs::read(file).ok()?).ok()?;
-    let below = file.strip_prefix(root).ok();
-    let below = below.filter(|path| !path.as_os_str().is_empty());
-    let path = below.unwrap_or(file).to_string_lossy().replace('\\', "/");
+    let path = below(root, file).to_string_lossy().replace('\\', "/");
     Some(Document { path, text })
+}
+
+/// The path of `file` below `root`, which is the name of the file if it is the root itself.
+#[must_use]
+pub fn below<'f>(root: &Path, file: &'f Path) -> &'f Path {
+    match file.strip_prefix(root) {
+        Ok(below) if !below.as_os_str().is_empty() => below,
+        _ => file.file_name().map_or(file, Path::new),
+    }
 }
 
 /// A small seeded generator (`SplitMix64`), so that a test can be repeated.
@@ -233,6 +264,23 @@ mod tests {
         let found = documents(&[folder.path().into()], 100).unwrap();
         let paths: Vec<_> = found.iter().map(|d| d.path.as_str()).collect();
         assert_eq!(paths, ["a.txt", "b.txt"]);
+    }
+
+    #[test]
+    fn a_root_that_is_a_file_is_known_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        fs::write(&path, "text").unwrap();
+        let found = documents(&[path], 100).unwrap();
+        assert_eq!(found[0].path, "a.txt");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_left_out_or_refused() {
+        let gone = Path::new("/no/such/folder");
+        assert!(files(gone).is_empty());
+        let error = every_file(gone).unwrap_err();
+        assert_eq!(error.to_string(), "/no/such/folder");
     }
 
     #[test]

@@ -46,7 +46,17 @@ const BAD_FLAGS: &[Case] = &[
     (ENCODE, &["pack"], "<ARCHIVE>"),
     (ENCODE, &["pack", "x", "--limit", "much"], "much"),
     (ENCODE, &["squeeze"], "squeeze"),
+    (CODEBASE, &["search", " "], "expected at least a word"),
+    (BUILDTOOL, &["stand-in", "nowhere"], "expected HOST:PORT"),
     (PIPELINE, &["--limit", "-1"], "-1"),
+    (PIPELINE, &["--predicate", "knows"], "as in <urn:knows>"),
+    (
+        PIPELINE,
+        &["--predicate", "<urn:a> <urn:b> . #"],
+        "an absolute IRI",
+    ),
+    (PIPELINE, &["x.nt", "--limit", "3"], "cannot be used with"),
+    (PIPELINE, &["x.nt", "--input", "x"], "cannot be used with"),
     (PIPELINE, &["--memory", "gold"], "heap, pooled"),
 ];
 

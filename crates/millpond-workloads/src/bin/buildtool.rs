@@ -11,10 +11,10 @@ use millpond_workloads::buildtool::memory::{Heap, Memory, Pooled};
 use millpond_workloads::buildtool::reference::Reference;
 use millpond_workloads::buildtool::runtime::{Runtime, StandIn};
 use millpond_workloads::buildtool::{Service, Workshop, archive};
-use millpond_workloads::cli::{self, MemoryArgs};
+use millpond_workloads::cli::{self, MemoryArgs, Named};
 use millpond_workloads::{corpus, memory};
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -57,6 +57,10 @@ enum Task {
         threads: usize,
     },
     /// Write a directory as a tar archive
+    ///
+    /// Regular files only, and not the archive itself, where that lies in the directory; links,
+    /// special files, and folders named target, .git and node_modules are left out. Equal files
+    /// give an equal archive.
     Archive {
         /// The directory
         directory: PathBuf,
@@ -68,7 +72,7 @@ enum Task {
     /// Answer as a container runtime would, until interrupted
     StandIn {
         /// Where to listen; port 0 takes a free one
-        #[arg(default_value = "127.0.0.1:0")]
+        #[arg(default_value = "127.0.0.1:0", value_parser = cli::address)]
         address: SocketAddr,
     },
 }
@@ -82,7 +86,7 @@ struct Build {
     /// The archive to be written
     archive: PathBuf,
     /// A container runtime to build it, as HOST:PORT
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = cli::address)]
     runtime: Option<SocketAddr>,
     #[command(flatten)]
     told: Told,
@@ -142,9 +146,13 @@ fn main() -> ExitCode {
             carry_out(&arguments.task, &pools, &tracker)?;
             if arguments.stats {
                 for (name, pool) in &observed {
-                    eprintln!("{name}: hit rate {:.1} %", pool.stats().hit_rate() * 100.0);
+                    let hit_rate = pool.stats().hit_rate() * 100.0;
+                    cli::note(format_args!("{name}: hit rate {hit_rate:.1} %"));
                 }
-                eprint!("{}", tracker.report());
+                let report = tracker.report();
+                if !report.operations.is_empty() {
+                    cli::note(report.to_string().trim_end());
+                }
             }
             Ok(())
         }
@@ -152,7 +160,7 @@ fn main() -> ExitCode {
 }
 
 fn carry_out<M: Memory>(task: &Task, memory: &M, tracker: &Tracker) -> Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = cli::output();
     match task {
         Task::Flags(told) => {
             let flags = told.description()?.as_flags_in(memory)?;
@@ -175,7 +183,7 @@ fn carry_out<M: Memory>(task: &Task, memory: &M, tracker: &Tracker) -> Result<()
         }
         Task::Archive { directory, archive } => {
             let files = write_archive(directory, archive, memory)?;
-            writeln!(out, "{files} files")?;
+            writeln!(out, "{}", cli::counted(files, "file"))?;
         }
         Task::Build(build) => return build.carry_out(memory, tracker, out),
         Task::StandIn { address } => return stand_in(*address, out),
@@ -203,8 +211,7 @@ fn print_digests(
 
 /// Answers how many files are in the archive.
 fn write_archive(directory: &Path, archive: &Path, memory: &impl Memory) -> Result<usize> {
-    let files = files_of(directory)?;
-    let file = create(archive)?;
+    let (file, files) = archive_of(directory, archive)?;
     let bar = cli::progress_files("archiving", &files);
     let done = |bytes| bar.inc(bytes);
     let compressed = archive
@@ -221,14 +228,15 @@ fn write_archive(directory: &Path, archive: &Path, memory: &impl Memory) -> Resu
 
 impl Build {
     fn carry_out(&self, memory: &impl Memory, tracker: &Tracker, out: impl Write) -> Result<()> {
-        let (files, description) = (files_of(&self.context)?, self.told.description()?);
+        let description = self.told.description()?;
+        Reference::parse(&self.image)?; // Before the archive is made.
+        let (file, files) = archive_of(&self.context, &self.archive)?;
         let service = Service {
             image: &self.image,
             description: &description,
             context: &self.context,
             files: &files,
         };
-        let file = create(&self.archive)?;
         let bar = cli::progress_files("building", &files);
         let mut log = Log::new(memory, Level::Info, out);
         let mut workshop = Workshop::new(memory, cores(0))?.tracked(tracker);
@@ -253,8 +261,15 @@ fn stand_in(address: SocketAddr, mut out: impl Write) -> Result<()> {
     })
 }
 
-fn create(path: &Path) -> Result<File> {
-    File::create(path).with_context(|| path.display().to_string())
+/// An empty archive, and the files below `directory` that go into it: not itself.
+fn archive_of(directory: &Path, archive: &Path) -> Result<(Named<File>, Vec<PathBuf>)> {
+    let mut files = files_of(directory)?;
+    let file = cli::create(archive)?;
+    let of = |path: &Path| path.canonicalize().ok();
+    let itself = of(archive);
+    // Names are compared first, because asking the system for each file takes long.
+    files.retain(|path| path.file_name() != archive.file_name() || of(path) != itself);
+    Ok((file, files))
 }
 
 /// The files below a path, which must be there.
@@ -263,7 +278,7 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
     let found = found.with_context(|| path.display().to_string())?;
     let readable = found.is_file() || found.is_dir();
     ensure!(readable, "{}: neither file nor directory", path.display());
-    Ok(corpus::files(path))
+    corpus::every_file(path)
 }
 
 fn system() -> Result<tokio::runtime::Runtime> {

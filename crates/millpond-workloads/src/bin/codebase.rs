@@ -1,8 +1,8 @@
 //! `codebase`: index files, search them, serve them as tools.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use millpond_workloads::cli::{self, InputArgs, MemoryArgs};
+use millpond_workloads::cli::{self, InputArgs, MemoryArgs, counted};
 use millpond_workloads::codebase::{Codebase, Heap, Memory, Pooled, Ranking, Store, ToolServer};
 use millpond_workloads::{corpus, memory};
 use serde_json::Value;
@@ -16,6 +16,8 @@ use std::process::ExitCode;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(Subcommand)]
@@ -27,12 +29,11 @@ enum Command {
         /// One transaction for each file, each named on standard output once it lasts
         #[arg(long)]
         each: bool,
-        #[command(flatten)]
-        common: Common,
     },
     /// Print the files that a query means
     Search {
         /// Words, names or a sentence
+        #[arg(value_parser = query)]
         query: String,
         /// How many files
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -40,25 +41,20 @@ enum Command {
         /// What decides
         #[arg(long, value_enum, default_value_t = By::Hybrid)]
         by: By,
-        #[command(flatten)]
-        common: Common,
     },
     /// Serve tools over the Model Context Protocol on standard input and output
-    Serve {
-        #[command(flatten)]
-        common: Common,
-    },
+    Serve,
 }
 
 #[derive(Args)]
 struct Common {
-    /// The database; made if it is not there
-    #[arg(long, value_name = "FILE", default_value = "code.redb")]
+    /// The database; made by index and serve if it is not there
+    #[arg(long, value_name = "FILE", default_value = "code.redb", global = true)]
     db: PathBuf,
     #[command(flatten)]
     memory: MemoryArgs,
     /// Print what the pools did, as JSON on standard error
-    #[arg(long)]
+    #[arg(long, global = true)]
     stats: bool,
 }
 
@@ -82,59 +78,65 @@ impl From<By> for Ranking {
 }
 
 fn main() -> ExitCode {
-    cli::run(|Cli { command }| match &command {
-        Command::Index { common, .. }
-        | Command::Search { common, .. }
-        | Command::Serve { common } => match common.memory.memory {
-            memory::Memory::Heap => run(Heap, &command, common),
-            memory::Memory::Pooled => run(Pooled::new(), &command, common),
-        },
+    cli::run(|Cli { command, common }| match common.memory.memory {
+        memory::Memory::Heap => run(Heap, &command, &common),
+        memory::Memory::Pooled => run(Pooled::new(), &command, &common),
     })
 }
 
 fn run<M: Memory>(memory: M, command: &Command, common: &Common) -> Result<()> {
     let report = match command {
-        Command::Index { input, each, .. } => index(memory, &common.db, input, *each),
-        Command::Search {
-            query, limit, by, ..
-        } => search(memory, &common.db, query, (*by).into(), (*limit).into()),
-        Command::Serve { .. } => serve(memory, &common.db),
+        Command::Index { input, each } => index(memory, &common.db, input, *each),
+        Command::Search { query, limit, by } => {
+            search(memory, &common.db, query, (*by).into(), (*limit).into())
+        }
+        Command::Serve => serve(memory, &common.db),
     }?;
     if common.stats {
-        eprintln!("{report:#}");
+        cli::note(format_args!("{report:#}"));
     }
     Ok(())
+}
+
+fn query(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("expected at least a word".into()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// The texts to be saved, each under its path below the folder that its root is.
+fn files_of(input: &InputArgs) -> Result<Vec<(String, String)>> {
+    let (mut files, roots) = (Vec::new(), input.roots()?);
+    for root in &roots {
+        // `.` and `..` have no name of their own.
+        let named = root.canonicalize()?;
+        let folder = named.file_name().filter(|_| root.is_dir());
+        let folder = folder.map(|name| format!("{}/", name.to_string_lossy()));
+        let folder = folder.unwrap_or_default();
+        let documents = corpus::documents(std::slice::from_ref(root), usize::MAX);
+        for document in documents.unwrap_or_default() {
+            files.push((format!("{folder}{}", document.path), document.text));
+        }
+    }
+    let first = roots.first().map(|root| root.display().to_string());
+    ensure!(
+        !files.is_empty(),
+        "no text below {}",
+        first.unwrap_or_default()
+    );
+    Ok(files)
 }
 
 /// Files that are saved in one transaction.
 const BATCH: usize = 256;
 
 fn index<M: Memory>(memory: M, db: &Path, input: &InputArgs, each: bool) -> Result<Value> {
-    let mut files = Vec::new();
-    for root in input.roots()? {
-        let folder = root
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        for document in corpus::documents(&[root], usize::MAX).unwrap_or_default() {
-            files.push((format!("{folder}/{}", document.path), document.text));
-        }
-    }
-    if files.is_empty() {
-        bail!(
-            "no text below {}",
-            input
-                .input
-                .as_deref()
-                .unwrap_or(Path::new("the workspace"))
-                .display()
-        );
-    }
+    let files = files_of(input)?;
     let mut code = Codebase::open(memory, Store::open(db)?)?;
     let total = files.iter().map(|(_, text)| text.len() as u64).sum();
     let bar = cli::progress_bytes("index", total);
-    let mut out = std::io::stdout().lock();
+    let mut out = cli::output();
     for batch in files.chunks(if each { 1 } else { BATCH }) {
         let batch: Vec<(&str, &str)> = batch
             .iter()
@@ -152,9 +154,13 @@ fn index<M: Memory>(memory: M, db: &Path, input: &InputArgs, each: bool) -> Resu
     let size = code.size();
     writeln!(
         out,
-        "{} files, {} nodes, {} edges, {} words",
-        size.files, size.nodes, size.edges, size.words
+        "{}, {}, {}, {}",
+        counted(size.files, "file"),
+        counted(size.nodes, "node"),
+        counted(size.edges, "edge"),
+        counted(size.words, "word")
     )?;
+    out.flush()?;
     Ok(code.report())
 }
 
@@ -167,14 +173,17 @@ fn search<M: Memory>(
 ) -> Result<Value> {
     let code = open(memory, db)?;
     code.search(query, by, limit, |hits| -> Result<()> {
-        let mut out = std::io::stdout().lock();
+        if hits.is_empty() {
+            cli::note(format_args!("nothing found for {query:?}"));
+        }
+        let mut out = cli::output();
         for hit in hits {
             match hit.symbol {
                 Some((name, line)) => writeln!(out, "{:.4} {}:{line} {name}", hit.score, hit.path)?,
                 None => writeln!(out, "{:.4} {}", hit.score, hit.path)?,
             }
         }
-        Ok(())
+        Ok(out.flush()?)
     })??;
     Ok(code.report())
 }

@@ -8,7 +8,7 @@ use millpond_workloads::encoder::archive::{Packed, pack, unpack};
 use millpond_workloads::encoder::memory::{Heap, Memory, Pooled};
 use millpond_workloads::encoder::sizing::Sizing;
 use millpond_workloads::memory;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
@@ -37,7 +37,7 @@ enum Task {
     },
     /// Unpack an archive into a directory
     Unpack {
-        /// The archive to read
+        /// The archive to read, or - for standard input
         archive: PathBuf,
         /// Where the files go
         directory: PathBuf,
@@ -51,19 +51,20 @@ fn main() -> ExitCode {
             let pools = Pooled::new(Sizing::adaptive())?;
             carry_out(&arguments.task, &pools)?;
             let stats = pools.stats();
-            eprintln!(
+            cli::note(format_args!(
                 "pages: {} in the pool, {} acquires, {:.1} % overflows, {} resizes",
                 stats.pool_size,
                 stats.acquires,
                 stats.overflow_rate * 100.0,
                 stats.resizes
-            );
+            ));
             Ok(())
         }
     })
 }
 
 fn carry_out<M: Memory>(task: &Task, memory: &M) -> Result<()> {
+    let mut said = cli::output();
     match task {
         Task::Pack {
             archive,
@@ -76,10 +77,9 @@ fn carry_out<M: Memory>(task: &Task, memory: &M) -> Result<()> {
                 .map(|document| document.text.len() as u64)
                 .sum();
             let bar = cli::progress_bytes("packing", total);
-            let name = || archive.display().to_string();
-            let mut out = BufWriter::new(File::create(archive).with_context(name)?);
+            let mut out = BufWriter::new(cli::create(archive)?);
             let packed = pack(&documents, memory, &mut out, |bytes| bar.inc(bytes))?;
-            out.flush().with_context(name)?;
+            out.flush()?;
             bar.finish_and_clear();
             let Packed {
                 documents,
@@ -87,13 +87,14 @@ fn carry_out<M: Memory>(task: &Task, memory: &M) -> Result<()> {
                 archive_bytes,
             } = packed;
             let ratio = text_bytes as f64 / archive_bytes as f64;
-            println!(
-                "{documents} documents, {text_bytes} bytes of text in {archive_bytes}: {ratio:.2} ×"
-            );
-            Ok(())
+            writeln!(
+                said,
+                "{}, {text_bytes} bytes of text in {archive_bytes}: {ratio:.2} ×",
+                cli::counted(documents, "document")
+            )?;
         }
         Task::Unpack { archive, directory } => {
-            let bytes = cli::read(archive)?;
+            let (name, bytes) = cli::read(archive)?;
             let bar = cli::progress_bytes("unpacking", bytes.len() as u64);
             let mut count = 0;
             unpack(&bytes, memory, |document, at| {
@@ -101,12 +102,12 @@ fn carry_out<M: Memory>(task: &Task, memory: &M) -> Result<()> {
                 bar.set_position(at as u64);
                 write(directory, &document)
             })
-            .with_context(|| archive.display().to_string())?;
+            .context(name)?;
             bar.finish_and_clear();
-            println!("{count} documents");
-            Ok(())
+            writeln!(said, "{}", cli::counted(count, "document"))?;
         }
     }
+    Ok(said.flush()?)
 }
 
 /// Writes a document below `directory`, and nowhere else.

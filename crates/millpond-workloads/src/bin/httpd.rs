@@ -29,16 +29,25 @@ mod unix {
     use std::time::Duration;
     use tokio::signal::unix::{SignalKind, signal};
 
+    const ANSWERS: &str = "\
+What is answered:
+  GET, HEAD  /any/path      a file below the directory; index.html where that is a folder
+  POST, PUT  /echo          the body again
+  POST, PUT  /digest        its length and XXH3
+  POST, PUT  /json          what a JSON document consists of
+  GET, HEAD  /metrics       figures of the pools, for Prometheus
+  GET, HEAD  /metrics.json  the same as JSON";
+
     /// Serves the files of a directory, echoes and digests uploads, reads JSON,
     /// and shows its pools under /metrics. Ends on SIGINT or SIGTERM.
     #[derive(Debug, Parser)]
-    #[command(version)]
+    #[command(version, after_help = ANSWERS)]
     struct Arguments {
         /// The directory
         #[arg(default_value = ".")]
         directory: PathBuf,
         /// Where to listen; with port 0, on any that is free
-        #[arg(long, default_value = "127.0.0.1:8080")]
+        #[arg(long, default_value = "127.0.0.1:8080", value_name = "HOST:PORT", value_parser = cli::address)]
         addr: SocketAddr,
         /// Threads that serve; all cores if 0
         #[arg(long, default_value_t = 0, value_name = "N", value_parser = within(0, 256))]
@@ -84,11 +93,11 @@ mod unix {
                 pools.warm_up(arguments.warm_up)?;
                 serve(&arguments, pools.clone())?;
                 if arguments.stats {
-                    eprint!("{}", pools.stats());
+                    cli::note(pools.stats());
                 }
                 let out = pools.outstanding();
                 ensure!(out == 0, "{out} buffers or arenas did not come home");
-                eprintln!("all buffers are home");
+                cli::note("all buffers are home");
                 Ok(())
             }
         })
@@ -126,7 +135,7 @@ mod unix {
             limits,
             memory,
         )?;
-        let mut out = std::io::stdout();
+        let mut out = cli::output();
         writeln!(out, "listening on http://{}", server.address())?;
         out.flush()?;
         runtime.block_on(std::future::poll_fn(|context| {
@@ -139,15 +148,15 @@ mod unix {
         server.stop();
         let of = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
         let counts = server.counts();
-        eprintln!(
-            "{} requests on {} connections, {} refused, {} too slow, {} turned away ({})",
-            of(&counts.requests),
-            of(&counts.connections),
+        cli::note(format_args!(
+            "{} on {}, {} refused, {} too slow, {} turned away ({})",
+            cli::counted(of(&counts.requests), "request"),
+            cli::counted(of(&counts.connections), "connection"),
             of(&counts.refused),
             of(&counts.slow),
             of(&counts.turned_away),
             arguments.memory.memory
-        );
+        ));
         Ok(())
     }
 }

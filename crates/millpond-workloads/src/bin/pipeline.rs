@@ -2,13 +2,14 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use millpond_workloads::cli::{self, InputArgs, MemoryArgs};
+use millpond_workloads::cli::{self, InputArgs, MemoryArgs, counted};
 use millpond_workloads::memory::Memory;
 use millpond_workloads::pipeline::memory::{Buffers, Heap, Ledger, RECEIPTS, local_buffers};
+use millpond_workloads::pipeline::ntriples::Parser as NTriples;
 use millpond_workloads::pipeline::receipt::{Page, Receipt};
 use millpond_workloads::pipeline::reflex::Question;
 use millpond_workloads::pipeline::{Passed, Pattern, Pipeline, sample};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -17,10 +18,12 @@ use std::time::Instant;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// A file of N-Triples; without it, statements about the files of --input
+    /// A file of N-Triples, or - for standard input; without it, statements about the files of
+    /// --input
+    #[arg(conflicts_with_all = ["input", "limit"])]
     file: Option<PathBuf>,
     /// Count the triples with this predicate, as in <urn:knows>; may be repeated
-    #[arg(long, value_name = "TERM")]
+    #[arg(long, value_name = "IRI", value_parser = predicate)]
     predicate: Vec<String>,
     /// Print every receipt as a line
     #[arg(long)]
@@ -57,7 +60,7 @@ fn pass<B: Buffers, L: Ledger>(arguments: &Arguments, buffers: &B, ledger: L) ->
             Question::Count,
         );
     }
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = cli::output();
     let (mut answers, mut written) = (vec![0_u64; arguments.predicate.len()], Ok(()));
     let began = Instant::now();
     let bar = cli::progress_bytes("reading", text.len() as u64);
@@ -87,10 +90,25 @@ fn pass<B: Buffers, L: Ledger>(arguments: &Arguments, buffers: &B, ledger: L) ->
     let (terms, memory) = (pipeline.terms().len(), arguments.memory.memory);
     writeln!(
         out,
-        "{name}: {statements} statements, {terms} terms, {runs} runs, {receipts} receipts in {took:.1?} ({memory})"
+        "{name}: {}, {}, {}, {} in {took:.1?} ({memory})",
+        counted(statements, "statement"),
+        counted(terms, "term"),
+        counted(runs, "run"),
+        counted(receipts, "receipt")
     )?;
     out.flush()?;
     Ok(())
+}
+
+/// A predicate in canonical form, as statements have it.
+fn predicate(text: &str) -> Result<String, String> {
+    let statement = format!("<urn:s> {text} <urn:o> .");
+    match NTriples::new(&statement).statement() {
+        Ok(Some([_, predicate, _])) if !text.contains(char::is_whitespace) => {
+            Ok(predicate.to_owned())
+        }
+        _ => Err("expected an absolute IRI in <>, as in <urn:knows>".into()),
+    }
 }
 
 fn text(arguments: &Arguments) -> Result<(String, String)> {
@@ -99,8 +117,8 @@ fn text(arguments: &Arguments) -> Result<(String, String)> {
         let text = sample::ntriples(&documents, arguments.limit);
         return Ok(("the corpus".into(), text));
     };
-    let name = file.display().to_string();
-    let text = String::from_utf8(cli::read(file)?);
+    let (name, bytes) = cli::read(file)?;
+    let text = String::from_utf8(bytes);
     let text = text.with_context(|| format!("{name}: not UTF-8"))?;
     Ok((name, text))
 }

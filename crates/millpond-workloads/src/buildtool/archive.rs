@@ -14,6 +14,7 @@
 
 use super::batched::Batched;
 use super::memory::{Memory, Purpose};
+use crate::corpus;
 use anyhow::{Context, Result};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -38,7 +39,8 @@ const HUGE: u64 = 1 << 33;
 /// # Errors
 ///
 /// If a file cannot be read, or became shorter meanwhile, if its name has no place in an
-/// archive (`..`), or if `out` cannot be written.
+/// archive (`..`), or if `out` cannot be written. Of a file that grows, the bytes are taken
+/// that it had when it was opened.
 pub fn tar<M: Memory, W: Write>(
     root: &Path,
     files: &[PathBuf],
@@ -51,12 +53,7 @@ pub fn tar<M: Memory, W: Write>(
         let named = || path.display().to_string();
         let file = File::open(path).with_context(named)?;
         let bytes = file.metadata().with_context(named)?.len();
-        let below = path
-            .strip_prefix(root)
-            .ok()
-            .filter(|path| !path.as_os_str().is_empty());
-        let name = below.or(path.file_name().map(Path::new)).unwrap_or(path);
-        write_header(name, bytes, &mut out).with_context(named)?;
+        write_header(corpus::below(root, path), bytes, &mut out).with_context(named)?;
         out.copy(file, bytes).with_context(named)?;
         pad(bytes, &mut out)?;
         done(bytes);

@@ -4,6 +4,7 @@
 //! algorithm that is not cryptographic where nobody attacks.
 
 use super::memory::{Memory, Purpose};
+use crate::corpus;
 use anyhow::{Context, Result, anyhow};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -154,12 +155,13 @@ pub fn into_places<'f, M: Memory>(
     })
 }
 
-/// One digest over all paths, as they stand, and the digests of their files.
+/// One digest over all paths below `root`, and the digests of their files: the same
+/// wherever the tree lies.
 #[must_use]
-pub fn combined(paths: &[PathBuf], digests: &[Hex]) -> Hex {
+pub fn combined(root: &Path, paths: &[PathBuf], digests: &[Hex]) -> Hex {
     let mut state = Sha256::new();
     for (path, digest) in paths.iter().zip(digests) {
-        state.update(path.as_os_str().as_encoded_bytes());
+        state.update(corpus::below(root, path).as_os_str().as_encoded_bytes());
         state.update([0]);
         state.update(digest.as_bytes());
     }

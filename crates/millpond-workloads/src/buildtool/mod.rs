@@ -130,7 +130,7 @@ impl<'m, M: Memory> Workshop<'m, M> {
         for (file, digest) in service.files.iter().zip(digests) {
             log.entry(Level::Debug, format_args!("{digest}  {}", file.display()))?;
         }
-        let context = checksum::combined(service.files, digests);
+        let context = checksum::combined(service.context, service.files, digests);
         drop(hashing);
         let archiving = self.span("archive");
         archive::tar(service.context, service.files, memory, archive, done)?;

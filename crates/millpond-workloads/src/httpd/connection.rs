@@ -245,14 +245,18 @@ impl<M: Memory> Connection<'_, M> {
     /// Answers with what a JSON document consists of.
     async fn json(&mut self, body: Body) -> Result<(), End> {
         let taken = self.collect(body).await?;
-        let shape = std::str::from_utf8(taken.bytes())
-            .ok()
-            .and_then(|text| Shape::of_text(&self.shared.memory, text));
-        self.give_back(body, taken);
-        let Some(shape) = shape else {
-            return self.refuse(Status::BAD_REQUEST).await;
+        let shape = match std::str::from_utf8(taken.bytes()) {
+            Ok(text) => Shape::of_text(&self.shared.memory, text),
+            Err(error) => Err(error.to_string()),
         };
-        self.say(Status::OK, JSON, shape.to_json().as_bytes()).await
+        self.give_back(body, taken);
+        match shape {
+            Ok(shape) => self.say(Status::OK, JSON, shape.to_json().as_bytes()).await,
+            Err(reason) => {
+                let said = format!("{}: {reason}\n", Status::BAD_REQUEST);
+                self.say(Status::BAD_REQUEST, PLAIN, said.as_bytes()).await
+            }
+        }
     }
 
     /// The whole body in one piece: where it came in if its length is known, and
@@ -376,15 +380,19 @@ struct Shape {
 
 impl Shape {
     /// Reads a document in memory of the moment, which goes with it.
-    fn of_text<M: Memory>(memory: &M, text: &str) -> Option<Self> {
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and where.
+    fn of_text<M: Memory>(memory: &M, text: &str) -> Result<Self, String> {
         with_scope!(memory, Purpose::Json, |scope| {
             match Json::parse(scope, text) {
                 Ok(document) => {
                     let mut shape = Self::default();
                     shape.add(&document, 1);
-                    Ok(Some(shape))
+                    Ok(Ok(shape))
                 }
-                Err(ParseError::Malformed(_)) => Ok(None),
+                Err(ParseError::Malformed(reason)) => Ok(Err(reason)),
                 Err(ParseError::Full) => Err(crate::codebase::Full),
             }
         })

@@ -64,7 +64,7 @@ impl<'b> Head<'b> {
         let mut head = Self {
             bytes: end,
             method: Method::of(method),
-            path: target.split(['?', '#']).next().unwrap_or_default(),
+            path: path_of(target),
             body: Body::NONE,
             keep_alive: request.version == Some(1),
             expects_continue: false,
@@ -122,6 +122,22 @@ impl Method {
     }
 }
 
+/// The path of a target, which a client may also send as it would to a proxy, with scheme
+/// and host.
+fn path_of(target: &str) -> &str {
+    let after = |scheme: &str| {
+        let begins = target.get(..scheme.len())?.eq_ignore_ascii_case(scheme);
+        let authority = begins.then(|| &target[scheme.len()..])?;
+        let end = authority.find(['/', '?', '#']).unwrap_or(authority.len());
+        Some(&authority[end..])
+    };
+    let local = after("http://").or_else(|| after("https://"));
+    match local.unwrap_or(target).split(['?', '#']).next() {
+        None | Some("") => "/",
+        Some(path) => path,
+    }
+}
+
 /// Digits, and nothing but digits.
 fn length(value: &[u8]) -> Result<u64, Status> {
     let digits = value.iter().all(u8::is_ascii_digit);
@@ -163,6 +179,24 @@ mod tests {
         assert_eq!((head.method, head.body), (Method::Put, Body::Length(12)));
         assert!(head.keep_alive && head.expects_continue);
         assert_eq!(head.accept, Some("*/*"));
+    }
+
+    #[test]
+    fn targets_lead_to_the_same_path_with_and_without_a_host() {
+        for (target, path) in [
+            ("/", "/"),
+            ("/a/b?c=/d", "/a/b"),
+            ("/a#b", "/a"),
+            ("*", "*"),
+            ("http://us/a/b?c", "/a/b"),
+            ("HTTPS://us:8080/a", "/a"),
+            ("http://us", "/"),
+            ("http://us?c", "/"),
+            ("http:/a", "http:/a"),
+            ("httpé://a", "httpé://a"),
+        ] {
+            assert_eq!(path_of(target), path, "{target}");
+        }
     }
 
     #[test]

@@ -123,7 +123,9 @@ fn a_json_document_is_taken_apart() {
         said(r#"{"values":400002,"depth":2,"text_bytes":0,"sum":0e0}"#)
     );
     for broken in ["", "{", "[1,]", "\u{1}", &"[".repeat(100_000)] {
-        assert_eq!(ask(broken).0, 400, "{broken:.10}");
+        let (code, said) = ask(broken);
+        assert_eq!(code, 400, "{broken:.10}");
+        assert!(said.contains("line 1 column"), "{broken:.10}: {said}");
     }
     assert!(site.memory.fallbacks() >= 1);
     site.check();
