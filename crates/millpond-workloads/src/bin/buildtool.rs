@@ -59,7 +59,7 @@ enum Task {
     /// Write a directory as a tar archive
     ///
     /// Regular files only, and not the archive itself, where that lies in the directory; links,
-    /// special files, and folders named target, .git and node_modules are left out. Equal files
+    /// special files, and folders named `target`, `.git` and `node_modules` are left out. Equal files
     /// give an equal archive.
     Archive {
         /// The directory
