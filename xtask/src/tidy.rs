@@ -9,6 +9,7 @@ mod facade;
 mod figures;
 mod file_names;
 mod file_size;
+mod index;
 mod inheritance;
 mod layers;
 mod links;
@@ -76,6 +77,7 @@ const RULES: &[(&str, Rule)] = &[
     ("crate pages: same sections, same order", crate_page::check),
     ("file names: no drawer for odds and ends", file_names::check),
     ("links: every relative link resolves", links::check),
+    ("index: it names every section of its page", index::check),
     (
         "machine paths: nothing of one machine",
         machine_paths::check,

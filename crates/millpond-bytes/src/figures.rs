@@ -33,14 +33,14 @@ pub struct ClassStats {
     /// Bytes of a buffer.
     pub size: usize,
     /// Buffers that were given.
-    pub gets: u64,
+    pub acquires: u64,
     /// Buffers that came home.
-    pub puts: u64,
-    /// Gets that were served from buffers that existed.
+    pub releases: u64,
+    /// Acquires that were served from buffers that existed.
     pub hits: u64,
-    /// Gets for which memory had to be asked of the system.
+    /// Acquires for which memory had to be asked of the system.
     pub misses: u64,
-    /// Gets that gave nothing.
+    /// Acquires that gave nothing.
     pub exhausted: u64,
     /// Bytes of the buffers that were made.
     pub allocated_bytes: u64,
@@ -72,8 +72,8 @@ impl ClassStats {
         let allocated = seen.created_total * size as u64;
         Self {
             size,
-            gets: seen.acquires,
-            puts: seen.releases,
+            acquires: seen.acquires,
+            releases: seen.releases,
             hits: seen.acquires.saturating_sub(seen.misses_created),
             misses: seen.misses_created,
             exhausted: seen.exhausted,
@@ -89,17 +89,17 @@ impl ClassStats {
         }
     }
 
-    /// Gets that needed no memory of the system, as a share; 1.0 if there were
+    /// Acquires that needed no memory of the system, as a share; 1.0 if there were
     /// none.
     #[must_use]
     pub fn hit_rate(&self) -> f64 {
-        share(self.hits, self.gets, 1.0)
+        share(self.hits, self.acquires, 1.0)
     }
 
     /// Bytes given beyond what was asked for, as a share of bytes given.
     #[must_use]
     pub fn waste_share(&self) -> f64 {
-        share(self.waste_bytes, self.gets * self.size as u64, 0.0)
+        share(self.waste_bytes, self.acquires * self.size as u64, 0.0)
     }
 }
 
@@ -119,7 +119,7 @@ fn share(part: u64, whole: u64, of_none: f64) -> f64 {
 /// drop(pool.acquire(3000)?);
 /// drop(pool.acquire(4000)?);
 /// let stats = pool.stats();
-/// assert_eq!((stats.gets(), stats.classes[1].hits), (2, 1));
+/// assert_eq!((stats.acquires(), stats.classes[1].hits), (2, 1));
 /// assert_eq!(stats.classes[1].requested_bytes, 3000 + 4000);
 /// assert!(stats.to_string().contains("4096"));
 /// # Ok::<(), millpond_bytes::AcquireError>(())
@@ -144,14 +144,14 @@ pub struct PoolStats {
 impl PoolStats {
     /// Buffers given by classes.
     #[must_use]
-    pub fn gets(&self) -> u64 {
-        self.classes.iter().map(|class| class.gets).sum()
+    pub fn acquires(&self) -> u64 {
+        self.classes.iter().map(|class| class.acquires).sum()
     }
 
     /// Buffers that came home to classes.
     #[must_use]
-    pub fn puts(&self) -> u64 {
-        self.classes.iter().map(|class| class.puts).sum()
+    pub fn releases(&self) -> u64 {
+        self.classes.iter().map(|class| class.releases).sum()
     }
 
     /// Buffers of classes that are out.
@@ -160,12 +160,12 @@ impl PoolStats {
         self.classes.iter().map(|class| class.outstanding).sum()
     }
 
-    /// Gets that needed no memory of the system, as a share of all, oversize and
+    /// Acquires that needed no memory of the system, as a share of all, oversize and
     /// fallback included; 1.0 if there were none.
     #[must_use]
     pub fn hit_rate(&self) -> f64 {
         let hits = self.classes.iter().map(|class| class.hits).sum();
-        share(hits, self.gets() + self.oversize + self.fallbacks, 1.0)
+        share(hits, self.acquires() + self.oversize + self.fallbacks, 1.0)
     }
 
     /// Bytes reused, as a share of bytes given by classes; 1.0 if there were
@@ -176,7 +176,7 @@ impl PoolStats {
         let given = self
             .classes
             .iter()
-            .map(|class| class.gets * class.size as u64)
+            .map(|class| class.acquires * class.size as u64)
             .sum();
         share(reused, given, 1.0)
     }
@@ -187,15 +187,15 @@ impl fmt::Display for PoolStats {
         writeln!(
             f,
             "{:>9} {:>12} {:>12} {:>9} {:>8} {:>8} {:>8} {:>8} {:>7}",
-            "size", "gets", "puts", "misses", "hit %", "out", "cached", "peak", "waste %"
+            "size", "acquires", "releases", "misses", "hit %", "out", "cached", "peak", "waste %"
         )?;
         for class in &self.classes {
             writeln!(
                 f,
                 "{:>9} {:>12} {:>12} {:>9} {:>8.3} {:>8} {:>8} {:>8} {:>7.2}",
                 class.size,
-                class.gets,
-                class.puts,
+                class.acquires,
+                class.releases,
                 class.misses,
                 class.hit_rate() * 100.0,
                 class.outstanding,
@@ -206,9 +206,9 @@ impl fmt::Display for PoolStats {
         }
         writeln!(
             f,
-            "total: {} gets, {} puts, hit rate {:.3} %, reuse efficiency {:.3} %",
-            self.gets(),
-            self.puts(),
+            "total: {} acquires, {} releases, hit rate {:.3} %, reuse efficiency {:.3} %",
+            self.acquires(),
+            self.releases(),
             self.hit_rate() * 100.0,
             self.reuse_efficiency() * 100.0
         )?;

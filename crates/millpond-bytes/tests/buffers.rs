@@ -33,7 +33,7 @@ fn oversize_requests_are_served_counted_and_freed() {
     drop(buffer);
     let stats = pool.stats();
     assert_eq!((stats.oversize, stats.oversize_outstanding), (1, 0));
-    assert_eq!(stats.gets(), 0);
+    assert_eq!(stats.acquires(), 0);
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn warm_pools_miss_nothing() {
         .collect();
     let stats = pool.stats().classes[1];
     assert_eq!(
-        (stats.gets, stats.misses, stats.outstanding),
+        (stats.acquires, stats.misses, stats.outstanding),
         (buffers as u64, 0, buffers)
     );
     drop(held);
@@ -301,7 +301,7 @@ fn buffers_zeroed_ahead_are_zero_counted_as_free_and_given_up_by_a_trim() {
     drop(dirty);
     assert_eq!(pool.zero_ahead(200, 3).expect("memory"), 3);
     let stats = pool.stats().classes[1];
-    assert_eq!((stats.outstanding, stats.gets), (0, 1));
+    assert_eq!((stats.outstanding, stats.acquires), (0, 1));
     let mut ready = pool.acquire_zeroed(200).expect("memory");
     assert_eq!((ready.len(), ready.capacity()), (200, 256));
     assert!(ready.iter().all(|&byte| byte == 0));

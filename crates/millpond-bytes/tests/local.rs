@@ -18,8 +18,8 @@ fn buffers_come_from_the_class_that_fits_and_go_back_to_it() {
         assert_eq!((buffer.len(), buffer.capacity()), (0, capacity), "{len}");
     }
     let stats = pool.stats();
-    let gets: Vec<_> = stats.classes.iter().map(|class| class.gets).collect();
-    assert_eq!((&gets[..], stats.oversize), (&[3, 1, 1][..], 1));
+    let acquires: Vec<_> = stats.classes.iter().map(|class| class.acquires).collect();
+    assert_eq!((&acquires[..], stats.oversize), (&[3, 1, 1][..], 1));
     assert_eq!(stats.outstanding() + stats.oversize_outstanding, 0);
     // A request for no bytes counts as one for one.
     assert_eq!(stats.classes[0].waste_bytes, 15 + 15);
@@ -210,11 +210,11 @@ fn views_of_buffers_outside_the_classes_free_them_and_wiped_ones_are_wiped() {
 fn a_pool_moves_with_its_buffers_at_home() {
     let pool = pool(&[64]);
     drop(pool.acquire_zeroed(64).expect("memory").freeze());
-    let gets = std::thread::spawn(move || {
+    let acquires = std::thread::spawn(move || {
         drop(pool.acquire(1).expect("memory").freeze());
-        pool.stats().gets()
+        pool.stats().acquires()
     });
-    assert_eq!(gets.join().expect("no panic"), 2);
+    assert_eq!(acquires.join().expect("no panic"), 2);
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn sub_pools_clear_as_their_rule_says_and_stop_at_their_limit() {
     drop(held);
     assert!(io.pool().acquire_stale(1).is_err(), "it wipes");
     assert!(budget.held() > 0);
-    assert_eq!(pool.sub_pools()[0].stats().gets, 4);
+    assert_eq!(pool.sub_pools()[0].stats().acquires, 4);
     drop((tar, io, pool));
     assert_eq!(budget.held(), 0);
 }

@@ -179,7 +179,7 @@ pub fn planning() -> Result<Vec<Measurement>> {
         serve(&pool, workers)?;
         let stats = pool.stats();
         let misses: u64 = stats.classes.iter().map(|class| class.misses).sum();
-        let per_million = misses as f64 * 1e6 / stats.gets() as f64;
+        let per_million = misses as f64 * 1e6 / stats.acquires() as f64;
         measured.push(Measurement::new(misses_row, OURS, vec![per_million]));
         measured.push(Measurement::new(held_row, OURS, vec![held]));
     }

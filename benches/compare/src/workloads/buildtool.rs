@@ -491,14 +491,14 @@ fn space(request: &Request) -> Result<Vec<Measurement>> {
 fn misses(work: &Work) -> Result<Vec<Measurement>> {
     let fresh = Pooled::new()?;
     ensure!((0..10).all(|_| work.build(&fresh)), "a build failed");
-    let (mut gets, mut missed, mut measured) = (0.0, 0.0, Vec::new());
+    let (mut acquires, mut missed, mut measured) = (0.0, 0.0, Vec::new());
     for ((_, pool), name) in fresh.pools().into_iter().zip(POOLS) {
         let (stats, misses) = (pool.stats(), 1.0 - pool.stats().hit_rate());
-        gets += stats.gets() as f64;
-        missed += stats.gets() as f64 * misses;
+        acquires += stats.acquires() as f64;
+        missed += stats.acquires() as f64 * misses;
         measured.push(Measurement::new(MISSES, name, vec![misses]));
     }
-    measured.push(Measurement::new(MISSES, POOLED, vec![missed / gets]));
+    measured.push(Measurement::new(MISSES, POOLED, vec![missed / acquires]));
     Ok(measured)
 }
 

@@ -122,7 +122,11 @@ fn no_buffer_is_lost_under_faults() {
     let stats = memory.stats();
     // Every class, not only their sum.
     for class in &stats.classes {
-        assert_eq!((class.gets, class.outstanding), (class.puts, 0), "{stats}");
+        assert_eq!(
+            (class.acquires, class.outstanding),
+            (class.releases, 0),
+            "{stats}"
+        );
     }
     assert_eq!(stats.discards.total(), 0);
 }
