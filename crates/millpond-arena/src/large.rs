@@ -11,9 +11,9 @@
 //! grow (the system's allocator may move pages instead of bytes), and count
 //! towards the limit of the lease and the budget with their headers.
 //!
-//! A manager may be told of a lender, which is asked first: a byte pool, say, whose
+//! A manager may be told of a supplier, which is asked first: a byte pool, say, whose
 //! buffers are warm. What it lends counts towards the limit of the lease, and is the
-//! lender's in budgets and figures.
+//! supplier's in budgets and figures.
 
 use crate::arena::{Arena, LARGE};
 use crate::chunk::PAGE;
@@ -32,16 +32,16 @@ use std::sync::Arc;
 
 /// Who lends the blocks of large objects.
 #[derive(Clone)]
-pub(crate) struct Lender(pub(crate) Arc<dyn Supply>);
+pub(crate) struct Supplier(pub(crate) Arc<dyn Supply>);
 
 // An arena asks for a block, and notes it afterwards; it gives one back when it has
-// forgotten it. A panic of the lender finds the arena whole.
-impl UnwindSafe for Lender {}
-impl RefUnwindSafe for Lender {}
+// forgotten it. A panic of the supplier finds the arena whole.
+impl UnwindSafe for Supplier {}
+impl RefUnwindSafe for Supplier {}
 
-impl fmt::Debug for Lender {
+impl fmt::Debug for Supplier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lender").finish_non_exhaustive()
+        f.debug_struct("Supplier").finish_non_exhaustive()
     }
 }
 
@@ -51,8 +51,8 @@ impl fmt::Debug for Lender {
 ///
 /// 1. Each header is at the beginning of a live block of `layout`, and the
 ///    neighbours that it names name it.
-/// 2. A block is the scope's lender's if its header says `lent`, else the system's.
-/// 3. `lent` is the bytes of all blocks that are lent, and of one that a lender is
+/// 2. A block is the scope's supplier's if its header says `lent`, else the system's.
+/// 3. `lent` is the bytes of all blocks that are lent, and of one that a supplier is
 ///    asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Larges {
@@ -60,7 +60,7 @@ pub(crate) struct Larges {
     pub(crate) lent: Cell<usize>,
 }
 
-/// Bytes that a lender is asked for: noted no more if it has none, also if it panics.
+/// Bytes that a supplier is asked for: noted no more if it has none, also if it panics.
 struct Unlent<'a> {
     lent: &'a Cell<usize>,
     bytes: usize,
@@ -85,7 +85,7 @@ struct Header {
     next: Option<NonNull<Header>>,
     /// Of the whole block.
     layout: Layout,
-    /// Whether the lender has to get it back.
+    /// Whether the supplier has to get it back.
     lent: bool,
 }
 
@@ -148,15 +148,15 @@ impl Arena {
         Ok(unsafe { memory.add(offset(layout.align())) })
     }
 
-    /// A block of the lender's, if there is one who lends it, within the limit. The
-    /// bytes are noted first, because what a lender calls may allocate here.
+    /// A block of the supplier's, if there is one who lends it, within the limit. The
+    /// bytes are noted first, because what a supplier calls may allocate here.
     fn borrow_block(&self, block: Layout, zeroed: bool) -> Option<NonNull<u8>> {
-        let lender = self.pool().lender.as_ref()?;
+        let supplier = self.pool().supplier.as_ref()?;
         if block.size() > self.room() {
             return None;
         }
         let unlent = Unlent::note(&self.larges.lent, block.size());
-        let memory = lender.0.allocate(block)?;
+        let memory = supplier.0.allocate(block)?;
         core::mem::forget(unlent);
         if zeroed {
             // SAFETY: a block of that many bytes, ours alone.
@@ -238,8 +238,8 @@ impl Arena {
             unsafe { wipe(header.cast(), layout.size(), 0) };
         }
         conceal(header.cast(), layout.size());
-        let lender = self.pool().lender.as_ref().filter(|_| lent);
-        let Some(lender) = lender else {
+        let supplier = self.pool().supplier.as_ref().filter(|_| lent);
+        let Some(supplier) = supplier else {
             // SAFETY: the system's (2), allocated with this layout, and off the list.
             unsafe { region::free(header.cast(), layout) };
             return self.give_up(layout.size());
@@ -248,7 +248,7 @@ impl Arena {
         // vector would free its block again.
         self.drops.survive(|| {
             // SAFETY: lent with this layout (2), and off the list.
-            unsafe { lender.0.free(header.cast(), layout) };
+            unsafe { supplier.0.free(header.cast(), layout) };
         });
         let bytes = &self.larges.lent;
         bytes.set(bytes.get() - layout.size());
@@ -287,7 +287,7 @@ impl Arena {
         let lent = unsafe { (*header.as_ptr()).lent };
         if old.align() != new.align() || self.wipes() || lent {
             // A block that moves must not leave a copy behind, a header must be
-            // found from the new alignment, and lenders resize nothing.
+            // found from the new alignment, and suppliers resize nothing.
             let fresh = self.allocate_large(new, false)?;
             let kept = old.size().min(new.size());
             // SAFETY: both are at least that long, and one is fresh.

@@ -2,7 +2,7 @@
 
 use crate::config::{ConfigError, ScopeConfig};
 use crate::error::LeaseError;
-use crate::large::Lender;
+use crate::large::Supplier;
 use crate::lease::Lease;
 use crate::pool::ScopePool;
 use crate::scope::{BUILT_IN, Scope};
@@ -580,7 +580,7 @@ impl fmt::Debug for ScopeView<'_> {
 pub struct Builder {
     scopes: Vec<(&'static str, ScopeConfig)>,
     budget: Option<Budget>,
-    lender: Option<Lender>,
+    supplier: Option<Supplier>,
     hook: Option<EventHook>,
 }
 
@@ -593,7 +593,7 @@ impl Builder {
                 ("json", ScopeConfig::of(128 << 10)),
             ],
             budget: None,
-            lender: None,
+            supplier: None,
             hook: None,
         }
     }
@@ -705,14 +705,14 @@ impl Builder {
         self
     }
 
-    /// Takes large objects from `lender` where it has memory of that size, and from
+    /// Takes large objects from `supplier` where it has memory of that size, and from
     /// the system where it has not. They count towards the limit of their lease, and
-    /// are the lender's in budgets and figures.
+    /// are the supplier's in budgets and figures.
     ///
     /// A `BytePool` of `millpond-bytes` is one: large objects of the sizes of its
     /// classes are warm buffers then.
     ///
-    /// A lender that panics in `allocate` refuses with that panic. What it panics with
+    /// A supplier that panics in `allocate` refuses with that panic. What it panics with
     /// in `free` is kept until the lease ends or is reset, as panics of destructors
     /// are, and then goes on: everything else is freed, and the arena comes home.
     ///
@@ -742,8 +742,8 @@ impl Builder {
     /// assert_eq!(arena.alloc_slice_fill_copy(1 << 20, 7_u8)?[99], 7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn large_objects_from(&mut self, lender: Arc<dyn Supply>) -> &mut Self {
-        self.lender = Some(Lender(lender));
+    pub fn large_objects_from(&mut self, supplier: Arc<dyn Supply>) -> &mut Self {
+        self.supplier = Some(Supplier(supplier));
         self
     }
 
@@ -834,8 +834,8 @@ impl Builder {
         let mut pools: VecDeque<_> = pools
             .into_iter()
             .map(|(name, figures)| {
-                let (budget, lender) = (self.budget.clone(), self.lender.clone());
-                ScopePool::new(name, figures, budget, lender, self.hook.clone())
+                let (budget, supplier) = (self.budget.clone(), self.supplier.clone());
+                ScopePool::new(name, figures, budget, supplier, self.hook.clone())
             })
             .collect();
         let built_in = [(); BUILT_IN].map(|()| match pools.pop_front() {

@@ -15,7 +15,7 @@
 
 use crate::arena::{Arena, DROPS, GREW, HOLLOW, LARGE, SURPLUS, TRACKED};
 use crate::config::Figures;
-use crate::large::Lender;
+use crate::large::Supplier;
 use crate::lease::Lease;
 use crate::retention::Recent;
 use crate::source::Arenas;
@@ -68,7 +68,7 @@ pub(crate) struct ScopePool {
     pub(crate) engine: SharedEngine<Arenas>,
     pub(crate) figures: Figures,
     budget: Option<Budget>,
-    pub(crate) lender: Option<Lender>,
+    pub(crate) supplier: Option<Supplier>,
     /// The engine's own, for what is told when the pool may be gone.
     hook: Option<EventHook>,
     /// Bytes that the next arena is built with.
@@ -94,7 +94,7 @@ impl ScopePool {
         name: &'static str,
         figures: Figures,
         budget: Option<Budget>,
-        lender: Option<Lender>,
+        supplier: Option<Supplier>,
         hook: Option<EventHook>,
     ) -> NonNull<Self> {
         let source = Arenas::new(figures, budget.clone());
@@ -110,7 +110,7 @@ impl ScopePool {
             engine,
             figures,
             budget,
-            lender,
+            supplier,
             hook,
             target: AtomicUsize::new(figures.nominal),
             built: AtomicUsize::new(0),

@@ -60,7 +60,8 @@
 //! | `fixed`, `arena`, `vector`, `bytes` (default) | the pools |
 //! | `analytics` | snapshots, savings and reports of a pond |
 //! | `config` | a pond from TOML, JSON and the environment |
-//! | `allocator-api2`, `arrow-buffer`, `bytemuck`, `bytes-crate`, `endpoint`, `fleet`, `half`, `http`, `log`, `metrics`, `prometheus-client`, `rtrb`, `serde_json`, `tracing`, `zeroize` | integrations with the crates of these names (`bytes-crate`: `bytes`) |
+//! | `allocator-api2`, `arrow-buffer`, `bytemuck`, `bytes-crate`, `half`, `http`, `log`, `metrics`, `prometheus-client`, `rtrb`, `serde_json`, `tracing`, `zeroize` | integrations with the crates of these names (`bytes-crate`: `bytes`) |
+//! | `endpoint`, `fleet` | figures on a socket of their own; advice from what a Prometheus server knows |
 //!
 //! # Cost
 //!

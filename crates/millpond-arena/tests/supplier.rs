@@ -1,4 +1,4 @@
-//! Large objects from a lender: limits, charges and content hold as without one.
+//! Large objects from a supplier: limits, charges and content hold as without one.
 
 use allocator_api2::vec::Vec as ApiVec;
 use millpond_arena::{ArenaManager, Discarded, Full, Level, Scope, ScopeConfig};
@@ -61,112 +61,112 @@ unsafe impl Supply for Counting {
 }
 
 /// Arenas of 8 KiB, in which 2 KiB and more are large.
-fn borrowing(lender: &Arc<Counting>, limit: usize) -> (ArenaManager, Budget) {
+fn borrowing(supplier: &Arc<Counting>, limit: usize) -> (ArenaManager, Budget) {
     let budget = Budget::new("all", usize::MAX);
     let mut builder = ArenaManager::builder();
     let manager = builder
         .configure(Scope::Json, ScopeConfig::of(8 * KIB).with_limit(limit))
         .budget(&budget)
-        .large_objects_from(Arc::clone(lender) as _)
+        .large_objects_from(Arc::clone(supplier) as _)
         .build()
         .expect("figures that agree");
     (manager, budget)
 }
 
 #[test]
-fn what_is_lent_is_charged_to_the_lender_and_counts_towards_the_limit() {
-    let lender = Counting::new(usize::MAX);
-    let (manager, budget) = borrowing(&lender, 64 * KIB);
+fn what_is_lent_is_charged_to_the_supplier_and_counts_towards_the_limit() {
+    let supplier = Counting::new(usize::MAX);
+    let (manager, budget) = borrowing(&supplier, 64 * KIB);
     let lease = manager.lease(Scope::Json).expect("memory");
     let (charged, held) = (budget.held(), lease.held_bytes());
     lease.alloc_slice_fill_copy(20 * KIB, 1_u8).expect("room");
     lease.alloc_slice_fill_copy(20 * KIB, 2_u8).expect("room");
 
-    let (blocks, bytes) = lender.out();
+    let (blocks, bytes) = supplier.out();
     assert_eq!((blocks, budget.held()), (2, charged));
     assert_eq!(lease.held_bytes(), held + bytes);
     let refused = lease.alloc_slice_fill_copy(20 * KIB, 3_u8).unwrap_err();
     assert_eq!(refused.full(), Full::Lease);
     assert_eq!(refused.held_bytes(), held + bytes);
     drop(lease);
-    assert_eq!(lender.out(), (0, 0), "all came home with the lease");
+    assert_eq!(supplier.out(), (0, 0), "all came home with the lease");
     drop(manager);
     assert_eq!(budget.held(), 0);
 }
 
 #[test]
-fn a_lender_that_has_none_is_passed_over() {
-    let lender = Counting::new(0);
-    let (manager, budget) = borrowing(&lender, 64 * KIB);
+fn a_supplier_that_has_none_is_passed_over() {
+    let supplier = Counting::new(0);
+    let (manager, budget) = borrowing(&supplier, 64 * KIB);
     let lease = manager.lease(Scope::Json).expect("memory");
     let charged = budget.held();
     lease.alloc_slice_fill_copy(20 * KIB, 1_u8).expect("room");
     assert!(budget.held() >= charged + 20 * KIB);
     drop(lease);
     manager.trim(Level::Full);
-    assert_eq!(lender.ever.load(Relaxed), 0);
+    assert_eq!(supplier.ever.load(Relaxed), 0);
 }
 
-/// From chunk to lender to system, and back, with the content moved along.
+/// From chunk to supplier to system, and back, with the content moved along.
 #[test]
-fn a_vector_grows_through_the_lender_and_beyond_it() {
-    let lender = Counting::new(16 * KIB);
-    let (manager, _budget) = borrowing(&lender, 512 * KIB);
+fn a_vector_grows_through_the_supplier_and_beyond_it() {
+    let supplier = Counting::new(16 * KIB);
+    let (manager, _budget) = borrowing(&supplier, 512 * KIB);
     let lease = manager.lease(Scope::Json).expect("memory");
     let mut numbers = ApiVec::<u32, _>::new_in(&lease);
     let count = if cfg!(miri) { 6 * KIB } else { 20 * KIB };
     for n in 0..u32::try_from(count).expect("few") {
         numbers.push(n);
     }
-    assert!(lender.ever.load(Relaxed) >= 2, "grew while it was lent");
+    assert!(supplier.ever.load(Relaxed) >= 2, "grew while it was lent");
     assert!(
         numbers
             .iter()
             .copied()
             .eq(0..u32::try_from(count).expect("few"))
     );
-    assert_eq!(lender.out(), (0, 0), "beyond what the lender has");
+    assert_eq!(supplier.out(), (0, 0), "beyond what the supplier has");
     numbers.truncate(1000);
     numbers.shrink_to_fit();
     assert!(numbers.iter().copied().eq(0..1000));
 }
 
 #[test]
-fn zeroed_memory_of_a_lender_is_zero() {
+fn zeroed_memory_of_a_supplier_is_zero() {
     use allocator_api2::alloc::Allocator;
-    let lender = Counting::new(usize::MAX);
-    let (manager, _budget) = borrowing(&lender, 64 * KIB);
+    let supplier = Counting::new(usize::MAX);
+    let (manager, _budget) = borrowing(&supplier, 64 * KIB);
     let lease = manager.lease(Scope::Json).expect("memory");
     let layout = Layout::from_size_align(10 * KIB, 64).expect("a layout");
     let block = (&lease).allocate_zeroed(layout).expect("room");
     // SAFETY: allocated with that many bytes, which were written.
     let bytes = unsafe { block.as_ref() };
     assert!(bytes.iter().all(|&byte| byte == 0));
-    assert_eq!(lender.out().0, 1);
+    assert_eq!(supplier.out().0, 1);
     // SAFETY: from this allocator, and not used afterwards.
     unsafe { (&lease).deallocate(block.cast(), layout) };
-    assert_eq!(lender.out().0, 0);
+    assert_eq!(supplier.out().0, 0);
 }
 
-/// What a lender panics with comes out where the lease ends, with everything home.
+/// What a supplier panics with comes out where the lease ends, with everything home.
 #[test]
-fn a_lender_that_panics_loses_no_arena() {
-    let lender = Counting::new(usize::MAX);
-    let (manager, budget) = borrowing(&lender, 64 * KIB);
+fn a_supplier_that_panics_loses_no_arena() {
+    let supplier = Counting::new(usize::MAX);
+    let (manager, budget) = borrowing(&supplier, 64 * KIB);
     let lease = manager.lease(Scope::Json).expect("memory");
     for _ in 0..3 {
         lease.alloc_slice_fill_copy(10 * KIB, 1_u8).expect("room");
     }
-    lender.panics.store(true, Relaxed);
+    supplier.panics.store(true, Relaxed);
     let ended = catch_unwind(AssertUnwindSafe(|| drop(lease)));
     let payload = ended.expect_err("the panic is not lost");
     assert_eq!(payload.downcast_ref::<&str>(), Some(&"as it were"));
-    assert_eq!(lender.out(), (0, 0), "the others were given back as well");
+    assert_eq!(supplier.out(), (0, 0), "the others were given back as well");
     let stats = manager.scope_stats(Scope::Json).expect("built in");
     assert_eq!((stats.live, stats.leases), (0, 1));
     assert_eq!(stats.discarded(Discarded::Panicked), 1);
 
-    lender.panics.store(false, Relaxed);
+    supplier.panics.store(false, Relaxed);
     drop(manager.lease(Scope::Json).expect("the place is home"));
     drop(manager);
     assert_eq!(budget.held(), 0);
@@ -175,15 +175,15 @@ fn a_lender_that_panics_loses_no_arena() {
 /// A vector whose block was given back must not hear of it in the middle: it would
 /// give it back again.
 #[test]
-fn a_lender_that_panics_while_a_vector_grows_and_shrinks_breaks_nothing() {
-    let lender = Counting::new(usize::MAX);
-    let (manager, _budget) = borrowing(&lender, 512 * KIB);
+fn a_supplier_that_panics_while_a_vector_grows_and_shrinks_breaks_nothing() {
+    let supplier = Counting::new(usize::MAX);
+    let (manager, _budget) = borrowing(&supplier, 512 * KIB);
     let mut lease = manager.lease(Scope::Json).expect("memory");
-    lender.panics.store(true, Relaxed);
+    supplier.panics.store(true, Relaxed);
     let mut numbers = ApiVec::<u32, _>::new_in(&lease);
     let count = if cfg!(miri) { 3 * 1024 } else { 20 * 1024 };
     (0..count).for_each(|n| numbers.push(n));
-    assert!(lender.ever.load(Relaxed) >= 2, "a block was given back");
+    assert!(supplier.ever.load(Relaxed) >= 2, "a block was given back");
     numbers.truncate(1000);
     numbers.shrink_to_fit();
     numbers.truncate(10);
@@ -192,16 +192,16 @@ fn a_lender_that_panics_while_a_vector_grows_and_shrinks_breaks_nothing() {
     drop(numbers);
     let reset = catch_unwind(AssertUnwindSafe(|| lease.reset()));
     assert!(reset.is_err(), "the first panic is told");
-    assert_eq!(lender.out(), (0, 0));
+    assert_eq!(supplier.out(), (0, 0));
     lease.alloc(1_u64).expect("the arena is as good as new");
     drop(lease);
     let stats = manager.scope_stats(Scope::Json).expect("built in");
     assert_eq!((stats.live, stats.discarded(Discarded::Panicked)), (0, 0));
 }
 
-/// While a lender is asked, what it calls may want memory of the same lease.
+/// While a supplier is asked, what it calls may want memory of the same lease.
 #[test]
-fn a_lender_that_allocates_here_itself_does_not_get_past_the_limit() {
+fn a_supplier_that_allocates_here_itself_does_not_get_past_the_limit() {
     use millpond_arena::Lease;
     use std::cell::RefCell;
     use std::rc::Rc;
@@ -253,7 +253,7 @@ fn a_lender_that_allocates_here_itself_does_not_get_past_the_limit() {
 }
 
 #[test]
-fn a_lender_that_panics_takes_no_room() {
+fn a_supplier_that_panics_takes_no_room() {
     struct Panics;
 
     // SAFETY: lends nothing.
