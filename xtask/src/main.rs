@@ -132,3 +132,19 @@ fn cannot(error: &anyhow::Error) -> ExitCode {
     eprintln!("error: {error:#}");
     ExitCode::from(2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_page_for_contributors_has_every_word() {
+        let page = workspace::root().join("CONTRIBUTING.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        for word in Cli::command().get_subcommands() {
+            let row = format!("| `cargo xtask {}", word.get_name());
+            assert!(page.contains(&row), "{row}");
+        }
+    }
+}

@@ -21,6 +21,20 @@ use millpond_core::engine::Mode;
 /// static pool is `'static`; for an owned lease of a pool that is not, see
 /// [`PoolHandle`](crate::PoolHandle).
 ///
+/// ```
+/// use millpond_fixed::FixedPool;
+///
+/// let pool = FixedPool::<String>::new(1);
+/// let mut lease = pool.try_acquire(String::from("mill"))?;
+/// lease.push_str("pond"); // A lease is its value,
+/// std::thread::scope(|scope| {
+///     // goes where it is sent, and gives its slot back where it ends.
+///     scope.spawn(move || assert_eq!(*lease, "millpond"));
+/// });
+/// assert_eq!(pool.stats().in_use, 0);
+/// # Ok::<(), millpond_fixed::Refused<String>>(())
+/// ```
+///
 /// # Invariants
 ///
 /// 1. `slot` holds a value, which is the lease's own.
@@ -178,6 +192,18 @@ macro_rules! lease {
 }
 
 /// A value in a slot of a pool that it keeps alive. Otherwise as [`Lease`].
+///
+/// ```
+/// use millpond_fixed::{FixedPool, OwnedLease};
+///
+/// fn greeting() -> Result<OwnedLease<&'static str>, millpond_fixed::Refused<&'static str>> {
+///     let pool = FixedPool::new(8).into_handle();
+///     pool.try_acquire_owned("hello") // The handle goes, the pool stays.
+/// }
+///
+/// assert_eq!(*greeting()?, "hello");
+/// # Ok::<(), millpond_fixed::Refused<&str>>(())
+/// ```
 ///
 /// # Invariants
 ///

@@ -29,6 +29,17 @@ pub type RowId<E> = Id<E>;
 /// Three words. It is a slice of `dimension` elements; what lies behind them is
 /// zero, and can be read through [`RowLease::row_padded`] but not written.
 ///
+/// ```
+/// use millpond_vector::VectorPool;
+///
+/// let pool = VectorPool::<f32>::new(3, 10)?;
+/// let mut row = pool.acquire_zeroed()?;
+/// row.copy_from_slice(&[1.0, 2.0, 3.0]);
+/// assert_eq!(row.iter().sum::<f32>(), 6.0);
+/// assert_eq!(row.row_padded().len(), 16); // A line of the cache, with zeros behind.
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+///
 /// # Invariants
 ///
 /// 1. `entry` is a row of the pool at `home`, which outlives `'p`, or one that

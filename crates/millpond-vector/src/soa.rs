@@ -122,6 +122,15 @@ impl<E, const FIELDS: usize, const LANES: usize> Index<usize> for Soa<E, FIELDS,
 }
 
 /// The index of a lane, of which there are `LANES`.
+///
+/// ```
+/// use millpond_vector::Lane;
+///
+/// let last = Lane::<8>::new(7)?;
+/// assert_eq!((last.index(), last.bit()), (7, 0b1000_0000));
+/// assert!(Lane::<8>::new(8).is_err());
+/// # Ok::<(), millpond_vector::LaneError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lane<const LANES: usize>(u8);
 
