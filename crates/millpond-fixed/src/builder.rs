@@ -1,6 +1,7 @@
 //! Building a pool with more than a capacity.
 
-use crate::object::{ObjectPool, Place, Places};
+use crate::object::ObjectPool;
+use crate::place::{Place, Places};
 use crate::pool::FixedPool;
 use crate::recycle::Recycle;
 use crate::slot::Slots;

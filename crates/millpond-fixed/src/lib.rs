@@ -99,6 +99,7 @@ mod ids;
 mod index;
 mod lease;
 mod object;
+mod place;
 mod pool;
 mod recycle;
 mod slot;
