@@ -102,7 +102,7 @@ fn measure(arguments: &Arguments, chapters: &[&Chapter], corpus: Corpus) -> Resu
         .collect();
     let all: Vec<Task> = plans.iter().flat_map(|(_, tasks)| tasks.clone()).collect();
     let mut progress = Progress::through(&all);
-    let mut watch = Watch::new(mode);
+    let mut watch = Watch::default();
     for (chapter, tasks) in plans {
         watch.calibrate();
         let record = measure_chapter(chapter, tasks, &builds, &corpus, &mut progress, &mut watch);
@@ -175,28 +175,29 @@ fn conclude(arguments: &Arguments, run: &Run, earlier: Option<&Run>) -> Result<(
 
 /// Looks out for neighbours that are busy on our cores.
 struct Watch {
+    /// The lowest quotient that a core showed.
     quotient: f64,
-    /// How long a process may wait for a quiet core, as a part of its own time.
-    patience: f64,
     tally: Tally,
 }
 
-impl Watch {
-    fn new(mode: Mode) -> Self {
+impl Default for Watch {
+    fn default() -> Self {
         Self {
             quotient: f64::INFINITY,
-            patience: mode.pick(0.5, 1.0),
             tally: Tally::default(),
         }
     }
+}
 
+impl Watch {
     /// Looks at our core again. It has one lowest quotient; at times nobody shows it.
     fn calibrate(&mut self) {
         self.quotient = self.quotient.min(millpond_quiet::calibrate());
     }
 
+    /// A process may wait for half as long as it should take.
     fn quiet(&self, expected: Duration) -> Quiet {
-        let patience = expected.mul_f64(self.patience).as_micros();
+        let patience = (expected / 2).as_micros();
         Quiet {
             quotient: self.quotient,
             patience_micros: u64::try_from(patience).unwrap_or(u64::MAX),
