@@ -24,6 +24,9 @@ pub const ARITHMETIC: &str = "arithmetic loop";
 /// Shorter than most pauses of a neighbour, and long beside the probes around it.
 const PIECE: Duration = Duration::from_millis(2);
 
+/// Longer, because threads are started for each, and their caches are cold at first.
+const PIECE_OF_THREADS: Duration = Duration::from_millis(5);
+
 /// One contender in a contest: times `iterations` of its loop.
 ///
 /// The closure is called once a slice, so its dynamic call costs nothing; the
@@ -93,12 +96,12 @@ impl<'a> Contest<'a> {
     /// Warms every contender up, then measures all of them in turn.
     #[must_use]
     pub fn run(mut self, schedule: Schedule) -> Vec<Timed> {
-        // Threads that are started for each piece would be measured cold.
-        let (pieces, shared): (u32, fn() -> bool) = if self.on_all_cores {
-            (1, pin::any_core_is_shared)
+        let (piece, shared): (Duration, fn() -> bool) = if self.on_all_cores {
+            (PIECE_OF_THREADS, pin::any_core_is_shared)
         } else {
-            (pieces_of(schedule.slice), millpond_quiet::is_shared)
+            (PIECE, millpond_quiet::is_shared)
         };
+        let pieces = pieces_of(schedule.slice, piece);
         for entrant in &mut self.entrants {
             entrant.calibrate(schedule.slice / pieces);
         }
@@ -157,13 +160,13 @@ fn scaled(iterations: u64, scale: f64) -> u64 {
     ((iterations as f64 * scale) as u64).max(1)
 }
 
-/// Pieces of at most [`PIECE`], at least one.
+/// Pieces of at most so long, at least one.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "nobody measures a contender for half a year at once"
 )]
-fn pieces_of(slice: Duration) -> u32 {
-    slice.as_micros().div_ceil(PIECE.as_micros()).max(1) as u32
+fn pieces_of(slice: Duration, piece: Duration) -> u32 {
+    slice.as_micros().div_ceil(piece.as_micros()).max(1) as u32
 }
 
 impl std::fmt::Debug for Contest<'_> {

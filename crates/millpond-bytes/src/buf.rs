@@ -47,10 +47,10 @@ use millpond_core::poison;
 #[must_use = "dropping a buffer at once gives it back"]
 #[repr(C)] // In an order that moves well: see `docs/decisions.md`.
 pub struct PoolBuf<O: Origin = Pooled> {
+    bytes: NonNull<u8>,
     start: usize,
     end: usize,
     origin: O,
-    bytes: NonNull<u8>,
     capacity: usize,
 }
 

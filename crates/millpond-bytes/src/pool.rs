@@ -98,7 +98,7 @@ impl BytePool {
     /// A request above the largest class is allocated directly, and freed when
     /// the buffer is dropped.
     ///
-    /// Cost: about 45 instructions; with the release, 67: less where the length is a
+    /// Cost: about 45 instructions; with the release, 68: less where the length is a
     /// constant.
     ///
     /// # Errors
